@@ -1,0 +1,1 @@
+"""Commands, Python API, artifact, verification, energy, report."""

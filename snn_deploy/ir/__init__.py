@@ -1,0 +1,1 @@
+"""The program types: what a network is, in reals and in integers."""

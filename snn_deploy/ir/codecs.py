@@ -1,0 +1,122 @@
+"""Encoders and decoders: how values become steps, and records become answers.
+
+They are part of the model: the same image through another encoder is another network.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from jaxtyping import Float, Num, UInt8
+
+from snn_deploy.errors import DataError
+from snn_deploy.ir.neuron import Decode, State
+from snn_deploy.ir.trace import PopulationTrace
+
+
+class Encode(Enum):
+    """How a value becomes a sequence of steps."""
+
+    RECORDED = "recorded"
+    """The data has steps already: spikes, events per bin or currents."""
+
+    CURRENT = "current"
+    """The same value in every step."""
+
+    RATE = "rate"
+    """In each step a spike with the value as probability, from a stated generator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """How the values of a data set become the payloads that enter a network."""
+
+    how: Encode = Encode.RECORDED
+    steps: int | None = None
+    """Steps per sample for CURRENT and RATE; recorded data brings its own."""
+
+    seed: int = 0
+    """Of the RATE generator."""
+
+    low: int = 0
+    """Smallest integer payload that may enter the program."""
+
+    high: int = 1
+    """Largest integer payload that may enter the program."""
+
+    unit: float = 1.0
+    """Real value of an integer payload of 1: the program gets rint(value / unit)."""
+
+
+PROBABILITY_BITS = 24
+"""Resolution of a spike's probability: 2**-24, that of a float32 in 0..1."""
+
+
+def encode_current(
+    values: Num[np.ndarray, "sample ..."], steps: int
+) -> Num[np.ndarray, "sample step ..."]:
+    """Return `values` repeated in each of `steps` steps."""
+    return np.repeat(values[:, None], steps, axis=1)
+
+
+def encode_rate(
+    values: Float[np.ndarray, "sample ..."], steps: int, seed: int, first_sample: int = 0
+) -> UInt8[np.ndarray, "sample step ..."]:
+    """Return Bernoulli spikes: in each step 1 with probability `values`, else 0.
+
+    Sample n draws from its own generator, numpy's PCG64 seeded by
+    `SeedSequence([seed, first_sample + n])`, one raw 64-bit word per step and value in C order;
+    its upper 24 bits are compared with rint(value * 2**24). So a sample's spikes depend neither
+    on its batch nor on numpy's floating-point routines.
+
+    Raises:
+        DataError: a value lies outside 0..1.
+    """
+    if values.size and not (values.min() >= 0 and values.max() <= 1):
+        raise DataError(
+            f"a rate lies in 0..1, the values in {values.min():g}..{values.max():g}",
+            fix="divide pixels of 0..255 by 255 first",
+        )
+    bound = np.rint(values.astype(np.float64) * 2**PROBABILITY_BITS).astype(np.uint64)
+    spikes = np.empty((values.shape[0], steps, *values.shape[1:]), np.uint8)
+    for sample, limit in enumerate(bound):
+        generator = np.random.PCG64(np.random.SeedSequence([seed, first_sample + sample]))
+        raw = generator.random_raw(steps * limit.size) >> np.uint64(64 - PROBABILITY_BITS)
+        spikes[sample] = raw.reshape(steps, *limit.shape) < limit
+    return spikes
+
+
+def needs(decode: Decode) -> State:
+    """Return the state that a decoder reads."""
+    spiking = decode in (Decode.COUNT, Decode.FIRST_SPIKE)
+    return State.PAYLOAD if spiking else State.MEMBRANE
+
+
+def decode(
+    trace: PopulationTrace, how: Decode, start: int, steps: int
+) -> Float[np.ndarray, "sample ..."]:
+    """Return one number per neuron from the steps `start` to `start + steps` of a trace.
+
+    Raises:
+        ValueError: the trace does not hold the state that `how` reads.
+    """
+    record = trace.state(needs(how))
+    if record is None:
+        raise ValueError(f"{trace.name}: {needs(how).value} was not recorded")
+    window = record[:, start : start + steps].astype(np.float64)
+    if how is Decode.COUNT:
+        return window.sum(axis=1)
+    if how is Decode.MEMBRANE_END:
+        return window[:, -1]
+    if how is Decode.MEMBRANE_MEAN:
+        return window.mean(axis=1)
+    if how is Decode.MEMBRANE_MAX:
+        return window.max(axis=1)
+    fired = window != 0
+    first = np.where(fired.any(axis=1), fired.argmax(axis=1), steps)
+    return -first.astype(np.float64)
+
+
+def predict(answer: Float[np.ndarray, "sample ..."]) -> np.ndarray:
+    """Return the class with the largest answer; of equal ones the lowest: [sample]."""
+    return answer.reshape(answer.shape[0], -1).argmax(axis=1)

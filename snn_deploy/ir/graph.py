@@ -1,0 +1,163 @@
+"""Questions about a graph of populations: names, order, loops, longest paths.
+
+Everything here works on `Network` and `Program` alike.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from snn_deploy.errors import GraphError, LoopTooShortError
+
+
+class Named(Protocol):
+    """Anything with a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+
+class Node(Named, Protocol):
+    """An input or a population."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+
+
+class Edge(Named, Protocol):
+    """A projection."""
+
+    @property
+    def source(self) -> str:
+        """Name of the input or population it starts from."""
+
+    @property
+    def target(self) -> str:
+        """Name of the population it ends in."""
+
+    @property
+    def delay(self) -> np.ndarray:
+        """Steps from sending to arriving."""
+
+
+class Graph(Protocol):
+    """A network or a program."""
+
+    @property
+    def inputs(self) -> Sequence[Node]:
+        """Where values enter."""
+
+    @property
+    def populations(self) -> Sequence[Node]:
+        """Its neurons."""
+
+    @property
+    def projections(self) -> Sequence[Any]:
+        """Its edges."""
+
+    @property
+    def outputs(self) -> Sequence[Any]:
+        """Its answers."""
+
+
+Item = TypeVar("Item", bound=Named)
+
+
+def named(items: Iterable[Item], name: str) -> Item:
+    """Return the item called `name`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)
+
+
+def shortest_delay(edge: Edge) -> int:
+    """Return the smallest delay of a projection [steps]; one without synapses never arrives."""
+    return int(edge.delay.min()) if edge.delay.size else 2**30
+
+
+def step_order(graph: Graph) -> tuple[str, ...]:
+    """Return the populations in an order in which a step can be computed.
+
+    A population comes after every population that reaches it within the same step. Among those
+    that may come next, the first declared comes first.
+
+    Raises:
+        GraphError: a loop has no delay at all.
+    """
+    names = [p.name for p in graph.populations]
+    waits: dict[str, set[str]] = {name: set() for name in names}
+    for edge in graph.projections:
+        if edge.source in waits and shortest_delay(edge) == 0:
+            waits[edge.target].add(edge.source)
+    order: list[str] = []
+    while len(order) < len(names):
+        ready = next((n for n in names if n not in order and waits[n] <= set(order)), None)
+        if ready is None:
+            stuck = [n for n in names if n not in order]
+            raise GraphError(
+                "a loop of projections has no delay, so no step can be computed",
+                where=" -> ".join(_a_loop(waits, stuck)),
+                fix="put a Delay of at least one step into the loop",
+            )
+        order.append(ready)
+    return tuple(order)
+
+
+def _a_loop(waits: Mapping[str, set[str]], stuck: Sequence[str]) -> list[str]:
+    path = [stuck[0]]
+    while path[-1] not in path[:-1]:
+        path.append(sorted(waits[path[-1]] & set(stuck))[0])
+    loop = path[path.index(path[-1]) :]
+    return loop[::-1]
+
+
+def lags(graph: Graph, minimum_delay: int) -> dict[str, int]:
+    """Return the smallest lag of each population that gives every projection its minimum delay.
+
+    Retiming of a synchronous circuit (Leiserson and Saxe 1991): with lag L a projection of
+    delay d from A to B gets d + L(B) - L(A) steps. Inputs have lag 0.
+
+    Raises:
+        LoopTooShortError: a loop has fewer steps of delay than projections times
+            `minimum_delay`; its lag would grow without end.
+    """
+    lag = {node.name: 0 for node in (*graph.inputs, *graph.populations)}
+    came_from: dict[str, Edge] = {}
+    for _ in range(len(graph.populations) + 1):
+        moved = False
+        for edge in graph.projections:
+            needed = lag[edge.source] + minimum_delay - shortest_delay(edge)
+            if lag[edge.target] < needed:
+                lag[edge.target] = needed
+                came_from[edge.target] = edge
+                moved = True
+        if not moved:
+            return lag
+    raise _too_short(graph, came_from, minimum_delay)
+
+
+def _too_short(
+    graph: Graph, came_from: Mapping[str, Edge], minimum_delay: int
+) -> LoopTooShortError:
+    node = next(iter(came_from))
+    for _ in graph.populations:  # walk back until surely inside the loop
+        node = came_from[node].source
+    loop: list[Edge] = []
+    while not loop or node != loop[0].target:
+        loop.append(came_from[node])
+        node = came_from[node].source
+    delay = sum(shortest_delay(edge) for edge in loop)
+    return LoopTooShortError(
+        f"a loop of {len(loop)} projections has {delay} steps of delay, "
+        f"but the chip needs {minimum_delay} for each, {len(loop) * minimum_delay} in all",
+        where=" -> ".join([edge.source for edge in reversed(loop)] + [loop[0].target]),
+        fix="train with that delay in the loop, or use --target cpu",
+    )

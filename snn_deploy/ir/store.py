@@ -1,0 +1,128 @@
+"""Programs as bytes: one JSON document and one NPZ of arrays, no pickle, same program same bytes.
+
+Layout of the JSON: {"schema": "snn-deploy/program/1", "program": the `Program` record}, where
+enums are their values, a map has a "kind", and an array of more than one number is
+{"array": key into the NPZ}; a single number stands itself.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from snn_deploy.errors import ArtifactDamagedError, DeployError
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
+from snn_deploy.ir.program import Program
+
+SCHEMA = "snn-deploy/program/1"
+KINDS: dict[str, type[Any]] = {"dense": Dense, "sparse": Sparse, "convolution": Convolution}
+LARGEST_ARRAY = 2**31
+"""Bytes that one array of a program file may unpack to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramFiles:
+    """The two files that hold a program."""
+
+    json: bytes
+    npz: bytes
+
+
+def dump_program(program: Program) -> ProgramFiles:
+    """Return the program's files. Equal programs give equal bytes."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def encode(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if value.ndim == 0:
+                return int(value)
+            key = f"a{len(arrays):04d}"
+            arrays[key] = value
+            return {"array": key}
+        raise TypeError(type(value))  # pragma: no cover - a Program has nothing else
+
+    document = {"schema": SCHEMA, "program": _plain(program, encode)}
+    text = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    return ProgramFiles(json=text + b"\n", npz=pack(arrays))
+
+
+def _plain(program: Program, encode: Any) -> Any:
+    """Return the program as JSON types, its maps tagged with their kind."""
+    tagged = msgspec.to_builtins(program, enc_hook=encode)
+    for projection, record in zip(program.projections, tagged["projections"], strict=True):
+        kind = next(k for k, cls in KINDS.items() if type(projection.map) is cls)
+        record["map"] = {"kind": kind, **record["map"]}
+    return tagged
+
+
+def load_program(files: ProgramFiles) -> Program:
+    """Return the program in `files`.
+
+    Raises:
+        ArtifactDamagedError: the files are not a program of this schema.
+    """
+    arrays = unpack(files.npz)
+
+    def decode(kind: type[Any], value: Any) -> Any:
+        if kind is LinearMap:
+            if not isinstance(value, dict) or value.get("kind") not in KINDS:
+                raise ValueError(f"a map of kind {value!r:.40}")
+            fields = {k: v for k, v in value.items() if k != "kind"}
+            return msgspec.convert(fields, KINDS[value["kind"]], dec_hook=decode)
+        if isinstance(value, int):
+            return np.asarray(value, np.int32)
+        return arrays[value["array"]]
+
+    try:
+        document = msgspec.json.decode(files.json)
+        if document["schema"] != SCHEMA:
+            raise ArtifactDamagedError(
+                f"program.json has schema {document['schema']!r}, this version reads {SCHEMA!r}",
+                fix="export the model again with this version",
+            )
+        return msgspec.convert(document["program"], Program, dec_hook=decode)
+    except DeployError:
+        raise
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, OverflowError) as problem:
+        raise ArtifactDamagedError(
+            f"program.json does not describe a program: {problem}",
+            fix="export the model again",
+        ) from problem
+
+
+def pack(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return `arrays` as an NPZ file; equal arrays give equal bytes, without a time stamp."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for key, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            inner = io.BytesIO()
+            np.lib.format.write_array(inner, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(entry, inner.getvalue())
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file of ours.
+
+    Raises:
+        ArtifactDamagedError: it is no NPZ, holds objects, or unpacks to too much.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for entry in archive.infolist():
+                if entry.file_size > LARGEST_ARRAY:
+                    raise ArtifactDamagedError(
+                        f"{entry.filename} would unpack to {entry.file_size} bytes, "
+                        f"at most {LARGEST_ARRAY} are read"
+                    )
+        with np.load(io.BytesIO(data), allow_pickle=False) as npz:
+            return {key: npz[key] for key in npz.files}
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as problem:
+        raise ArtifactDamagedError(
+            f"the array file is damaged: {problem}", fix="export the model again"
+        ) from problem

@@ -1,0 +1,219 @@
+"""A chip as data: ranges, widths, rules and features, every number with its source."""
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from snn_deploy.ir.program import Arithmetic, Overflow, Register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sourced:
+    """A whole number with its unit and where it was read."""
+
+    value: int
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcedRange:
+    """An inclusive range of whole numbers with its unit and where it was read."""
+
+    low: int
+    high: int
+    unit: str
+    source: str
+
+    def __contains__(self, number: int) -> bool:
+        return self.low <= number <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightRange:
+    """Weights of one sign mode: multiples of `step` from `low` to `high`."""
+
+    low: int
+    high: int
+    step: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How synaptic weights are stored."""
+
+    bits: Sourced
+    mixed: WeightRange
+    excitatory: WeightRange
+    inhibitory: WeightRange
+    shift: Sourced
+    """A weight sum enters the state shifted left by this many bits."""
+
+    exponent: SourcedRange
+    """Further shift to the left that one projection may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRule:
+    """Width and overflow rule of a state register."""
+
+    bits: int
+    overflow: Overflow
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class States:
+    """The registers of a neuron and their decays."""
+
+    current: RegisterRule
+    membrane: RegisterRule
+    accumulator: Sourced
+    """Width with sign of the sum of weights that one neuron may receive in one step."""
+
+    decay_bits: Sourced
+    current_multiplier: SourcedRange
+    """Decay multipliers that the current can have: 2**decay_bits keeps everything."""
+
+    membrane_multiplier: SourcedRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """The threshold is mantissa * 2**shift state units."""
+
+    mantissa: SourcedRange
+    shift: Sourced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Biases:
+    """The native bias: mantissa * 2**exponent state units on the membrane, from step 0 on."""
+
+    mantissa: SourcedRange
+    exponent: SourcedRange
+
+
+class Support(Enum):
+    """How a target runs a feature."""
+
+    NATIVE = "native"
+    """On the chip."""
+
+    SIMULATED = "simulated"
+    """In simulators only; a finding says so."""
+
+
+class Feature(Enum):
+    """What a neuron may need beyond a leaky integrator with a hard reset to 0."""
+
+    GREATER_EQUAL = "greater-equal"
+    COUNT_SPIKES = "count-spikes"
+    RESET_VALUE = "reset-value"
+    RESET_SUBTRACT = "reset-subtract"
+    RESET_NONE = "reset-none"
+    RESET_LATE = "reset-late"
+    FLOOR = "floor"
+    OLD_CURRENT = "old-current"
+    START_GATE = "start-gate"
+    """States that stay initial until the population's lag although they would move."""
+
+    BIAS_GATE = "bias-gate"
+    """A bias that starts at any step and enters any state."""
+
+    READOUT = "readout"
+    """A neuron that never fires and whose membrane is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRule:
+    """How a target runs one feature, and how that is known."""
+
+    feature: Feature
+    support: Support
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreLimit:
+    """A resource of one core, of which a mapping cannot use more."""
+
+    name: str
+    value: int
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A chip that we compile for."""
+
+    name: str
+    """Name on the command line, such as `loihi2`."""
+
+    title: str
+    aliases: tuple[str, ...] = ()
+    weights: Weights
+    states: States
+    thresholds: Thresholds
+    biases: Biases
+    delay: SourcedRange
+    """Steps that one projection may take."""
+
+    payload: SourcedRange
+    """Values that an input may send."""
+
+    parameter_groups: Sourced
+    """Different sets of neuron parameters (decays, threshold, reset) that one population may have
+    natively; each becomes a neuron group of its own."""
+
+    features: tuple[FeatureRule, ...]
+    limits: tuple[CoreLimit, ...] = ()
+    energy_profile: str = ""
+    """Name of the table of prices per event that `estimate` takes by default."""
+
+    energy_note: str = ""
+    """What must be said above an estimate for this target."""
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The rules that a program for this target carries."""
+        return Arithmetic(
+            current=Register(bits=self.states.current.bits, overflow=self.states.current.overflow),
+            membrane=Register(
+                bits=self.states.membrane.bits, overflow=self.states.membrane.overflow
+            ),
+            decay_bits=self.states.decay_bits.value,
+        )
+
+    @property
+    def decay_one(self) -> int:
+        """The multiplier that keeps everything."""
+        return 1 << self.states.decay_bits.value
+
+    @property
+    def highest_threshold(self) -> int:
+        """Largest threshold in state units."""
+        return self.thresholds.mantissa.high << self.thresholds.shift.value
+
+    @property
+    def highest_state(self) -> int:
+        """Largest membrane in state units."""
+        return (1 << (self.states.membrane.bits - 1)) - 1
+
+    @property
+    def highest_sum(self) -> int:
+        """Largest weight sum, before any shift, that one neuron may receive in one step."""
+        return (1 << (self.states.accumulator.value - 1)) - 1
+
+    def support(self, feature: Feature) -> Support | None:
+        """Return how this target runs `feature`; None: not at all."""
+        return next((rule.support for rule in self.features if rule.feature is feature), None)
+
+    def weight_bits_of(self, low: int, high: int) -> int:
+        """Return the bits, sign included, that store every weight from `low` to `high`."""
+        return math.ceil(math.log2(max(abs(low), high + 1, 1))) + (low < 0)
