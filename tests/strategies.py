@@ -244,6 +244,7 @@ class _Draft:
         self.neurons: list[_Neurons] = []
         self.projections: list[Projection] = []
         self.outputs: list[Output] = []
+        self.free_lags: dict[str, int] = {}
 
     # -- small draws ------------------------------------------------------------------------
 
@@ -305,6 +306,8 @@ class _Draft:
         if self.may(Trait.CLOCK, 0.15):
             self._add_clock()
         self._add_outputs()
+        if not self.retimed and self.may(Trait.LAG, 0.3):
+            self.free_lags = {n.base.name: self.whole(0, 4) for n in self.neurons}
 
     def _add_input(self, name: str) -> None:
         low, high = 0, 1
@@ -438,6 +441,8 @@ class _Draft:
             weight = np.abs(weight)
         if kind is Sign.INHIBITORY:
             weight = -np.abs(weight)
+        if self.loihi and (weight.min(initial=0) >= 0 or weight.max(initial=0) <= 0):
+            weight = np.clip(weight, -255, 255)  # only a matrix of both signs stores -256
         return weight.astype(np.int32)
 
     def _shaped(self, source: Shape, target: Shape | None) -> LinearMap:
@@ -692,7 +697,7 @@ class _Draft:
             projections=tuple(self.projections),
             outputs=tuple(self.outputs),
         )
-        return _retimed(program) if self.retimed else program
+        return _retimed(program) if self.retimed else _lagging(program, self.free_lags)
 
     def _guess(self, base: Population) -> float:
         """Return about what one step's input amounts to."""
@@ -797,6 +802,11 @@ def _retimed(program: Program) -> Program:
         for p in program.projections
     )
     return replace(program, populations=populations, projections=projections)
+
+
+def _lagging(program: Program, lag: Mapping[str, int]) -> Program:
+    populations = tuple(replace(p, lag=lag.get(p.name, 0)) for p in program.populations)
+    return replace(program, populations=populations)
 
 
 def _tuned(draft: _Draft, program: Program, inputs: tuple[Values, ...]) -> Program:
