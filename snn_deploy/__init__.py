@@ -1,1 +1,47 @@
-"""From a trained spiking neural network to a neuromorphic chip, bit for bit."""
+"""From a trained spiking neural network to a neuromorphic chip, bit for bit.
+
+import snn_deploy
+
+deployment = snn_deploy.export("model.nir", target="loihi", output="model-loihi")
+print(snn_deploy.verify(deployment, input="digits.npz"))
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snn_deploy.deploy.api import (
+        doctor,
+        estimate,
+        evaluate,
+        explain,
+        export,
+        inspect,
+        lava_setup,
+        load,
+        simulate,
+        targets,
+        verify,
+    )
+
+__all__ = [
+    "doctor",
+    "estimate",
+    "evaluate",
+    "explain",
+    "export",
+    "inspect",
+    "lava_setup",
+    "load",
+    "simulate",
+    "targets",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API on first use, so that the package itself imports in no time."""
+    if name in __all__:
+        from snn_deploy.deploy import api  # noqa: PLC0415 - that is the point
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'snn_deploy' has no attribute {name!r}")

@@ -1,0 +1,159 @@
+"""What `simulate`, `verify`, `evaluate` and `estimate` do with a deployment and data."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from snn_deploy.backends.protocol import find_backend
+from snn_deploy.deploy import energy, runs
+from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.results import (
+    EnergyEstimate,
+    Evaluation,
+    LayerActivity,
+    Simulation,
+    Verification,
+)
+from snn_deploy.deploy.verify import Comparison, compare
+from snn_deploy.errors import DataError, OptionError
+from snn_deploy.ir.codecs import predict
+
+
+def simulate(deployment: Deployment, data: Data, backend: str) -> Simulation:
+    """Run the integer program on one backend; see `api.simulate`."""
+    program = deployment.program
+    output = program.outputs[0]
+    spikes: Counter[str] = Counter()
+    events: Counter[str] = Counter()
+    overflows: Counter[str] = Counter()
+    predicted: list[int] = []
+    steps = 0
+    for block, (trace,) in runs.full_runs([find_backend(backend)], deployment, data):
+        steps = block.steps
+        for population in trace.populations:
+            spikes[population.name] += int(population.spikes.sum())
+            events[population.name] += int(population.events.sum())
+            overflows[population.name] += population.overflows
+        predicted += predict(runs.program_answer(program, output, trace, block)).tolist()
+    activity = tuple(
+        LayerActivity(
+            layer=p.name,
+            neurons=p.size,
+            spikes=spikes[p.name] / data.samples,
+            active=events[p.name] / (data.samples * p.size * max(1, steps)),
+            overflows=overflows[p.name],
+        )
+        for p in program.populations
+    )
+    right = None
+    if data.label is not None:
+        right = int(np.count_nonzero(np.array(predicted) == data.label))
+    return Simulation(
+        backend=backend,
+        samples=data.samples,
+        steps=steps,
+        lag=program.lag,
+        activity=activity,
+        predicted=tuple(predicted),
+        correct=right,
+    )
+
+
+def verify(deployment: Deployment, data: Data, against: Sequence[str]) -> Verification:
+    """Compare the event simulator with others in every state; see `api.verify`.
+
+    Raises:
+        OptionError: no backend to compare with is named.
+    """
+    if not against:
+        raise OptionError("no backend to compare with", fix="--against reference,lava")
+    backends = [find_backend(name) for name in ("event", *against)]
+    totals = [0] * len(against)
+    found: list[Comparison | None] = [None] * len(against)
+    overflows = steps = 0
+    for block, traces in runs.full_runs(backends, deployment, data):
+        steps = block.steps
+        overflows += sum(p.overflows for p in traces[0].populations)
+        for index, name in enumerate(against):
+            one = compare(
+                deployment.program, block.inputs, ("event", traces[0]), (name, traces[index + 1])
+            )
+            totals[index] += one.states
+            if found[index] is None and not one.equal:
+                found[index] = _from_sample(one, block.first)
+    comparisons = tuple(
+        Comparison(
+            first="event",
+            second=name,
+            states=total,
+            difference=None if first is None else first.difference,
+        )
+        for name, total, first in zip(against, totals, found, strict=True)
+    )
+    folder = deployment.folder
+    return Verification(
+        artifact=str(folder) if folder else deployment.program.name,
+        samples=data.samples,
+        steps=steps,
+        comparisons=comparisons,
+        overflows=overflows,
+    )
+
+
+def _from_sample(comparison: Comparison, first: int) -> Comparison:
+    """Return `comparison` with its sample counted from the start of the data."""
+    assert comparison.difference is not None
+    sample = comparison.difference.sample + first
+    return replace(comparison, difference=replace(comparison.difference, sample=sample))
+
+
+def evaluate(deployment: Deployment, data: Data, backend: str, *, real: bool) -> Evaluation:
+    """Count right answers; see `api.evaluate`.
+
+    Raises:
+        DataError: the data has no labels.
+    """
+    if data.label is None:
+        raise DataError(
+            "the data has no labels", fix="np.savez(FILE, input=array, label=whole numbers)"
+        )
+    integers = runs.run_answers(find_backend(backend), deployment, data)
+    reals = runs.network_answers(deployment, data) if real else None
+    return Evaluation(
+        samples=data.samples,
+        backend=backend,
+        correct=int(np.count_nonzero(integers == data.label)),
+        correct_real=None if reals is None else int(np.count_nonzero(reals == data.label)),
+        same=None if reals is None else int(np.count_nonzero(reals == integers)),
+    )
+
+
+def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyEstimate:
+    """Count events and price them; see `api.estimate`."""
+    target = deployment.target
+    chosen = energy.find_profile(profile or target.energy_profile)
+    note = target.energy_note if profile in (None, target.energy_profile) else ""
+    totals: dict[str, defaultdict[energy.Event, float]] = {}
+    sizes: dict[str, int] = {}
+    steps = 0
+    for block, (trace,) in runs.full_runs([find_backend("event")], deployment, data):
+        steps = block.steps
+        rows, presented = block.inputs[0].values.shape[:2]
+        for layer in energy.count(deployment.program, block.inputs, trace, presented):
+            sizes[layer.layer] = layer.neurons
+            total = totals.setdefault(layer.layer, defaultdict(float))
+            for event, number in layer.counts.items():
+                total[event] += number * rows
+    layers = [
+        energy.LayerCount(
+            layer=name,
+            neurons=sizes[name],
+            counts={event: number / data.samples for event, number in total.items()},
+        )
+        for name, total in totals.items()
+    ]
+    found = energy.estimate(layers, chosen, note=note, samples=data.samples, steps=steps)
+    return EnergyEstimate(estimate=found)

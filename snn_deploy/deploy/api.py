@@ -1,0 +1,390 @@
+"""The public API: each function is also a command, its docstring the command's help.
+
+Heavy libraries are imported inside the functions, so that `import snn_deploy` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from snn_deploy.deploy.data import Data
+    from snn_deploy.deploy.deployment import Deployment
+    from snn_deploy.deploy.results import (
+        EnergyEstimate,
+        Evaluation,
+        Inspection,
+        Listing,
+        Simulation,
+        Verification,
+    )
+
+Hidden = Parameter(parse=False)
+
+
+def export(
+    model: Annotated[Any, Parameter(name="MODEL")],
+    /,
+    *,
+    target: str = "loihi",
+    dialect: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    compare: str | None = None,
+    floor: float | None = None,
+    encode: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    decode: str | None = None,
+    input_range: str | None = None,
+    input_unit: float | None = None,
+    calibrate: Path | None = None,
+    weight_bits: int | None = None,
+    output: Path | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    sample_shape: Annotated[tuple[int, ...] | None, Hidden] = None,
+    name: str | None = None,
+) -> Deployment:
+    """Turn a trained network into integers for a chip, and write the artifact folder.
+
+    $ snn-deploy export mnist.nir --target loihi
+    $ snn-deploy export cnn_sinabs.nir --dialect sinabs --output cnn
+
+    Args:
+        model: A NIR file. From Python also a `nir.NIRGraph`, or a norse module.
+        target: Chip to compile for, or a TOML file that describes one.
+        dialect: Framework that wrote the NIR file, where the file does not say.
+        dt: Length of a step, in the file's unit of time.
+        reset: none, value, subtract, late-value or late-subtract, for every neuron.
+        compare: > or >=, for every neuron.
+        floor: Lowest membrane potential after a reset, for every neuron.
+        encode: recorded, current or rate: how data becomes steps.
+        steps: Steps of a sample, for the encoders current and rate.
+        seed: Of the rate encoder.
+        decode: count, membrane-end, membrane-mean, membrane-max or first-spike.
+        input_range: Integer payloads that may enter, as LOW:HIGH; 0:1 for spikes.
+        input_unit: Real value of an integer payload of 1.
+        calibrate: Data file; scales are chosen on it.
+        weight_bits: Bits of a weight, sign included; by default all that the chip stores.
+        output: Folder to write; by default the model's name and the target. A model in memory
+            is written only if this is given.
+        force: Replace an artifact that is already there.
+        dry_run: Do everything but write.
+        sample_shape: Shape of one step's input, for a module.
+        name: Name of the network; by default the file's.
+
+    Returns:
+        The deployment: program, findings, files.
+
+    Raises:
+        DeployError: with the number that says what is wrong; nothing is written then.
+    """
+    from snn_deploy.deploy import exporting  # noqa: PLC0415 - numpy and h5py on demand
+
+    request = exporting.Request(
+        target=target,
+        dialect=dialect,
+        dt=dt,
+        reset=reset,
+        compare=compare,
+        floor=floor,
+        encode=encode,
+        steps=steps,
+        seed=seed,
+        decode=decode,
+        input_range=input_range,
+        input_unit=input_unit,
+        weight_bits=weight_bits,
+        sample_shape=sample_shape,
+        name=name,
+    )
+    return exporting.export(
+        model, request, calibrate=calibrate, output=output, force=force, dry_run=dry_run
+    )
+
+
+def inspect(
+    path: Annotated[Path, Parameter(name="FILE")],
+    /,
+    *,
+    dialect: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    compare: str | None = None,
+    floor: float | None = None,
+) -> Inspection:
+    """Show what a model file or an artifact holds, and where each rule comes from.
+
+    $ snn-deploy inspect cnn_sinabs.nir --dialect sinabs
+    $ snn-deploy inspect mnist-loihi2
+
+    Args:
+        path: A model file or an artifact folder.
+        dialect: Framework that wrote the NIR file, where the file does not say.
+        dt: Length of a step, in the file's unit of time.
+        reset: As for export.
+        compare: As for export.
+        floor: As for export.
+
+    Returns:
+        The text, and the findings.
+    """
+    from snn_deploy.deploy import exporting, results  # noqa: PLC0415
+    from snn_deploy.ir.text import print_network  # noqa: PLC0415
+
+    if path.is_dir():
+        deployment = load(path)
+        return results.Inspection(
+            title=f"{path}: {deployment.program.name} for {deployment.program.target}",
+            text=deployment.files["program.txt"].decode(),
+            findings=deployment.findings,
+        )
+    request = exporting.Request(dialect=dialect, dt=dt, reset=reset, compare=compare, floor=floor)
+    imported = exporting.imported(path, request)
+    return results.Inspection(
+        title=f"{path}: {imported.network.name}",
+        text=print_network(imported.network),
+        findings=imported.findings,
+    )
+
+
+def load(artifact: Path | str) -> Deployment:
+    """Return the deployment in an artifact folder; every file is checked against its digest.
+
+    Args:
+        artifact: The folder.
+
+    Returns:
+        What `export` returned when it wrote the folder.
+
+    Raises:
+        ArtifactDamagedError: it is no artifact of this version, or a file was changed.
+    """
+    from snn_deploy.deploy.deployment import read_deployment  # noqa: PLC0415
+
+    return read_deployment(Path(artifact))
+
+
+def simulate(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    input: Annotated[Any, Parameter(name="--input")],
+    backend: str = "event",
+    bin_width: float | None = None,
+    first: int = 0,
+    samples: int | None = None,
+) -> Simulation:
+    """Run the integer program, and show activity and answers per layer and sample.
+
+    $ snn-deploy simulate mnist-loihi2 --input digits.npz
+    $ snn-deploy simulate cnn --input recording.bin --bin-width 0.001
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        input: Data file (NPZ with `input`, perhaps `label`), or `Data`.
+        backend: event, reference or lava.
+        bin_width: Seconds per step; the data file is then a recording of events.
+        first: First sample to run.
+        samples: Number of samples to run; by default all.
+
+    Returns:
+        Activity per layer and the predicted classes.
+    """
+    from snn_deploy.deploy import analysis  # noqa: PLC0415
+
+    deployment = _deployment(artifact)
+    data = _data(deployment, input, bin_width, first, samples)
+    return analysis.simulate(deployment, data, backend)
+
+
+def verify(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    input: Annotated[Any, Parameter(name="--input")],
+    against: str = "reference",
+    bin_width: float | None = None,
+    first: int = 0,
+    samples: int | None = None,
+) -> Verification:
+    """Compare every state of every neuron and step between the event simulator and others.
+
+    $ snn-deploy verify mnist-loihi2 --input digits.npz --against reference,lava
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        input: Data file (NPZ with `input`), or `Data`.
+        against: Backends, separated by commas.
+        bin_width: Seconds per step; the data file is then a recording of events.
+        first: First sample to compare.
+        samples: Number of samples to compare; by default all.
+
+    Returns:
+        Per backend the number of states compared, or the first difference. The command exits
+        with 3 if there is one.
+    """
+    from snn_deploy.deploy import analysis  # noqa: PLC0415
+
+    deployment = _deployment(artifact)
+    data = _data(deployment, input, bin_width, first, samples)
+    names = [part.strip() for part in against.split(",") if part.strip()]
+    return analysis.verify(deployment, data, names)
+
+
+def evaluate(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    data: Annotated[Any, Parameter(name="--data")],
+    backend: str = "event",
+    real: bool = True,
+    first: int = 0,
+    samples: int | None = None,
+) -> Evaluation:
+    """Count right answers on labelled data, in integers and in real values.
+
+    $ snn-deploy evaluate mnist-loihi2 --data digits.npz
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        data: Data file (NPZ with `input` and `label`), or `Data`.
+        backend: event, reference or lava.
+        real: Run the real-valued network too.
+        first: First sample.
+        samples: Number of samples; by default all.
+
+    Returns:
+        Accuracy of both, and how often they agree.
+    """
+    from snn_deploy.deploy import analysis  # noqa: PLC0415
+
+    deployment = _deployment(artifact)
+    chosen = _data(deployment, data, None, first, samples)
+    return analysis.evaluate(deployment, chosen, backend, real=real)
+
+
+def estimate(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    input: Annotated[Any, Parameter(name="--input")],
+    profile: str | None = None,
+    bin_width: float | None = None,
+    first: int = 0,
+    samples: int | None = None,
+) -> EnergyEstimate:
+    """Estimate energy: events counted in a simulation times published prices per event.
+
+    $ snn-deploy estimate mnist-loihi2 --input digits.npz
+    $ snn-deploy estimate mnist-loihi2 --input digits.npz --profile loihi1-davies
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        input: Data file (NPZ with `input`), or `Data`.
+        profile: Table of prices; by default the target's.
+        bin_width: Seconds per step; the data file is then a recording of events.
+        first: First sample.
+        samples: Number of samples; by default all.
+
+    Returns:
+        Energy per layer, mean per sample, with the span of published prices.
+    """
+    from snn_deploy.deploy import analysis  # noqa: PLC0415
+
+    deployment = _deployment(artifact)
+    chosen = _data(deployment, input, bin_width, first, samples)
+    return analysis.estimate(deployment, chosen, profile)
+
+
+def targets(name: str | None = None, /, *, sources: bool = False) -> Listing:
+    """List the chips, or every number of one.
+
+    $ snn-deploy targets
+    $ snn-deploy targets loihi2 --sources
+
+    Args:
+        name: One target.
+        sources: Show where each number was read.
+
+    Returns:
+        The table.
+    """
+    from snn_deploy.deploy import listings  # noqa: PLC0415
+
+    return listings.targets() if name is None else listings.target(name, sources=sources)
+
+
+def doctor() -> Listing:
+    """Say what is installed and what each part can do here.
+
+    $ snn-deploy doctor
+
+    Returns:
+        The table.
+    """
+    from snn_deploy.deploy import listings  # noqa: PLC0415
+
+    return listings.doctor()
+
+
+def explain(code: str, /) -> str:
+    """Explain an error by its number.
+
+    $ snn-deploy explain SNN302
+
+    Args:
+        code: The number, with or without SNN.
+
+    Returns:
+        What it means.
+    """
+    from snn_deploy.deploy import listings  # noqa: PLC0415
+
+    return listings.explain(code)
+
+
+def lava_setup(*, path: Path | None = None) -> str:
+    """Make the Python 3.10 environment that the Lava backend runs in.
+
+    $ snn-deploy lava setup
+
+    Args:
+        path: Folder of the environment; by default inside the current virtual environment.
+
+    Returns:
+        Where it is.
+    """
+    from snn_deploy.backends.lava.environment import setup  # noqa: PLC0415
+    from snn_deploy.deploy.progress import say  # noqa: PLC0415
+
+    return f"Lava environment: {setup(path, progress=say)}"
+
+
+def _deployment(artifact: Any) -> Deployment:
+    from snn_deploy.deploy.deployment import Deployment  # noqa: PLC0415
+
+    return artifact if isinstance(artifact, Deployment) else load(artifact)
+
+
+def _data(
+    deployment: Deployment, given: Any, bin_width: float | None, first: int, samples: int | None
+) -> Data:
+    from snn_deploy.deploy.data import Data, read_data  # noqa: PLC0415
+    from snn_deploy.errors import OptionError  # noqa: PLC0415
+
+    names = tuple(entry.name for entry in deployment.program.inputs)
+    data = given
+    if not isinstance(given, Data):
+        data = read_data(Path(given), names, bin_width=bin_width)
+    stop = data.samples if samples is None else first + samples
+    if not 0 <= first < stop <= data.samples:
+        raise OptionError(
+            f"samples {first} to {stop - 1} of a data set with {data.samples}",
+            fix=f"--first 0 --samples {data.samples}",
+        )
+    return data.part(first, stop)

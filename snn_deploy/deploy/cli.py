@@ -1,0 +1,121 @@
+"""The command line: each command is a function of the API; this file prints what it returns."""
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from snn_deploy.deploy import api
+from snn_deploy.deploy.progress import wanted
+from snn_deploy.errors import DeployError
+
+OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
+"""Exit statuses; INTERRUPTED is the shell's own for Ctrl-C."""
+
+INTERRUPTED = 130
+
+EPILOGUE = """Every command takes --json: one JSON object on standard output.
+Exit status: 0 done, 1 error, 2 wrong usage, 3 outputs differ, 70 a bug of ours."""
+
+
+def build() -> App:
+    """Return the command line's parser."""
+    app = App(
+        name="snn-deploy",
+        help="From a trained spiking neural network to a neuromorphic chip, bit for bit.",
+        help_epilogue=EPILOGUE,
+        help_format="plaintext",
+        version=_version,
+        default_parameter=Parameter(negative=()),
+    )
+    for function in (
+        api.export,
+        api.inspect,
+        api.simulate,
+        api.verify,
+        api.evaluate,
+        api.estimate,
+        api.targets,
+        api.doctor,
+        api.explain,
+    ):
+        app.command(_command(function), name=function.__name__)
+    lava = App(name="lava", help="The Python 3.10 environment of the Lava backend.")
+    lava.command(_command(api.lava_setup), name="setup")
+    app.command(lava)
+    return app
+
+
+def _command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` without its return annotation, whose type is only there for checkers."""
+
+    @functools.wraps(function)
+    def command(*positional: Any, **named: Any) -> Any:
+        return function(*positional, **named)
+
+    hints = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
+    command.__annotations__ = hints
+    return command
+
+
+def _version() -> str:
+    from snn_deploy.deploy.version import version  # noqa: PLC0415 - only when asked for
+
+    return version()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status."""
+    as_json = "--json" in arguments
+    words = [word for word in arguments if word != "--json"]
+    wanted.set(not as_json)
+    try:
+        command, bound, _ = build().parse_args(words, print_error=False, exit_on_error=False)
+        result = command(*bound.args, **bound.kwargs)
+        if result is not None:
+            show(result, as_json=as_json)
+        return DIFFERENT if getattr(result, "equal", True) is False else OK
+    except CycloptsError as problem:
+        print(f"error[SNN100]: {problem}\n  fix: snn-deploy --help", file=sys.stderr)
+        return USAGE
+    except DeployError as problem:
+        complain(problem, as_json=as_json)
+        return problem.exit_status
+    except KeyboardInterrupt:
+        print("interrupted; nothing is left half written", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:  # whatever else is our bug, and says so
+        traceback.print_exc()
+        print("this is a bug in snn-deploy: please report it with the lines above", file=sys.stderr)
+        return BUG
+
+
+def show(result: Any, *, as_json: bool) -> None:
+    """Print what a command returned, on standard output."""
+    from snn_deploy.deploy.printing import as_record, printable  # noqa: PLC0415 - on demand
+
+    print(as_record(result) if as_json else printable(result))
+
+
+def complain(problem: DeployError, *, as_json: bool) -> None:
+    """Print an error, on standard error."""
+    if not as_json:
+        print(problem, file=sys.stderr)
+        return
+    from snn_deploy.deploy.printing import as_record  # noqa: PLC0415 - on demand
+
+    record = {
+        "error": problem.code,
+        "message": problem.message,
+        "where": problem.where,
+        "fix": problem.fix,
+    }
+    print(as_record(record), file=sys.stderr)

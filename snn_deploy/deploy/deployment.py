@@ -1,0 +1,154 @@
+"""A compiled network with everything that is known of it: what an artifact folder holds."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from snn_deploy.backends.protocol import find_backend
+from snn_deploy.deploy.artifact import (
+    MANIFEST,
+    SCHEMA,
+    FileRecord,
+    FindingRecord,
+    Manifest,
+    json_bytes,
+    read_folder,
+    record_of,
+    write_folder,
+)
+from snn_deploy.deploy.version import version
+from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.program import Program
+from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
+from snn_deploy.ir.text import print_program
+from snn_deploy.targets import Target, find_target
+
+if TYPE_CHECKING:
+    from snn_deploy.ir.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A network as integers for one target, with its origin and its findings."""
+
+    program: Program
+    encoding: Encoding
+    nir: bytes
+    """The network as trained, as an annotated NIR file."""
+
+    pipeline: tuple[str, ...]
+    """The passes that made the program, one line each."""
+
+    findings: tuple[Finding, ...]
+    layers: tuple[dict[str, Any], ...]
+    """What quantization did to each layer."""
+
+    model_digest: str
+    """SHA-256 of the model as it was given."""
+
+    model_bytes: int
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the export that were not left at their default."""
+
+    folder: Path | None = None
+    """Where it was written to or read from."""
+
+    @property
+    def target(self) -> Target:
+        """The chip that it was compiled for."""
+        return find_target(self.program.target)
+
+    @cached_property
+    def network(self) -> "Network":
+        """The real-valued network, read from `nir`."""
+        from snn_deploy.frontends import load_nir_bytes  # noqa: PLC0415 - h5py on demand
+
+        return load_nir_bytes(self.nir, name=self.program.name).network
+
+    @cached_property
+    def files(self) -> Mapping[str, bytes]:
+        """Content of every file of the artifact by relative path. Same model, same bytes."""
+        stored = dump_program(self.program)
+        files = {
+            "model.nir": self.nir,
+            "program.json": stored.json,
+            "program.npz": stored.npz,
+            "program.txt": print_program(self.program).encode(),
+            "report.json": json_bytes(
+                {"schema": "snn-deploy/report/1", "layers": self.layers, "findings": self._found()}
+            ),
+            **find_backend("lava").emit(self.program, self.target),
+        }
+        manifest = Manifest(
+            schema=SCHEMA,
+            version=version(),
+            name=self.program.name,
+            target=self.program.target,
+            program_digest=self.program.digest,
+            model=FileRecord(sha256=self.model_digest, bytes=self.model_bytes),
+            configuration=dict(self.configuration),
+            encoding=msgspec.to_builtins(self.encoding),
+            pipeline=self.pipeline,
+            findings=self._found(),
+            files={name: record_of(content) for name, content in sorted(files.items())},
+        )
+        return {MANIFEST: json_bytes(manifest), **files}
+
+    def _found(self) -> tuple[FindingRecord, ...]:
+        return tuple(
+            FindingRecord(kind=f.kind.value, layer=f.layer, amount=f.amount, reason=f.reason)
+            for f in self.findings
+        )
+
+    def save(self, output: Path, *, force: bool = False) -> None:
+        """Write the artifact folder, whole or not at all.
+
+        Raises:
+            OutputExistsError: `output` exists, and `force` is not given or it is no artifact.
+            CannotWriteError: the disk is full, permission is missing, ...
+        """
+        write_folder(self.files, output, force=force)
+
+
+def read_deployment(folder: Path) -> Deployment:
+    """Return the deployment in an artifact folder, every file checked against its digest.
+
+    Raises:
+        ArtifactDamagedError: it is no artifact of this version, or a file was changed.
+    """
+    manifest, files = read_folder(folder)
+    program = load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"]))
+    if program.digest != manifest.program_digest:
+        raise ArtifactDamagedError(
+            "the program's digest is not the one of the manifest",
+            where=str(folder),
+            fix="export the model again",
+        )
+    report = msgspec.json.decode(files["report.json"])
+    return Deployment(
+        program=program,
+        encoding=msgspec.convert(manifest.encoding, Encoding),
+        nir=files["model.nir"],
+        pipeline=manifest.pipeline,
+        findings=tuple(
+            Finding(kind=Kind(f.kind), layer=f.layer, amount=f.amount, reason=f.reason)
+            for f in manifest.findings
+        ),
+        layers=tuple(report["layers"]),
+        model_digest=manifest.model.sha256,
+        model_bytes=manifest.model.bytes,
+        configuration=manifest.configuration,
+        folder=folder,
+    )
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of `content` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,102 @@
+"""Tables about the product itself: targets, what is installed, what an error means."""
+
+import inspect
+import platform
+from importlib.metadata import PackageNotFoundError, entry_points
+from importlib.metadata import version as installed
+from typing import Any
+
+import msgspec
+
+from snn_deploy import errors
+from snn_deploy.deploy.results import Listing
+from snn_deploy.deploy.version import version
+from snn_deploy.errors import DeployError, UnknownNameError
+from snn_deploy.targets import find_target, shipped_targets
+
+
+def targets() -> Listing:
+    """Return the chips that are shipped."""
+    rows = tuple(
+        (t.name, ", ".join(t.aliases), t.title, f"{t.weights.bits.value} bit", f"{t.delay.low}")
+        for t in shipped_targets()
+    )
+    return Listing(
+        headings=("target", "also", "chip", "weights", "steps per projection"),
+        rows=rows,
+        note="snn-deploy targets NAME --sources shows every number and where it was read",
+    )
+
+
+def target(name: str, *, sources: bool) -> Listing:
+    """Return every number of one chip."""
+    found = find_target(name)
+    rows = [tuple(row) for row in _numbers(msgspec.to_builtins(found), "")]
+    width = 4 if sources else 3
+    return Listing(
+        headings=("number", "value", "unit", "source")[:width],
+        rows=tuple(row[:width] for row in rows),
+    )
+
+
+def _numbers(record: Any, path: str) -> list[list[str]]:
+    """Return (path, value, unit, source) for everything that has a source."""
+    if isinstance(record, list):
+        return [row for item in record for row in _numbers(item, path)]
+    if not isinstance(record, dict):
+        return []
+    if "source" in record:
+        shown = {k: v for k, v in record.items() if k not in ("unit", "source", "name", "feature")}
+        label = record.get("name") or record.get("feature") or ""
+        value = "..".join(str(shown[k]) for k in ("low", "high") if k in shown)
+        rest = [f"{v}" for k, v in shown.items() if k not in ("low", "high", "step")]
+        if "step" in shown:
+            rest.append(f"step {shown['step']}")
+        where = ".".join(part for part in (path, label) if part)
+        text = " ".join(part for part in (value, *rest) if part)
+        return [[where, text, record.get("unit", ""), record["source"]]]
+    rows = []
+    for key, value in record.items():
+        rows += _numbers(value, f"{path}.{key}" if path else key)
+    return rows
+
+
+PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec", "torch", "norse", "matplotlib")
+
+
+def doctor() -> Listing:
+    """Return what is installed and what works."""
+    from snn_deploy.backends.lava.environment import describe  # noqa: PLC0415 - on demand
+
+    rows = [("snn-deploy", version(), ""), ("python", platform.python_version(), "")]
+    for package in PACKAGES:
+        try:
+            rows.append((package, installed(package), ""))
+        except PackageNotFoundError:
+            use = {"torch": "norse modules", "norse": "norse modules", "matplotlib": "reports"}
+            rows.append((package, "missing", f"only needed for {use.get(package, package)}"))
+    names = sorted(entry.name for entry in entry_points(group="snn_deploy.backends"))
+    rows.append(("backends", ", ".join(names), ""))
+    rows.append(("targets", ", ".join(t.name for t in shipped_targets()), ""))
+    rows.append(("lava", *describe()))
+    return Listing(headings=("part", "state", "note"), rows=tuple(rows))
+
+
+def explain(code: str) -> str:
+    """Return what an error number means.
+
+    Raises:
+        UnknownNameError: no error has the number.
+    """
+    wanted = code.upper() if code.upper().startswith("SNN") else f"SNN{code}"
+    classes = {
+        c.code: c
+        for c in vars(errors).values()
+        if isinstance(c, type) and issubclass(c, DeployError)
+    }
+    if wanted not in classes:
+        raise UnknownNameError(
+            f"no error has the number {wanted}; there are {', '.join(sorted(classes))}"
+        )
+    found = classes[wanted]
+    return f"{wanted} {found.__name__}\n\n{inspect.cleandoc(found.__doc__ or '')}"

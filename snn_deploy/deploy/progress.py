@@ -1,0 +1,32 @@
+"""Progress bars on standard error: only on a terminal, only when a command asked for them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+wanted: ContextVar[bool] = ContextVar("wanted", default=False)
+"""Set by the command line; a library call shows nothing."""
+
+Advance = Callable[[float], None]
+
+
+@contextmanager
+def bar(title: str, total: float) -> Iterator[Advance]:
+    """Show a bar called `title` that the given function advances; it vanishes at the end."""
+    if not (wanted.get() and sys.stderr.isatty()):
+        yield lambda amount: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda amount: progress.advance(task, amount)
+
+
+def say(line: str) -> None:
+    """Tell what is going on, on standard error, if a command asked for it."""
+    if wanted.get():
+        print(line, file=sys.stderr)

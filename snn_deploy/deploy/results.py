@@ -1,0 +1,298 @@
+"""What the commands return: one documented record each, for JSON, and from it the human text."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from snn_deploy.deploy.energy import Estimate, Event
+from snn_deploy.deploy.table import aligned
+from snn_deploy.deploy.verify import Comparison, Difference
+from snn_deploy.ir.findings import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerActivity:
+    """How active one population was, mean per sample."""
+
+    layer: str
+    neurons: int
+    spikes: float
+    """Payload sent per sample."""
+
+    active: float
+    """Share of neurons and steps in which something was sent, 0..1."""
+
+    overflows: int
+    """Times that a register wrapped or saturated, over all samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """The result of `simulate`."""
+
+    backend: str
+    samples: int
+    steps: int
+    lag: int
+    activity: tuple[LayerActivity, ...]
+    predicted: tuple[int, ...]
+    correct: int | None
+    """Samples with the right class, where the data has labels."""
+
+    def __str__(self) -> str:
+        rows = [("layer", "neurons", "spikes/sample", "active", "overflows")]
+        rows += [
+            (a.layer, f"{a.neurons}", f"{a.spikes:.1f}", f"{a.active:.1%}", f"{a.overflows}")
+            for a in self.activity
+        ]
+        lines = [
+            f"{self.samples} samples of {self.steps} steps (+{self.lag} lag) on {self.backend}",
+            "",
+            aligned(rows, right=(1, 2, 3, 4)),
+            "",
+            f"class    {' '.join(map(str, self.predicted[:20]))}"
+            + (" ..." if len(self.predicted) > 20 else ""),
+        ]
+        if self.correct is not None:
+            lines.append(f"correct  {self.correct} of {self.samples}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The result of `verify`: every state of every neuron and step, backend by backend."""
+
+    artifact: str
+    samples: int
+    steps: int
+    comparisons: tuple[Comparison, ...]
+    overflows: int
+    """Times that a register wrapped or saturated; all backends agree on the states even so."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether every backend agrees on every state."""
+        return all(comparison.equal for comparison in self.comparisons)
+
+    def __str__(self) -> str:
+        width = max(len(c.second) for c in self.comparisons)
+        lines = [f"{self.samples} samples, {self.steps} steps each"]
+        for comparison in self.comparisons:
+            title = f"{comparison.first} = {comparison.second:{width}}"
+            if comparison.difference is None:
+                lines.append(f"{title}  bit-exact over {comparison.states:,} states")
+            else:
+                lines.append(f"{title}  DIFFERENT".replace(" = ", " / ", 1))
+                lines += _difference(comparison, comparison.difference, self.artifact)
+        if self.overflows:
+            lines.append(f"note: registers wrapped or saturated {self.overflows:,} times")
+        return "\n".join(lines)
+
+
+def _difference(comparison: Comparison, found: Difference, artifact: str) -> list[str]:
+    lines = [
+        f"  first at  {found.population}{list(found.neuron)}, sample {found.sample}, "
+        f"step {found.step}, {found.state.value}",
+        f"  {comparison.first:9} {found.expected}",
+        f"  {comparison.second:9} {found.got}",
+    ]
+    if found.before:
+        states = ", ".join(f"{name} {value}" for name, value in found.before.items())
+        lines.append(f"  step before: {states}")
+    lines.append(f"  arrived: {found.arrived_in_all} payloads")
+    lines += [
+        f"    {e.source}{list(e.neuron)} sent {e.payload} in step {e.sent}, weight {e.weight}"
+        for e in found.arrived
+    ]
+    lines.append(
+        f"  replay: snn-deploy verify {artifact} --input FILE --against {comparison.second} "
+        f"--first {found.sample} --samples 1"
+    )
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The result of `evaluate`."""
+
+    samples: int
+    backend: str
+    correct: int
+    """By the integer program."""
+
+    correct_real: int | None
+    """By the real-valued network, if it was run."""
+
+    same: int | None
+    """Samples for which both give the same class."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that the integer program gets right, 0..1."""
+        return self.correct / self.samples
+
+    @property
+    def accuracy_real(self) -> float | None:
+        """Share of samples that the real-valued network gets right, 0..1."""
+        return None if self.correct_real is None else self.correct_real / self.samples
+
+    def __str__(self) -> str:
+        rows = [("accuracy", f"{self.samples} samples")]
+        if self.correct_real is not None:
+            rows.append(("real values", f"{self.correct_real / self.samples:.2%}"))
+        rows.append((f"integers ({self.backend})", f"{self.accuracy:.2%}"))
+        if self.correct_real is not None and self.same is not None:
+            points = 100 * (self.correct - self.correct_real) / self.samples
+            rows.append(("change", f"{points:+.2f} points"))
+            rows.append(("same class", f"{self.same / self.samples:.2%}"))
+        return aligned(rows, right=(1,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyEstimate:
+    """The result of `estimate`."""
+
+    estimate: Estimate
+
+    def __str__(self) -> str:
+        found = self.estimate
+        rows = [("layer", "neurons", "spikes", "synaptic ops", "updates", "energy", "share")]
+        total = found.value or 1.0
+        for layer in found.layers:
+            counts = layer.count.counts
+            rows.append(
+                (
+                    layer.count.layer,
+                    f"{layer.count.neurons}",
+                    f"{counts.get(Event.SPIKE, 0):,.1f}",
+                    f"{layer.count.synaptic:,.0f}",
+                    f"{counts.get(Event.NEURON_UPDATE, 0):,.0f}",
+                    f"{layer.value * 1e9:,.1f} nJ",
+                    f"{layer.value / total:.1%}",
+                )
+            )
+        kinds = ", ".join(
+            f"{event.value} {joule / total:.0%}"
+            for event, joule in sorted(found.by_event.items(), key=lambda item: -item[1])
+            if joule / total >= 0.005
+        )
+        lines = [f"energy estimate: {found.profile.title}"]
+        if found.note:
+            lines.append(found.note)
+        lines += [
+            f"mean of {found.samples} samples of {found.steps} steps",
+            "",
+            aligned(rows, right=(1, 2, 3, 4, 5, 6)),
+            "",
+            f"estimate  {found.value * 1e6:.3f} uJ a sample, "
+            f"published prices span {found.low * 1e6:.3f} to {found.high * 1e6:.3f}",
+            f"of it     {kinds}",
+        ]
+        lines += [f"not in it {item.what}: {item.reason}" for item in found.profile.unpriced]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Rows under headings, such as the targets."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        table = aligned([self.headings, *self.rows])
+        return f"{table}\n\n{self.note}" if self.note else table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """The result of `inspect`: a model or an artifact as text."""
+
+    title: str
+    text: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.text.rstrip()}{findings_text(self.findings)}"
+
+
+LAYER_HEADINGS = (
+    "layer",
+    "projection",
+    "weights",
+    "clipped",
+    "zeroed",
+    "threshold off",
+    "decay off",
+    "same spikes",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The result of `export`, as printed."""
+
+    name: str
+    target: str
+    folder: str
+    written: bool
+    digest: str
+    files: dict[str, int]
+    """Bytes of each file."""
+
+    lag: int
+    layers: tuple[dict[str, Any], ...]
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        rows = [LAYER_HEADINGS]
+        for layer in self.layers:
+            rows += layer_rows(layer)
+        did = "wrote" if self.written else "would write"
+        total = sum(self.files.values())
+        lines = [
+            f"{self.name} for {self.target}, program {self.digest[:12]}, "
+            f"answers {self.lag} steps later",
+            "",
+            aligned(rows, right=(2, 3, 4, 5, 6, 7)),
+            findings_text(self.findings).lstrip("\n"),
+            "",
+            f"{did} {self.folder or '(memory)'}: {len(self.files)} files, {total:,} bytes",
+        ]
+        return "\n".join(lines)
+
+
+def layer_rows(layer: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of one population in the export's table, one per projection into it."""
+    agreement = layer.get("agreement")
+    rows = []
+    for index, projection in enumerate(layer["projections"]):
+        snr = projection["snr_db"]
+        rows.append(
+            (
+                layer["name"] if index == 0 else "",
+                projection["name"],
+                "exact" if snr is None else f"{snr:.1f} dB",
+                f"{projection['clipped']:.1%}",
+                f"{projection['zeroed']:.1%}",
+                _percent(layer["threshold_error"]) if index == 0 else "",
+                _percent(layer["decay_error"]) if index == 0 else "",
+                "" if agreement is None or index else f"{agreement:.2%}",
+            )
+        )
+    return rows
+
+
+def _percent(error: float | None) -> str:
+    return "lost" if error is None else f"{error:.3%}"
+
+
+def findings_text(findings: tuple[Finding, ...]) -> str:
+    """Return the findings as lines under a heading; nothing where there are none."""
+    if not findings:
+        return ""
+    lines = [f"\n\n{len(findings)} findings"]
+    for found in findings:
+        lines.append(f"  {found.kind.value:9}  {found.layer or '(network)'}: {found.amount}")
+        lines.append(f"             {found.reason}")
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""Runs over many samples in blocks: what comes in, what is recorded, what the answer is."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from snn_deploy.backends.protocol import Backend
+from snn_deploy.deploy.data import Data, Steps, encode
+from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.progress import bar
+from snn_deploy.ir.codecs import decode, needs, predict
+from snn_deploy.ir.network import Between, Boundary, Network, Output
+from snn_deploy.ir.presentation import present, windows
+from snn_deploy.ir.program import Program
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
+
+BLOCK_VALUES = 50_000_000
+"""Recorded values per block of samples: bounds the memory of a run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some consecutive samples, as they are run together."""
+
+    first: int
+    inputs: tuple[Values, ...]
+    """As presented to the simulator."""
+
+    samples: int
+    steps: int
+    """Steps of one sample."""
+
+
+def blocks(
+    data: Data, deployment: Deployment, values_per_step: int, *, real: bool = False
+) -> Iterator[tuple[Block, Steps]]:
+    """Yield the samples of `data` in blocks of bounded size; a continuous run is one block."""
+    boundary = deployment.program.boundary
+    size = data.samples
+    if boundary.between is Between.FRESH:
+        one = encode(data.part(0, 1), deployment.encoding).steps + deployment.program.lag
+        size = max(1, min(size, BLOCK_VALUES // max(1, one * values_per_step)))
+    for first in range(0, data.samples, size):
+        part = data.part(first, first + size)
+        steps = encode(part, deployment.encoding, first)
+        inputs = present(boundary, steps.real if real else steps.whole)
+        yield (
+            Block(first=first, inputs=inputs, samples=part.samples, steps=steps.steps),
+            steps,
+        )
+
+
+def run_answers(backend: Backend, deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
+    """Return the predicted class of every sample by the integer program: [sample]."""
+    output = deployment.program.outputs[0]
+    predicted = []
+    record = _recording(output)
+    width = deployment.program.population(output.population).size
+    with bar(f"integers ({backend.name})", data.samples) as advance:
+        for block, _ in blocks(data, deployment, width):
+            trace = backend.run(deployment.program, block.inputs, record)
+            predicted.append(predict(program_answer(deployment.program, output, trace, block)))
+            advance(block.samples)
+    return np.concatenate(predicted)
+
+
+def network_answers(deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
+    """Return the predicted class of every sample by the real-valued network: [sample]."""
+    network = deployment.network
+    output = network.outputs[0]
+    predicted = []
+    width = network.population(output.population).size + 2000
+    with bar("real values", data.samples) as advance:
+        for block, _ in blocks(data, deployment, width, real=True):
+            trace = simulate(network, block.inputs, _recording(output))
+            predicted.append(predict(network_answer(network, output, trace, block)))
+            advance(block.samples)
+    return np.concatenate(predicted)
+
+
+def _recording(output: Output) -> Recording:
+    return Recording(states=frozenset({needs(output.decode)}), populations=(output.population,))
+
+
+def program_answer(
+    program: Program, output: Output, trace: Trace, block: Block
+) -> Float[np.ndarray, "sample ..."]:
+    """Return the decoded answer of an integer run, one number per output neuron.
+
+    Membranes are in integer steps; per population these are proportional to real values.
+    """
+    lag = program.population(output.population).lag
+    return _answer(program.boundary, output, trace[output.population], block, lag)
+
+
+def network_answer(
+    network: Network, output: Output, trace: Trace, block: Block
+) -> Float[np.ndarray, "sample ..."]:
+    """Return the decoded answer of a real-valued run, one number per output neuron."""
+    return _answer(network.boundary, output, trace[output.population], block, 0)
+
+
+def _answer(
+    boundary: Boundary, output: Output, trace: PopulationTrace, block: Block, lag: int
+) -> Float[np.ndarray, "sample ..."]:
+    rows = []
+    for row, start in windows(boundary, block.samples, block.steps):
+        one = PopulationTrace(
+            name=trace.name,
+            events=trace.events[row : row + 1],
+            spikes=trace.spikes[row : row + 1],
+            membrane=None if trace.membrane is None else trace.membrane[row : row + 1],
+            payload=None if trace.payload is None else trace.payload[row : row + 1],
+        )
+        rows.append(decode(one, output.decode, start + lag, block.steps - output.delay))
+    return np.concatenate(rows)
+
+
+def recorded_width(program: Program) -> int:
+    """Return the values per sample and step of a full recording."""
+    states = sum(p.size * (2 + (p.current is not None)) for p in program.populations)
+    return states + sum(i.size for i in program.inputs)
+
+
+def full_runs(
+    backends: Sequence[Backend], deployment: Deployment, data: Data
+) -> Iterator[tuple[Block, tuple[Trace, ...]]]:
+    """Yield each block with the full trace of every backend."""
+    width = recorded_width(deployment.program) * len(backends)
+    for block, _ in blocks(data, deployment, width):
+        traces = []
+        for backend in backends:
+            with bar(backend.name, 1) as advance:
+                done = 0
+
+                def report(now: int, total: int, advance=advance) -> None:  # type: ignore[no-untyped-def]
+                    nonlocal done
+                    advance((now - done) / max(1, total))
+                    done = now
+
+                traces.append(backend.run(deployment.program, block.inputs, EVERYTHING, report))
+        yield block, tuple(traces)

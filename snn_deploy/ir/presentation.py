@@ -1,0 +1,34 @@
+"""How samples follow each other in a run: each from its start, or one after another."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from snn_deploy.ir.network import Between, Boundary
+from snn_deploy.ir.trace import Values
+
+
+def present(boundary: Boundary, inputs: Sequence[Values]) -> tuple[Values, ...]:
+    """Return `inputs` as simulators take them: every row of the first axis starts fresh.
+
+    A continuous run becomes one long sample, with `boundary.idle` steps of zeros after each but
+    the last.
+    """
+    if boundary.between is Between.FRESH:
+        return tuple(inputs)
+    return tuple(Values(name=i.name, values=_joined(i.values, boundary.idle)) for i in inputs)
+
+
+def _joined(values: np.ndarray, idle: int) -> np.ndarray:
+    gap = ((0, 0), (0, idle), *((0, 0) for _ in values.shape[2:]))
+    stream = np.pad(values, gap).reshape(1, -1, *values.shape[2:])
+    return stream[:, : stream.shape[1] - idle]
+
+
+def windows(boundary: Boundary, samples: int, steps: int) -> Iterator[tuple[int, int]]:
+    """Yield (row, first step) of each sample in a presented run."""
+    for sample in range(samples):
+        if boundary.between is Between.FRESH:
+            yield sample, 0
+        else:
+            yield 0, sample * (steps + boundary.idle)
