@@ -148,6 +148,9 @@ class Population:
     initial: Parameter = field(default_factory=lambda: np.zeros(()))
     """Membrane before the first step."""
 
+    origin: float = 0.0
+    """Membrane as trained where this one is 0; a pass that moves the zero says so here."""
+
     def __post_init__(self) -> None:
         check_parameters(self, REAL)
         if self.synapse is None and any(b.into is State.CURRENT for b in self.biases):

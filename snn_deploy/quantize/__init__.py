@@ -1,1 +1,18 @@
-"""From a real-valued network to an integer program for one target, pass by pass."""
+"""From a real-valued network to integers for one target: scale, round, retime, prove ranges."""
+
+from snn_deploy.quantize.options import Options
+from snn_deploy.quantize.passes import Pass, Passed, Pipeline
+from snn_deploy.quantize.pipeline import Compiled, compile_network, pipeline_for
+from snn_deploy.quantize.report import LayerReport, ProjectionReport
+
+__all__ = [
+    "Compiled",
+    "LayerReport",
+    "Options",
+    "Pass",
+    "Passed",
+    "Pipeline",
+    "ProjectionReport",
+    "compile_network",
+    "pipeline_for",
+]

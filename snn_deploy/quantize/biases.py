@@ -1,0 +1,152 @@
+"""Biases that a chip cannot gate become weights of a clock neuron."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Int
+
+from snn_deploy.errors import DoesNotFitError
+from snn_deploy.ir.arrays import per_neuron
+from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.neuron import Compare, ResetKind
+from snn_deploy.ir.program import Bias, Population, Program, Projection, Reset, Role, Sign
+from snn_deploy.quantize.lag import CLOCK, must_lower
+from snn_deploy.quantize.passes import Passed
+from snn_deploy.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerBiases:
+    """Pass: a bias that starts late or enters a current becomes weights of a clock neuron.
+
+    The clock is one neuron that fires in every step from step 0 on. Its weights, in an excitatory
+    and an inhibitory part, each split into low and high bits where one weight cannot hold them,
+    add up to exactly the bias; their delay is the step in which the bias starts.
+    """
+
+    name: ClassVar[str] = "lower-biases"
+
+    target: Target
+
+    def __call__(self, graph: Program) -> Passed[Program]:
+        """Return `graph`, which has been retimed, with the chip's own biases only.
+
+        Raises:
+            DoesNotFitError: a bias is no multiple of a weight, too large, or starts too late.
+        """
+        name = _free_name({n.name for n in (*graph.inputs, *graph.populations)})
+        populations: list[Population] = []
+        wires: list[Projection] = []
+        for population in graph.populations:
+            kept = []
+            for number, bias in enumerate(population.biases):
+                if self._lowers(population, bias):
+                    wires += self._wires(population, bias, name, number)
+                else:
+                    kept.append(bias)
+            populations.append(replace(population, biases=tuple(kept)))
+        if not wires:
+            return Passed(graph=graph)
+        lowered_graph = replace(
+            graph,
+            populations=(*populations, self._clock(name)),
+            projections=(*graph.projections, *wires),
+        )
+        neurons = sum(graph.population(t).size for t in {w.target for w in wires})
+        finding = Finding(
+            kind=Kind.RETIMED,
+            layer=name,
+            amount=f"one clock neuron with {len(wires)} projections "
+            f"carries the biases of {neurons} neurons",
+            reason=f"{self.target.name} has no bias that starts late or enters a current",
+        )
+        return Passed(graph=lowered_graph, findings=(finding,))
+
+    def _lowers(self, population: Population, bias: Bias) -> bool:
+        own = replace(bias, start=bias.start - population.lag)
+        return must_lower(population, own, population.lag, self.target)
+
+    def _clock(self, name: str) -> Population:
+        """Return a neuron that a bias alone makes fire in every step, and a reset brings back."""
+        threshold = np.asarray(1 << self.target.thresholds.shift.value, np.int32)
+        return Population(
+            name=name,
+            shape=(1,),
+            decay=np.asarray(self.target.states.membrane_multiplier.high, np.int32),
+            threshold=threshold,
+            compare=Compare.GREATER,
+            reset=Reset(kind=ResetKind.VALUE),
+            biases=(Bias(value=2 * threshold),),
+            role=Role.CLOCK,
+        )
+
+    def _wires(
+        self, population: Population, bias: Bias, clock: str, number: int
+    ) -> Iterator[Projection]:
+        shift = self.target.weights.shift.value
+        value = per_neuron(bias.value, population.shape).ravel().astype(np.int64)
+        self._check(population, bias, value)
+        steps = value >> shift
+        for sign, part in ((Sign.EXCITATORY, steps.clip(0)), (Sign.INHIBITORY, (-steps).clip(0))):
+            for exponent, weight in self._bits(part, sign, f"{population.name}.bias"):
+                if np.any(weight):
+                    signed = weight if sign is Sign.EXCITATORY else -weight
+                    yield Projection(
+                        name=f"{clock}.{population.name}.{number}.{sign.value}.{exponent}",
+                        source=clock,
+                        target=population.name,
+                        map=Dense(weight=signed.astype(np.int32)[:, None]),
+                        shift=shift + exponent,
+                        delay=np.asarray(bias.start, np.int32),
+                        sign=sign,
+                    )
+
+    def _check(self, population: Population, bias: Bias, value: np.ndarray) -> None:
+        grid = 1 << self.target.weights.shift.value
+        if np.any(value % grid):
+            raise DoesNotFitError(
+                f"a bias of {value[value % grid != 0][0]} state units is no multiple of {grid}, "
+                "which is what a weight adds",
+                where=f"{population.name}.bias",
+                fix="round the biases as ToIntegers does",
+            )
+        if bias.start not in self.target.delay:
+            raise DoesNotFitError(
+                f"a bias starts in step {bias.start}, but a wire from the clock takes "
+                f"{self.target.delay} steps",
+                where=f"{population.name}.bias",
+                fix="--target cpu",
+            )
+
+    def _bits(
+        self, part: Int[np.ndarray, " neuron"], sign: Sign, where: str
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (exponent, weights) that add up to `part`, all positive.
+
+        Raises:
+            DoesNotFitError: two weights cannot hold it.
+        """
+        rule = self.target.weights
+        most = rule.excitatory.high if sign is Sign.EXCITATORY else -rule.inhibitory.low
+        largest, exponent = int(part.max(initial=0)), 0
+        while largest >> exponent > most:
+            exponent += 1
+        if exponent > rule.exponent.high:
+            raise DoesNotFitError(
+                f"a bias of {largest << rule.shift.value} state units needs more than two weights",
+                where=where,
+                fix="rescale the biases in training, or use --target cpu",
+            )
+        yield exponent, part >> exponent
+        if exponent:
+            yield 0, part & ((1 << exponent) - 1)
+
+
+def _free_name(taken: set[str]) -> str:
+    name = CLOCK
+    while name in taken:
+        name += "_"
+    return name

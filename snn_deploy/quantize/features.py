@@ -1,0 +1,128 @@
+"""Which features a program needs, and how its target runs them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snn_deploy.errors import DeployError, UnsupportedError
+from snn_deploy.ir.arrays import per_neuron
+from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, When
+from snn_deploy.ir.program import Arithmetic, Population, Program
+from snn_deploy.quantize.passes import Passed
+from snn_deploy.targets import Feature, Support, Target
+
+WORDS = {
+    Feature.GREATER_EQUAL: "a spike where the membrane equals the threshold (>=)",
+    Feature.COUNT_SPIKES: "several spikes in a step",
+    Feature.RESET_VALUE: "a reset to another value than 0",
+    Feature.RESET_SUBTRACT: "a reset that subtracts",
+    Feature.RESET_NONE: "no reset",
+    Feature.RESET_LATE: "a reset in the step after the spike",
+    Feature.FLOOR: "a floor under the membrane",
+    Feature.OLD_CURRENT: "a membrane that reads the old current",
+    Feature.START_GATE: "states that wait for the first input of a late layer",
+    Feature.BIAS_GATE: "a bias that starts late",
+    Feature.READOUT: "a neuron that never fires",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFeatures:
+    """Pass: the same program, with a finding for all that does not run on the chip itself."""
+
+    name: ClassVar[str] = "check-features"
+
+    target: Target
+
+    def __call__(self, graph: Program) -> Passed[Program]:
+        """Return `graph`.
+
+        Raises:
+            UnsupportedError: the target has a needed feature not even in simulation.
+        """
+        findings = [f for p in graph.populations for f in self._findings(graph, p)]
+        return Passed(graph=graph, findings=tuple(findings))
+
+    def _findings(self, graph: Program, population: Population) -> Iterator[Finding]:
+        simulated = []
+        for feature in needed_features(population, graph.arithmetic):
+            support = self.target.support(feature)
+            if support is None and feature is not Feature.BIAS_GATE:
+                raise self._unsupported(population, feature)
+            if support is not Support.NATIVE:
+                simulated.append(WORDS[feature])
+        groups = parameter_groups(population)
+        if groups > self.target.parameter_groups.value:
+            simulated.append(
+                f"{groups} different sets of parameters in one layer "
+                f"({self.target.parameter_groups.value} run on the chip)"
+            )
+        if simulated:
+            yield Finding(
+                kind=Kind.SIMULATED,
+                layer=population.name,
+                amount=" and ".join(simulated),
+                reason=f"{self.target.title} runs that in its simulator only",
+            )
+
+    def _unsupported(self, population: Population, feature: Feature) -> DeployError:
+        return UnsupportedError(
+            f"{self.target.name} does not have {WORDS[feature]}",
+            where=population.name,
+            fix="--target cpu",
+        )
+
+
+def needed_features(population: Population, arithmetic: Arithmetic) -> tuple[Feature, ...]:
+    """Return what a population needs beyond a leaky integrator with a hard reset to 0."""
+    reset, fires = population.reset, population.fires is not Fires.NEVER
+    needs = {
+        Feature.GREATER_EQUAL: fires and population.compare is Compare.GREATER_EQUAL,
+        Feature.COUNT_SPIKES: population.fires is Fires.COUNT,
+        Feature.RESET_VALUE: fires and reset.kind is ResetKind.VALUE and bool(np.any(reset.amount)),
+        Feature.RESET_SUBTRACT: fires and reset.kind is ResetKind.SUBTRACT,
+        Feature.RESET_NONE: fires and reset.kind is ResetKind.NONE,
+        Feature.RESET_LATE: fires and reset.kind is not ResetKind.NONE and reset.when is When.NEXT,
+        Feature.FLOOR: population.floor is not None,
+        Feature.OLD_CURRENT: population.current is not None
+        and population.current.reads is Reads.OLD,
+        Feature.START_GATE: moves_before_lag(population, arithmetic),
+        Feature.BIAS_GATE: any(b.start > population.lag for b in population.biases),
+        Feature.READOUT: not fires,
+    }
+    return tuple(feature for feature, needed in needs.items() if needed)
+
+
+def moves_before_lag(population: Population, arithmetic: Arithmetic) -> bool:
+    """Return whether a state would change, or a spike go out, before the lag without a gate.
+
+    Inputs never arrive before the lag: with lags L, a projection of at least 0 steps from A to B
+    takes at least L(B) - L(A).
+    """
+    if population.lag == 0:
+        return False
+    keeps = 1 << arithmetic.decay_bits
+    initial, threshold = population.initial, population.threshold
+    started = any(np.any(b.value) for b in population.biases if b.start <= population.lag)
+    current = population.current is not None and bool(np.any(population.current.initial))
+    leaks = bool(np.any((initial != 0) & (population.decay != keeps)))
+    greater = population.compare is Compare.GREATER
+    spikes = population.fires is not Fires.NEVER and bool(
+        np.any(initial > threshold if greater else initial >= threshold)
+    )
+    lifted = population.floor is not None and bool(np.any(initial < population.floor.value))
+    return started or current or leaks or spikes or lifted
+
+
+def parameter_groups(population: Population) -> int:
+    """Return how many different sets of decay, threshold and reset the neurons have."""
+    parameters = [population.decay, population.threshold, population.reset.amount]
+    if population.current is not None:
+        parameters.append(population.current.decay)
+    if all(p.ndim == 0 for p in parameters):
+        return 1
+    rows = np.stack([per_neuron(p, population.shape).ravel() for p in parameters], axis=1)
+    return len(np.unique(rows, axis=0))

@@ -1,0 +1,92 @@
+"""How well each layer became integers: numbers for the report, none of them used to compute."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectionReport:
+    """How well the weights of one projection became integers."""
+
+    name: str
+    snr_db: float
+    """Power of the weights over power of their error [dB]; infinite: they fit exactly."""
+
+    clipped: float
+    """Share of the stored weights that were too large and became the largest, 0..1."""
+
+    zeroed: float
+    """Share of the stored weights that were not 0 and became 0, 0..1."""
+
+    unit: float
+    """Real value of a stored weight of 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerReport:
+    """How well one population and what drives it became integers."""
+
+    name: str
+    """The population."""
+
+    scale: float
+    """State units per real unit."""
+
+    threshold_error: float
+    """Largest relative error of a threshold, 0..1."""
+
+    decay_error: float
+    """Largest relative change of a membrane time constant; infinite: one appears or is lost."""
+
+    current_decay_error: float
+    """The same for the synaptic current; 0 where there is none."""
+
+    bias_error: float
+    """Largest error of a bias, in thresholds per step."""
+
+    projections: tuple[ProjectionReport, ...]
+
+    agreement: float | None = None
+    """Share of steps and neurons that send what the real-valued network sends, on the calibration
+    data and fed by the rounded layers below; None without calibration data."""
+
+
+def projection_report(
+    name: str,
+    real: Float[np.ndarray, "..."],
+    whole: Int[np.ndarray, "..."],
+    clipped: int,
+    unit: float,
+) -> ProjectionReport:
+    """Return the report of weights `real` that became `whole` steps of `unit`."""
+    power = float(np.sum(np.square(real)))
+    noise = float(np.sum(np.square(whole * unit - real)))
+    return ProjectionReport(
+        name=name,
+        snr_db=10 * math.log10(power / noise) if power and noise else math.inf,
+        clipped=clipped / max(1, real.size),
+        zeroed=int(np.count_nonzero((whole == 0) & (real != 0))) / max(1, real.size),
+        unit=unit,
+    )
+
+
+def relative_error(value: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]) -> float:
+    """Return the largest |value - wanted| / |wanted|; where only `wanted` is 0, infinity."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.where(value == wanted, 0.0, np.abs(value - wanted) / np.abs(wanted))
+    return float(np.max(error, initial=0.0))
+
+
+def time_constant_error(decay: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]) -> float:
+    """Return the largest relative change of a time constant tau = -1 / ln(decay).
+
+    1 where an infinite time constant becomes finite or a finite one 0, infinity the other way.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(wanted) / np.log(decay)  # new tau over old tau
+    ratio = np.where(decay == wanted, 1.0, ratio)
+    ratio = np.where((decay == 1) & (wanted != 1), np.inf, ratio)
+    return float(np.max(np.abs(ratio - 1), initial=0.0))

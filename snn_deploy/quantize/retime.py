@@ -1,0 +1,70 @@
+"""Delays that a chip has: the same spikes, each population some steps later."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from snn_deploy.errors import DoesNotFitError
+from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.program import Population, Program, Projection
+from snn_deploy.quantize.lag import chip_lags
+from snn_deploy.quantize.passes import Passed
+from snn_deploy.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retime:
+    """Pass: every projection takes at least the target's shortest delay.
+
+    A population with lag L does in step t + L what it did in step t. A projection from a
+    population of lag A to one of lag B gets B - A steps more, which lengthens the short branches
+    of a join; biases start L steps later. Loops keep their delay.
+    """
+
+    name: ClassVar[str] = "retime"
+
+    target: Target
+
+    def __call__(self, graph: Program) -> Passed[Program]:
+        """Return `graph` with lags. All its lags are 0 so far.
+
+        Raises:
+            LoopTooShortError: a loop has less delay than the chip needs.
+            DoesNotFitError: a delay becomes longer than the target has.
+        """
+        lag = chip_lags(graph, self.target)
+        retimed = replace(
+            graph,
+            populations=tuple(_later(p, lag[p.name]) for p in graph.populations),
+            projections=tuple(
+                self._lengthened(p, lag[p.target] - lag[p.source]) for p in graph.projections
+            ),
+        )
+        findings = [
+            Finding(
+                kind=Kind.RETIMED,
+                layer=output.population,
+                amount=f"output {output.name} comes {lag[output.population]} steps later",
+                reason=f"{self.target.name} needs {self.target.delay.low} step per projection; "
+                "the spikes are the same",
+            )
+            for output in graph.outputs
+            if lag[output.population]
+        ]
+        return Passed(graph=retimed, findings=tuple(findings))
+
+    def _lengthened(self, projection: Projection, steps: int) -> Projection:
+        delay = projection.delay + steps
+        longest = int(delay.max(initial=0))
+        if longest > self.target.delay.high:
+            raise DoesNotFitError(
+                f"a delay of {int(projection.delay.max())} steps becomes {longest} beside the "
+                f"longest path, but {self.target.name} has {self.target.delay}",
+                where=projection.name,
+                fix="--target cpu, or a network with shorter delays",
+            )
+        return replace(projection, delay=delay)
+
+
+def _later(population: Population, lag: int) -> Population:
+    biases = tuple(replace(b, start=b.start + lag) for b in population.biases)
+    return replace(population, biases=biases, lag=population.lag + lag)

@@ -1,0 +1,187 @@
+"""The pass from real numbers to whole ones: Network -> Program, all lags still 0."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snn_deploy.errors import DoesNotFitError, UnsupportedError
+from snn_deploy.ir import program as whole_ir
+from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.graph import step_order
+from snn_deploy.ir.network import Network, Population
+from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.trace import Values
+from snn_deploy.quantize.lag import chip_lags, must_lower
+from snn_deploy.quantize.options import Options
+from snn_deploy.quantize.passes import Passed
+from snn_deploy.quantize.report import LayerReport
+from snn_deploy.quantize.rounded import Rounded, round_population
+from snn_deploy.quantize.scale import (
+    USUAL_RATE,
+    Activity,
+    Choice,
+    Task,
+    choices,
+    drive_of,
+    largest_weight_choice,
+)
+from snn_deploy.quantize.trial import Trials
+from snn_deploy.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToIntegers:
+    """Pass: every population gets one scale, and all its numbers become whole on that scale.
+
+    Weights, thresholds, resets, biases and initial states are multiples of what the target
+    stores, nearest, half to even. The scale is searched so that together they lose least; with
+    calibration data the best few are run on it, each layer fed by the rounded layers below.
+    Spikes arrive as in the network, in the same step: `Retime` gives the chip its delays.
+    """
+
+    name: ClassVar[str] = "to-integers"
+
+    target: Target
+    encoding: Encoding
+    options: Options
+    calibration: tuple[Values, ...] | None = None
+    """Real-valued inputs [sample, step, *shape], one per input."""
+
+    def __call__(self, graph: Network) -> Passed[Program]:
+        """Return the program of `graph`.
+
+        Raises:
+            DoesNotFitError: an input range or a threshold that the target cannot store.
+            UnsupportedError: a decay outside 0..1.
+            LoopTooShortError: a loop has less delay than the chip needs.
+        """
+        self._check(graph)
+        trials = None
+        if self.calibration is not None:
+            one = self.target.decay_one
+            trials = Trials.start(graph, self.calibration, self.encoding, one)
+        done: dict[str, Rounded] = {}
+        lag = chip_lags(graph, self.target)
+        agreement: dict[str, float | None] = {}
+        for name in step_order(graph):
+            task = self._task(graph, name, lag[name], trials)
+            tried = [self._round(graph, task, choice) for choice in self._choices(task)]
+            if trials is None:
+                done[name] = tried[0]
+            else:
+                done[name], agreement[name] = trials.best(tried)
+        rounded = [done[p.name] for p in graph.populations]
+        return Passed(
+            graph=self._program(graph, rounded),
+            findings=tuple(f for r in rounded for f in r.findings),
+            layers=tuple(_with_agreement(r.report, agreement) for r in rounded),
+        )
+
+    def _check(self, graph: Network) -> None:
+        low, high = self.encoding.low, self.encoding.high
+        if low not in self.target.payload or high not in self.target.payload:
+            raise DoesNotFitError(
+                f"inputs of {low}..{high}, but {self.target.name} sends {self.target.payload}",
+                where=graph.inputs[0].name if graph.inputs else "",
+                fix=f"--input-range {max(low, self.target.payload.low)}"
+                f":{min(high, self.target.payload.high)}",
+            )
+        for population in graph.populations:
+            decays = [population.decay]
+            if population.synapse is not None:
+                decays.append(population.synapse.decay)
+            for decay in decays:
+                wrong = decay[(decay < 0) | (decay > 1)]
+                if wrong.size:
+                    raise UnsupportedError(
+                        f"a state is multiplied by {wrong.flat[0]:g} per step; "
+                        f"{self.target.name} has factors of 0..1",
+                        where=population.name,
+                        fix="--dt with a step shorter than the time constant",
+                    )
+
+    def _task(self, graph: Network, name: str, lag: int, trials: Trials | None) -> Task:
+        population = graph.population(name)
+        drives = tuple(
+            drive_of(
+                p,
+                self._unit(graph, p.source),
+                self._payloads(graph, p.source),
+                self._activity(graph, p.source, trials),
+                self.target,
+                self.options.weight_bits,
+            )
+            for p in graph.into(name)
+        )
+        return Task(
+            population=population,
+            drives=drives,
+            lowered=tuple(must_lower(population, b, lag, self.target) for b in population.biases),
+            target=self.target,
+            prove=self.options.prove,
+            seen=0.0 if trials is None else trials.largest_state(name),
+        )
+
+    def _choices(self, task: Task) -> Sequence[Choice]:
+        if not self.options.search:
+            return [largest_weight_choice(task)]
+        return choices(task, 1 if self.calibration is None else self.options.trials)
+
+    def _round(self, graph: Network, task: Task, choice: Choice) -> Rounded:
+        units: Mapping[str, float] = {
+            p.name: self._unit(graph, p.source) for p in graph.into(task.population.name)
+        }
+        return round_population(
+            task, graph.into(task.population.name), units, choice, self.options.weight_bits
+        )
+
+    def _unit(self, graph: Network, source: str) -> float:
+        is_input = any(i.name == source for i in graph.inputs)
+        return self.encoding.unit if is_input else 1.0
+
+    def _payloads(self, graph: Network, source: str) -> tuple[int, int]:
+        if any(i.name == source for i in graph.inputs):
+            return self.encoding.low, self.encoding.high
+        return 0, _highest_payload(graph.population(source))
+
+    def _activity(self, graph: Network, source: str, trials: Trials | None) -> Activity:
+        if trials is not None:
+            return trials.activity(source)
+        size = int(np.prod(graph.source_shape(source), dtype=np.int64))
+        rate = np.full(size, USUAL_RATE)
+        largest = float(max(abs(end) for end in self._payloads(graph, source)))
+        return Activity(mean=rate * largest, power=rate * largest**2)
+
+    def _program(self, graph: Network, rounded: Sequence[Rounded]) -> Program:
+        by_name = {p.name: p for r in rounded for p in r.projections}
+        return Program(
+            name=graph.name,
+            target=self.target.name,
+            arithmetic=self.target.arithmetic,
+            inputs=tuple(
+                whole_ir.Input(
+                    name=i.name,
+                    shape=i.shape,
+                    low=self.encoding.low,
+                    high=self.encoding.high,
+                    unit=Binary.of(self.encoding.unit),
+                )
+                for i in graph.inputs
+            ),
+            populations=tuple(r.population for r in rounded),
+            projections=tuple(by_name[p.name] for p in graph.projections),
+            outputs=graph.outputs,
+            boundary=graph.boundary,
+            dt=None if graph.dt is None else Binary.of(graph.dt),
+        )
+
+
+def _highest_payload(population: Population) -> int:
+    return {Fires.NEVER: 0, Fires.BINARY: 1, Fires.COUNT: population.max_spikes}[population.fires]
+
+
+def _with_agreement(report: LayerReport, agreement: Mapping[str, float | None]) -> LayerReport:
+    return replace(report, agreement=agreement.get(report.name))

@@ -1,0 +1,157 @@
+"""Trying scales on calibration data: one layer at a time, fed by the rounded layers below.
+
+A trial runs the whole numbers of a layer in the real-valued simulator. All it misses of the chip
+is that decays round toward zero there, half a state unit per step on average.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snn_deploy.errors import DataError
+from snn_deploy.ir import network as real
+from snn_deploy.ir import program as whole
+from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.network import Network
+from snn_deploy.ir.neuron import Fires, State
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
+from snn_deploy.quantize.rounded import Rounded
+from snn_deploy.quantize.scale import Activity
+
+
+@dataclass(slots=True, kw_only=True)
+class Trials:
+    """The calibration run: what each source sends, rounded as far as the work has come."""
+
+    network: Network
+    wanted: Trace
+    """The real-valued network on the same data."""
+
+    sent: dict[str, np.ndarray]
+    """Payloads of inputs and populations [sample, step, *shape]: rounded ones where they exist."""
+
+    decay_one: int
+    """Decay multiplier that keeps everything."""
+
+    @classmethod
+    def start(
+        cls,
+        network: Network,
+        calibration: Sequence[Values],
+        encoding: Encoding,
+        decay_one: int,
+    ) -> "Trials":
+        """Run the real-valued network and prepare the rounded one.
+
+        Raises:
+            DataError: an input is missing or has a wrong shape.
+        """
+        given = {values.name: values.values for values in calibration}
+        sent, wanted = {}, []
+        for entry in network.inputs:
+            if entry.name not in given or given[entry.name].shape[2:] != entry.shape:
+                raise DataError(
+                    f"the calibration data has no array [sample, step, "
+                    f"{', '.join(map(str, entry.shape))}] for this input",
+                    where=entry.name,
+                )
+            payload = np.rint(given[entry.name] / encoding.unit)
+            sent[entry.name] = np.clip(payload, encoding.low, encoding.high).astype(np.float64)
+            wanted.append(Values(name=entry.name, values=given[entry.name]))
+        trace = simulate(network, wanted, EVERYTHING)
+        for population in trace.populations:
+            assert population.payload is not None
+            sent[population.name] = population.payload.astype(np.float64)
+        return cls(network=network, wanted=trace, sent=sent, decay_one=decay_one)
+
+    def activity(self, source: str) -> Activity:
+        """Return what `source` sends on average."""
+        payload = self.sent[source].reshape(-1, int(np.prod(self.sent[source].shape[2:])))
+        return Activity(mean=payload.mean(axis=0), power=np.square(payload).mean(axis=0))
+
+    def largest_state(self, name: str) -> float:
+        """Return the largest membrane or current of the real-valued run, by size."""
+        trace = self.wanted[name]
+        states = [trace.membrane, trace.current]
+        return max(float(np.abs(s).max(initial=0)) for s in states if s is not None)
+
+    def best(self, tried: Sequence[Rounded]) -> tuple[Rounded, float | None]:
+        """Return the layer that comes nearest to the real-valued one, and its agreement.
+
+        Fewest differing payloads, then the smallest error of the membrane. Later layers will be
+        fed by its spikes. A layer that sends nothing has no agreement.
+        """
+        runs = [(self._run(layer), layer) for layer in tried]
+        scores = [self._score(trace, layer) for trace, layer in runs]
+        first = min(range(len(runs)), key=lambda n: scores[n])
+        trace, layer = runs[first]
+        assert trace.payload is not None
+        self.sent[layer.population.name] = trace.payload
+        silent = layer.population.fires is Fires.NEVER
+        return layer, None if silent else 1 - scores[first][0]
+
+    def _score(self, trace: PopulationTrace, layer: Rounded) -> tuple[float, float]:
+        wanted = self.wanted[trace.name]
+        assert trace.payload is not None and wanted.payload is not None
+        assert trace.membrane is not None and wanted.membrane is not None
+        differs = float(np.mean(trace.payload != wanted.payload))
+        error = trace.membrane / layer.scale - wanted.membrane
+        return differs, float(np.sqrt(np.mean(np.square(error))))
+
+    def _run(self, layer: Rounded) -> PopulationTrace:
+        """Return the run of one rounded layer, in state units."""
+        name = layer.population.name
+        sources = sorted({p.source for p in layer.projections} - {name})
+        inputs = [Values(name=s, values=self.sent[s]) for s in sources]
+        if not inputs:
+            shape = next(iter(self.sent.values())).shape[:2]
+            inputs = [Values(name="nothing", values=np.zeros((*shape, 1)))]
+        network = Network(
+            name=name,
+            inputs=tuple(real.Input(name=v.name, shape=v.values.shape[2:]) for v in inputs),
+            populations=(as_real(layer.population, self.decay_one),),
+            projections=tuple(
+                real.Projection(
+                    name=p.name,
+                    source=p.source,
+                    target=name,
+                    map=p.map.with_numbers(p.map.numbers() * float(1 << p.shift)),
+                    delay=p.delay,
+                )
+                for p in layer.projections
+            ),
+            outputs=(real.Output(name="output", population=name),),
+        )
+        record = Recording(states=frozenset({State.PAYLOAD, State.MEMBRANE}))
+        return simulate(network, inputs, record)[name]
+
+
+def as_real(population: whole.Population, decay_one: int) -> real.Population:
+    """Return an integer population as a real-valued one whose numbers are state units."""
+
+    def number(parameter: np.ndarray) -> np.ndarray:
+        return parameter.astype(np.float64)
+
+    current, reset, floor = population.current, population.reset, population.floor
+    return real.Population(
+        name=population.name,
+        shape=population.shape,
+        decay=population.decay / decay_one,
+        synapse=None
+        if current is None
+        else real.Synapse(
+            decay=current.decay / decay_one, reads=current.reads, initial=number(current.initial)
+        ),
+        fires=population.fires,
+        threshold=number(population.threshold),
+        compare=population.compare,
+        max_spikes=population.max_spikes,
+        reset=real.Reset(kind=reset.kind, amount=number(reset.amount), when=reset.when),
+        floor=None if floor is None else real.Floor(value=number(floor.value), when=floor.when),
+        biases=tuple(
+            real.Bias(value=number(b.value), into=b.into, start=b.start) for b in population.biases
+        ),
+        initial=number(population.initial),
+    )
