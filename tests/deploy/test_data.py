@@ -1,0 +1,128 @@
+"""Data files are checked before use, and encoded as the network says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snn_deploy.deploy.data import Data, encode, read_data, read_events
+from snn_deploy.errors import DataError, FileMissingError
+from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.ir.trace import Values
+
+
+def test_an_npz_with_labels_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", input=np.ones((2, 3, 4)), label=np.array([1, 0]))
+    data = read_data(tmp_path / "d.npz", ("pixels",))
+    assert data.samples == 2
+    assert data.arrays[0].name == "pixels"
+    assert data.label is not None
+    assert data.label.tolist() == [1, 0]
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileMissingError) as problem:
+        read_data(tmp_path / "no.npz", ("input",))
+    assert str(problem.value) == (
+        f"error[SNN201]: there is no such data file\n  at: {tmp_path / 'no.npz'}"
+    )
+
+
+def test_pickled_objects_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", input=np.array([{"a": 1}], object))
+    with pytest.raises(DataError, match=r"not an NPZ file of plain arrays"):
+        read_data(tmp_path / "d.npz", ("input",))
+
+
+def test_a_file_that_is_no_npz_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "d.npz").write_bytes(b"hello")
+    with pytest.raises(DataError) as problem:
+        read_data(tmp_path / "d.npz", ("input",))
+    assert str(problem.value) == (
+        "error[SNN208]: not an NPZ file of plain arrays: File is not a zip file\n"
+        f"  at: {tmp_path / 'd.npz'}\n"
+        "  fix: np.savez(FILE, input=array); for recorded events add --bin-width SECONDS"
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array([["a"]]), "are no numbers"),
+        (np.zeros((0, 3)), "has no samples"),
+        (np.array([[np.nan]]), "not a finite number"),
+    ],
+)
+def test_useless_arrays_are_refused(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.savez(tmp_path / "d.npz", input=array)
+    with pytest.raises(DataError, match=message):
+        read_data(tmp_path / "d.npz", ("input",))
+
+
+def test_labels_must_match_the_samples(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", input=np.ones((2, 3)), label=np.array([1, 2, 3]))
+    with pytest.raises(DataError, match=r"`label` has shape \(3,\)"):
+        read_data(tmp_path / "d.npz", ("input",))
+
+
+def event(x: int, y: int, polarity: int, microsecond: int) -> bytes:
+    high = polarity << 7 | microsecond >> 16
+    return bytes([x, y, high, microsecond >> 8 & 255, microsecond & 255])
+
+
+def test_events_are_counted_per_bin(tmp_path: Path) -> None:
+    raw = event(3, 4, 1, 999) + event(3, 4, 1, 10) + event(0, 33, 0, 70_000)
+    (tmp_path / "e.bin").write_bytes(raw)
+    counts = read_events(tmp_path / "e.bin", 1e-3)
+    assert counts.shape == (71, 2, 34, 34)
+    assert counts[0, 1, 4, 3] == 2
+    assert counts[70, 0, 33, 0] == 1
+    assert counts.sum() == 3
+
+
+def test_half_an_event_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "e.bin").write_bytes(b"1234")
+    with pytest.raises(DataError, match="4 bytes are no recording of 5-byte events"):
+        read_events(tmp_path / "e.bin", 1e-3)
+
+
+def images(values: np.ndarray) -> Data:
+    return Data(arrays=(Values(name="input", values=values),))
+
+
+def test_a_current_is_rounded_for_the_program_only() -> None:
+    encoding = Encoding(how=Encode.CURRENT, steps=2, unit=0.25, high=4)
+    steps = encode(images(np.array([[0.3, 1.0]])), encoding)
+    assert steps.real[0].values.tolist() == [[[0.3, 1.0], [0.3, 1.0]]]
+    assert steps.whole[0].values.tolist() == [[[1, 4], [1, 4]]]
+
+
+def test_rates_do_not_depend_on_the_block_of_a_sample() -> None:
+    values = np.linspace(0, 1, 40).reshape(4, 10)
+    encoding = Encoding(how=Encode.RATE, steps=20, seed=3)
+    whole = encode(images(values), encoding).whole[0].values
+    last = encode(images(values[3:]), encoding, first_sample=3).whole[0].values
+    assert np.array_equal(whole[3:], last)
+    assert whole[0, :, 0].max() == 0
+    assert whole[3, :, 9].min() == 1
+
+
+def test_a_recording_of_fractions_needs_a_unit() -> None:
+    with pytest.raises(DataError, match="--input-unit"):
+        encode(images(np.full((1, 2, 1), 0.5)), Encoding())
+    half = encode(images(np.full((1, 2, 1), 0.5)), Encoding(unit=0.5))
+    assert half.whole[0].values.tolist() == [[[1], [1]]]
+
+
+def test_an_encoder_without_steps_is_refused() -> None:
+    with pytest.raises(DataError, match="--steps T"):
+        encode(images(np.ones((1, 2))), Encoding(how=Encode.RATE))
+
+
+def test_spread_takes_samples_from_the_whole_file() -> None:
+    data = Data(
+        arrays=(Values(name="input", values=np.arange(100)[:, None]),), label=np.arange(100)
+    )
+    label = data.spread(5).label
+    assert label is not None
+    assert label.tolist() == [0, 25, 50, 74, 99]

@@ -1,0 +1,151 @@
+"""Energy is counted events times prices, and every price has a source."""
+
+import numpy as np
+import pytest
+
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.deploy.energy import Event, count, estimate, find_profile, profiles
+from snn_deploy.errors import UnknownNameError
+from snn_deploy.ir.maps import Convolution, Dense, Sparse
+from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.program import (
+    Arithmetic,
+    Input,
+    Output,
+    Overflow,
+    Population,
+    Program,
+    Projection,
+    Register,
+    Reset,
+)
+from snn_deploy.ir.trace import EVERYTHING, Values
+
+
+def whole(value: int) -> np.ndarray:
+    return np.asarray(value, np.int32)
+
+
+@pytest.fixture
+def program() -> Program:
+    """An image of 3x3 through a 2x2 kernel of ones, then a dense and a sparse readout."""
+    register = Register(bits=24, overflow=Overflow.SATURATE)
+    one = Reset(kind=ResetKind.VALUE)
+    kernel = np.ones((1, 1, 2, 2), np.int32)
+    return Program(
+        name="net",
+        target="loihi2",
+        arithmetic=Arithmetic(current=register, membrane=register, decay_bits=12),
+        inputs=(Input(name="in", shape=(1, 3, 3)),),
+        populations=(
+            Population(
+                name="conv", shape=(1, 2, 2), decay=whole(0), threshold=whole(0), reset=one, lag=1
+            ),
+            Population(name="dense", shape=(2,), decay=whole(4096), fires=Fires.NEVER, lag=2),
+            Population(name="sparse", shape=(2,), decay=whole(4096), fires=Fires.NEVER, lag=2),
+        ),
+        projections=(
+            Projection(
+                name="a",
+                source="in",
+                target="conv",
+                map=Convolution(weight=kernel, source=(1, 3, 3)),
+                delay=whole(1),
+            ),
+            Projection(
+                name="b",
+                source="conv",
+                target="dense",
+                map=Dense(weight=np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.int32)),
+                delay=whole(1),
+            ),
+            Projection(
+                name="c",
+                source="conv",
+                target="sparse",
+                map=Sparse(
+                    post=np.array([0, 1]),
+                    pre=np.array([0, 3]),
+                    weight=np.array([1, 1], np.int32),
+                    post_shape=(2,),
+                    pre_shape=(4,),
+                ),
+                delay=whole(1),
+            ),
+        ),
+        outputs=(Output(name="output", population="dense"),),
+    )
+
+
+@pytest.fixture
+def counts(program: Program) -> dict[str, dict[Event, float]]:
+    """Two samples of three steps: a spike in the corner, then one in the centre."""
+    spikes = np.zeros((2, 3, 1, 3, 3), np.int64)
+    spikes[0, 0, 0, 0, 0] = 1  # reaches one position of the kernel: conv[0, 0] fires in step 1
+    spikes[1, 1, 0, 1, 1] = 1  # reaches all four: they fire in step 2
+    inputs = (Values(name="in", values=spikes),)
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    return {layer.layer: layer.counts for layer in count(program, inputs, trace, 3)}
+
+
+def test_a_spike_pays_for_the_synapses_it_reaches(
+    counts: dict[str, dict[Event, float]],
+) -> None:
+    assert counts["conv"][Event.SYNAPSE_CONVOLUTION] == (1 + 4) / 2
+    assert counts["dense"][Event.SYNAPSE_DENSE] == (1 + 4) * 2 / 2  # stored zeros count
+    assert counts["sparse"][Event.SYNAPSE_SPARSE] == (1 + 2) / 2
+
+
+def test_spikes_messages_and_accesses_are_counted_in_each_layers_own_steps(
+    counts: dict[str, dict[Event, float]],
+) -> None:
+    assert counts["in"] == {Event.MESSAGE: 1.0}
+    assert counts["conv"][Event.SPIKE] == (1 + 4) / 2
+    assert counts["conv"][Event.MESSAGE] == 2 * (1 + 4) / 2  # to two populations
+    assert counts["conv"][Event.NEURON_ACCESS] == 4 * 3
+    assert counts["dense"][Event.SPIKE] == 0
+
+
+def test_only_neurons_whose_registers_move_are_updated(
+    counts: dict[str, dict[Event, float]],
+) -> None:
+    # conv forgets at once and is reset: it is busy in the steps in which it fires.
+    assert counts["conv"][Event.NEURON_UPDATE] == (1 + 4) / 2
+    # dense integrates: sample 0 moves neuron 0 from step 0 of its window, sample 1 both from 1.
+    assert counts["dense"][Event.NEURON_UPDATE] == (3 + 2 * 2) / 2
+
+
+def test_the_estimate_is_counts_times_prices(program: Program) -> None:
+    spikes = np.zeros((1, 2, 1, 3, 3), np.int64)
+    spikes[0, 0, 0, 1, 1] = 1
+    inputs = (Values(name="in", values=spikes),)
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    layers = count(program, inputs, trace, 2)
+    found = estimate(layers, find_profile("loihi1-sanafe"), note="", samples=1, steps=2)
+    conv = next(layer for layer in found.layers if layer.count.layer == "conv")
+    # 4 kernel synapses, 4 neurons in 2 steps, 4 updates, 4 spikes, 8 messages
+    picojoule = 4 * 24.0 + 8 * 51.2 + 4 * 21.6 + 4 * 69.3 + 8 * 111.0
+    assert conv.value == pytest.approx(picojoule * 1e-12, rel=1e-12)
+    assert found.value == pytest.approx(sum(found.by_event.values()), rel=1e-12)
+    assert found.low <= found.value <= found.high
+
+
+def test_every_price_has_a_source_and_lies_in_its_span() -> None:
+    for profile in profiles():
+        assert len({price.event for price in profile.prices}) == len(profile.prices)
+        for price in profile.prices:
+            assert price.source
+            assert price.unit == "pJ"
+            assert 0 < price.low <= price.value <= price.high
+    assert find_profile("loihi1-sanafe").price(Event.SPIKE) is not None
+    assert find_profile("loihi1-davies").price(Event.SPIKE) is None
+
+
+def test_an_unknown_profile_is_an_error() -> None:
+    with pytest.raises(UnknownNameError) as problem:
+        find_profile("loihi3")
+    assert str(problem.value) == (
+        "error[SNN101]: no energy profile is called 'loihi3'; "
+        "there are horowitz-45nm, loihi1-davies, loihi1-sanafe\n"
+        "  fix: --profile horowitz-45nm"
+    )
