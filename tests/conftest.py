@@ -1,0 +1,57 @@
+"""What all tests share: type-checked imports, published data, golden files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+CHECKED = (
+    "snn_deploy.ir",
+    "snn_deploy.targets",
+    "snn_deploy.frontends",
+    "snn_deploy.quantize",
+    "snn_deploy.backends.protocol",
+    "snn_deploy.backends.reference",
+    "snn_deploy.deploy",
+)
+"""Modules whose annotations are checked while the tests run; numba compiles the others."""
+
+install_import_hook(CHECKED, "beartype.beartype")
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the golden texts")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Return a function that compares a text with the golden file named after the test."""
+    name = request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
+    file = request.path.parent / "golden" / f"{name}.txt"
+
+    def check(text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        assert file.exists(), f"no golden file {file}: make golden writes it"
+        assert text == file.read_text()
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of published networks and recordings, or skip the test, loudly."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"published networks are not here: {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_network() -> Path:
+    """Return the NIR file of the demo network, trained by `examples/mnist/train.py`."""
+    return ROOT / "examples" / "mnist" / "mnist.nir"
