@@ -12,7 +12,7 @@ from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.neuron import Compare, ResetKind
-from snn_deploy.ir.program import Bias, Population, Program, Projection, Reset, Role, Sign
+from snn_deploy.ir.program import Bias, Input, Population, Program, Projection, Reset, Role, Sign
 from snn_deploy.quantize.lag import CLOCK, must_lower
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.targets import Target
@@ -37,7 +37,8 @@ class LowerBiases:
         Raises:
             DoesNotFitError: a bias is no multiple of a weight, too large, or starts too late.
         """
-        name = _free_name({n.name for n in (*graph.inputs, *graph.populations)})
+        nodes: tuple[Input | Population, ...] = (*graph.inputs, *graph.populations)
+        name = _free_name({node.name for node in nodes})
         populations: list[Population] = []
         wires: list[Projection] = []
         for population in graph.populations:

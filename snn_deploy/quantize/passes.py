@@ -14,28 +14,28 @@ from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.report import LayerReport
 from snn_deploy.targets import Target
 
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed(Generic[Out]):
+class Passed(Generic[Out_co]):
     """What a pass gives back."""
 
-    graph: Out
+    graph: Out_co
     findings: tuple[Finding, ...] = ()
     layers: tuple[LayerReport, ...] = ()
     """How well each layer became integers; only the pass that rounds has any."""
 
 
-class Pass(Protocol[In, Out]):
+class Pass(Protocol[In_contra, Out_co]):
     """A frozen dataclass that is called; everything that it decides is one of its fields."""
 
     @property
     def name(self) -> str:
         """Its name in the printed pipeline."""
 
-    def __call__(self, graph: In, /) -> Passed[Out]:
+    def __call__(self, graph: In_contra, /) -> Passed[Out_co]:
         """Return a new graph and what should be known about it. `graph` stays as it is."""
 
 

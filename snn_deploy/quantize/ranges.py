@@ -118,22 +118,21 @@ class CheckRanges:
         wrong = np.flatnonzero(size > highest)
         if not wrong.size:
             return
+        reason = "for the worst input that the program admits; Options(prove=True) may help"
         worst = int(np.argmax(size))
-        neuron = [int(i) for i in np.unravel_index(worst, population.shape)]
-        if np.isfinite(size[worst]):
-            bound = f"may reach {size[worst]:.0f}"
-        else:
+        bound = f"may reach {size[worst]:.0f}"
+        if np.isinf(size[worst]):
             assert per_step is not None
+            reason = "nothing pulls it back while its input pushes; simulators count what happens"
             worst = int(wrong[np.argmax(per_step[wrong])])
-            neuron = [int(i) for i in np.unravel_index(worst, population.shape)]
-            bound = f"has no bound; it moves by up to {per_step[worst]:.0f} in a step"
+            bound = f"has no bound and moves by up to {per_step[worst]:.0f} in a step"
+        neuron = [int(i) for i in np.unravel_index(worst, population.shape)]
         yield Finding(
             kind=Kind.UNPROVEN,
             layer=population.name,
             amount=f"{what} of neuron {neuron} {bound}; the register holds {highest} "
             f"({wrong.size} of {population.size} neurons)",
-            reason="for the worst input that the program admits; simulators count what happens, "
-            "and Options(prove=True) takes a smaller scale where that helps",
+            reason=reason,
         )
 
 
@@ -169,8 +168,8 @@ def _drive(program: Program, population: Population) -> Interval:
         weight = projection.map.numbers().astype(np.float64) * (1 << projection.shift)
         ends = weight * min(first, 0), weight * max(last, 0)
         ones = np.ones(projection.map.in_shape)
-        for bound, part in ((low, np.minimum(*ends)), (high, np.maximum(*ends))):
-            bound += projection.map.with_numbers(part).apply(ones).ravel()
+        low += projection.map.with_numbers(np.minimum(*ends)).apply(ones).ravel()
+        high += projection.map.with_numbers(np.maximum(*ends)).apply(ones).ravel()
     return Interval(low=low, high=high)
 
 
@@ -201,62 +200,59 @@ def _fixed_point(step: Bound, decay: Bound) -> Bound:
 
 
 def _membrane(population: Population, step: Interval, one: int) -> Interval:
-    """Return the bound of the membrane before its test, from that after its reset."""
+    """Return the bound of the membrane before its reset, from that of the step before."""
     decay = _flat(population.decay, population) / one
     initial = _flat(population.initial, population)
-    high = np.maximum(_highest_kept(population, step, decay), initial)
-    low = np.minimum(-_fixed_point(-step.low, decay), initial)
-    low = np.minimum(low, _lowest_reset(population, step, decay))
+    high = _highest_kept(population, step, decay)
+    low, dropped = -_fixed_point(-step.low, decay), _lowest_reset(population, step, decay)
+    low = np.minimum(low, dropped)
     if population.floor is not None:
         floor = _flat(population.floor.value, population)
-        high, low = np.maximum(high, floor), np.maximum(low, np.minimum(floor, initial))
-        if population.floor.when is FloorWhen.BEFORE_TEST:
-            low = np.minimum(low, _lowest_reset(population, step, decay))
-    before = Interval(low=decay * low + step.low, high=decay * high + step.high)
-    return before.including(low).including(high)
+        high = np.maximum(high, floor)
+        under = population.floor.when is FloorWhen.BEFORE_TEST and population.reset.when is When.NOW
+        low = np.maximum(low, np.minimum(floor, dropped) if under else floor)
+    kept = Interval(low=low, high=high).including(initial).including(np.zeros_like(initial))
+    before = Interval(low=decay * kept.low + step.low, high=decay * kept.high + step.high)
+    return before.including(kept.low).including(kept.high)
 
 
 def _highest_kept(population: Population, step: Interval, decay: Bound) -> Bound:
-    """Return the highest membrane that the next step starts from.
+    """Return the highest membrane that a step ends with, if it began below that.
 
-    A neuron that did not fire is at its threshold at most; one that fired is where its reset put
-    it.
+    With f(x) = decay * x + step: one that does not fire ends at f(x), or at its threshold if that
+    is lower; one that sends s ends at the reset value, or s amounts lower. Where the reset is
+    late, all that comes one f later.
     """
     free = _fixed_point(step.high, decay)
-    reset, threshold = population.reset, _flat(population.threshold, population)
+    reset = population.reset
     if population.fires is Fires.NEVER or reset.kind is ResetKind.NONE:
         return free
     amount = _flat(reset.amount, population)
-    quiet = np.maximum(threshold, 0.0)
+    quiet = np.maximum(_flat(population.threshold, population), 0.0)
+    excess = quiet
     if reset.when is When.NEXT:
-        quiet = np.maximum(decay * quiet + step.high, quiet)
+        quiet, excess = decay * quiet + step.high, decay * quiet
     if reset.kind is ResetKind.VALUE:
-        return (
-            np.minimum(free, np.maximum(quiet, amount))
-            if _never_above(amount, free)
-            else (np.maximum(quiet, amount))
-        )
+        return np.maximum(amount, np.minimum(free, quiet))
     most = population.highest_payload
-    partial = np.maximum(quiet, threshold + most * np.maximum(threshold - amount, 0.0))
-    return np.minimum(
-        np.maximum(free, 0.0) if np.all(amount >= 0) else np.full_like(free, np.inf),
-        np.maximum(partial, _fixed_point(step.high - most * amount, decay)),
-    )
-
-
-def _never_above(amount: Bound, free: Bound) -> bool:
-    return bool(np.all(amount <= free))
+    bound = quiet + (most - 1) * np.maximum(excess - amount, 0.0)
+    bound = np.maximum(bound, _fixed_point(step.high - most * amount, decay))
+    return np.where(amount >= 0, np.minimum(free, bound), bound)
 
 
 def _lowest_reset(population: Population, step: Interval, decay: Bound) -> Bound:
-    """Return the lowest membrane that a reset can leave behind."""
+    """Return the lowest membrane that a reset leaves behind, 0 if it leaves none below.
+
+    A neuron that sends s was at s thresholds at least. The 1 is what a decay may round off.
+    """
     reset = population.reset
     if population.fires is Fires.NEVER or reset.kind is ResetKind.NONE:
         return np.zeros(population.size)
     amount = _flat(reset.amount, population)
     if reset.kind is ResetKind.VALUE:
         return np.minimum(amount, 0.0)
-    threshold = _flat(population.threshold, population)
-    fired = np.minimum(threshold, 0.0) if reset.when is When.NOW else decay * threshold + step.low
-    most = population.highest_payload * np.maximum(amount, 0.0)
-    return np.minimum(fired - most, -_fixed_point(-step.low, decay) - most)
+    fired, threshold = np.zeros(population.size), _flat(population.threshold, population)
+    if reset.when is When.NEXT:
+        fired, threshold = step.low - 1, decay * threshold
+    left = threshold - amount
+    return np.minimum(0.0, fired + np.minimum(left, population.highest_payload * left))

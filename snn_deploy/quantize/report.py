@@ -80,8 +80,10 @@ def relative_error(value: Float[np.ndarray, "..."], wanted: Float[np.ndarray, ".
     return float(np.max(error, initial=0.0))
 
 
-def time_constant_error(decay: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]) -> float:
-    """Return the largest relative change of a time constant tau = -1 / ln(decay).
+def time_constant_errors(
+    decay: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """Return the relative change of each time constant tau = -1 / ln(decay).
 
     1 where an infinite time constant becomes finite or a finite one 0, infinity the other way.
     """
@@ -89,4 +91,4 @@ def time_constant_error(decay: Float[np.ndarray, "..."], wanted: Float[np.ndarra
         ratio = np.log(wanted) / np.log(decay)  # new tau over old tau
     ratio = np.where(decay == wanted, 1.0, ratio)
     ratio = np.where((decay == 1) & (wanted != 1), np.inf, ratio)
-    return float(np.max(np.abs(ratio - 1), initial=0.0))
+    return np.abs(ratio - 1)

@@ -17,7 +17,7 @@ from snn_deploy.quantize.report import (
     ProjectionReport,
     projection_report,
     relative_error,
-    time_constant_error,
+    time_constant_errors,
 )
 from snn_deploy.quantize.rounding import (
     bias_grid,
@@ -201,8 +201,10 @@ def _report(
         threshold_error=relative_error(made.threshold / scale, population.threshold)
         if task.fires
         else 0.0,
-        decay_error=time_constant_error(made.decay / one, population.decay),
-        current_decay_error=time_constant_error(made.current.decay / one, population.synapse.decay)
+        decay_error=float(time_constant_errors(made.decay / one, population.decay).max()),
+        current_decay_error=float(
+            time_constant_errors(made.current.decay / one, population.synapse.decay).max()
+        )
         if made.current is not None and population.synapse is not None
         else 0.0,
         bias_error=max(biases, default=0.0),
@@ -247,23 +249,19 @@ def _population_findings(task: Task, made: WholePopulation, scale: float) -> Ite
 def _decay_finding(
     layer: str, what: str, made: np.ndarray, wanted: np.ndarray, one: int
 ) -> Iterator[Finding]:
-    error = time_constant_error(made / one, wanted)
+    errors = time_constant_errors(made / one, wanted)
+    worst = int(np.argmax(errors))
+    error = errors.flat[worst]
     if error <= NOTABLE:
         return
-    worst = int(
-        np.argmax(np.abs(np.broadcast_to(made, wanted.shape).ravel() / one - wanted.ravel()))
-    )
-    amount = (
-        f"{error * 100:.2g} % of the {what} time constant"
-        if np.isfinite(error)
-        else (f"the {what} no longer decays" if made.max() == one else f"the {what} time constant")
-    )
     yield Finding(
         kind=Kind.ROUNDED,
         layer=layer,
-        amount=amount,
-        reason=f"a factor of {wanted.flat[worst]:.6g} per step becomes "
-        f"{made.flat[worst]}/{one}; a target with more decay bits, or a step that suits it better",
+        amount=f"the {what} no longer decays"
+        if np.isinf(error)
+        else f"{error * 100:.2g} % of the {what} time constant",
+        reason=f"a factor of {wanted.flat[worst]:.6g} per step becomes {made.flat[worst]}/{one}; "
+        "a time step that suits the time constant better loses less",
     )
 
 

@@ -41,6 +41,9 @@ HEADROOM = 4.0
 DEVIATIONS = 8.0
 """Standard deviations of the usual drive that the registers must hold."""
 
+PROOF_MARGIN = 0.98
+"""Share of a register that the worst case may fill, for rounding may enlarge it."""
+
 CROSSINGS = 256.0
 """Worst-case steps that a membrane without leak must take before it can saturate."""
 
@@ -99,6 +102,7 @@ class Drive:
 
 def drive_of(
     projection: Projection,
+    *,
     unit: float,
     payload: tuple[int, int],
     activity: Activity,
@@ -278,8 +282,8 @@ def _limits(task: Task) -> tuple[float, float]:
     hard += [_bias_room(target, lowered) / size for size, lowered in _bias_sizes(task) if size]
     sums = max((float(s.max(initial=0)) for s in _sums(task)), default=0.0)
     proof = min(
-        target.highest_state / max(worst, 1e-300),
-        0.99 * (target.highest_sum << shift) / max(sums, 1e-300),
+        PROOF_MARGIN * target.highest_state / max(worst, 1e-300),
+        PROOF_MARGIN * (target.highest_sum << shift) / max(sums, 1e-300),
     )
     soft = proof if task.prove else max(proof, 2 * max(full, default=1.0))
     highest = min(*hard, soft)

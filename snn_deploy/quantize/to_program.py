@@ -108,11 +108,11 @@ class ToIntegers:
         drives = tuple(
             drive_of(
                 p,
-                self._unit(graph, p.source),
-                self._payloads(graph, p.source),
-                self._activity(graph, p.source, trials),
-                self.target,
-                self.options.weight_bits,
+                unit=self._unit(graph, p.source),
+                payload=self._payloads(graph, p.source),
+                activity=self._activity(graph, p.source, trials),
+                target=self.target,
+                bits=self.options.weight_bits,
             )
             for p in graph.into(name)
         )

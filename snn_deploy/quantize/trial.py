@@ -94,8 +94,10 @@ class Trials:
 
     def _score(self, trace: PopulationTrace, layer: Rounded) -> tuple[float, float]:
         wanted = self.wanted[trace.name]
-        assert trace.payload is not None and wanted.payload is not None
-        assert trace.membrane is not None and wanted.membrane is not None
+        assert trace.payload is not None
+        assert trace.membrane is not None
+        assert wanted.payload is not None
+        assert wanted.membrane is not None
         differs = float(np.mean(trace.payload != wanted.payload))
         error = trace.membrane / layer.scale - wanted.membrane
         return differs, float(np.sqrt(np.mean(np.square(error))))
