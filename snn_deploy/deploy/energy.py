@@ -187,7 +187,7 @@ def count(
         window = _window(population, trace[population.name], steps)
         sent[population.name] = np.count_nonzero(window, axis=1)
     layers = []
-    for entry in (*program.inputs, *program.populations):
+    for entry in program.nodes:
         counts: dict[Event, float] = {}
         targets = len({p.target for p in program.projections if p.source == entry.name})
         fired = float(sent[entry.name].sum())

@@ -245,7 +245,7 @@ class Export:
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
-        rows = [LAYER_HEADINGS]
+        rows: list[tuple[str, ...]] = [LAYER_HEADINGS]
         for layer in self.layers:
             rows += layer_rows(layer)
         did = "wrote" if self.written else "would write"
@@ -265,7 +265,7 @@ class Export:
 def layer_rows(layer: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return the rows of one population in the export's table, one per projection into it."""
     agreement = layer.get("agreement")
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for index, projection in enumerate(layer["projections"]):
         snr = projection["snr_db"]
         rows.append(

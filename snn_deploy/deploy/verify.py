@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.ir.graph import step_order
+from snn_deploy.ir.graph import named, step_order
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import PopulationTrace, Trace, Values, by_name
@@ -196,5 +196,4 @@ def _sent(inputs: Sequence[Values], trace: Trace, name: str) -> np.ndarray:
 
 
 def _shape(program: Program, name: str) -> tuple[int, ...]:
-    nodes = [*program.inputs, *program.populations]
-    return next(node.shape for node in nodes if node.name == name)
+    return named(program.nodes, name).shape

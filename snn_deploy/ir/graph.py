@@ -4,13 +4,14 @@ Everything here works on `Network` and `Program` alike.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from snn_deploy.errors import GraphError, LoopTooShortError
 
 
+@runtime_checkable
 class Named(Protocol):
     """Anything with a name."""
 
@@ -19,6 +20,7 @@ class Named(Protocol):
         """Its name."""
 
 
+@runtime_checkable
 class Node(Named, Protocol):
     """An input or a population."""
 
@@ -27,6 +29,7 @@ class Node(Named, Protocol):
         """Its shape."""
 
 
+@runtime_checkable
 class Edge(Named, Protocol):
     """A projection."""
 
@@ -43,6 +46,7 @@ class Edge(Named, Protocol):
         """Steps from sending to arriving."""
 
 
+@runtime_checkable
 class Graph(Protocol):
     """A network or a program."""
 

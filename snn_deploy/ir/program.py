@@ -301,6 +301,11 @@ class Program:
         """
         return named(self.populations, name)
 
+    @property
+    def nodes(self) -> tuple[Input | Population, ...]:
+        """The inputs, then the populations."""
+        return (*self.inputs, *self.populations)
+
     def into(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end in the population `name`."""
         return tuple(p for p in self.projections if p.target == name)
