@@ -214,45 +214,55 @@ def _advance(plan: Plan, work: Work, index: int, slot: int) -> tuple[int, int]:
     u_half, u_wraps = rules.current_half, rules.current_wraps != 0
     v_half, v_wraps = rules.membrane_half, rules.membrane_wraps != 0
     bits = rules.decay_bits
-    ring = population.ring + slot * population.size
+    at, first, size = population.ring + slot * population.size, population.first, population.size
+    drive = work.ring[at : at + size]
+    current, membrane = work.current[first : first + size], work.membrane[first : first + size]
+    sent = work.sent[first : first + size]
+    bias_current = work.bias_current[first : first + size]
+    bias_membrane = work.bias_membrane[first : first + size]
+    decay, current_decay = (
+        plan.decay[first : first + size],
+        plan.current_decay[first : first + size],
+    )
+    threshold, amount = plan.threshold[first : first + size], plan.amount[first : first + size]
+    lowest = plan.floor[first : first + size]
     count = overflows = 0
     moving = False
-    for neuron in range(population.size):
-        n = population.first + neuron
-        integrated = work.ring[ring + neuron]
+    for n in range(size):
+        integrated = drive[n]
         if has_current:
-            old = work.current[n]
-            u = _decayed(old, plan.current_decay[n], bits) + integrated + work.bias_current[n]
+            old = current[n]
+            u = _decayed(old, current_decay[n], bits) + integrated + bias_current[n]
             kept = _held(u, u_half, u_wraps)
             overflows += kept != u
-            work.current[n] = kept
+            current[n] = kept
             moving |= kept != 0
             integrated = old if reads_old else kept
-        v = _decayed(work.membrane[n], plan.decay[n], bits) + integrated + work.bias_membrane[n]
+        v = _decayed(membrane[n], decay[n], bits) + integrated + bias_membrane[n]
         kept = _held(v, v_half, v_wraps)
         overflows += kept != v
         v = kept
         if late:
-            v = _after_reset(v, reset, plan.amount[n], work.sent[n])
+            v = _after_reset(v, reset, amount[n], sent[n])
             kept = _held(v, v_half, v_wraps)
             overflows += kept != v
             v = kept
         if floor == BEFORE_TEST:
-            v = max(v, plan.floor[n])
-        payload = _fired(v, plan.threshold[n], fires, greater, most)
+            v = max(v, lowest[n])
+        payload = _fired(v, threshold[n], fires, greater, most)
         if not late:
-            v = _after_reset(v, reset, plan.amount[n], payload)
+            v = _after_reset(v, reset, amount[n], payload)
             kept = _held(v, v_half, v_wraps)
             overflows += kept != v
             v = kept
         if floor == AFTER_RESET:
-            v = max(v, plan.floor[n])
-        work.membrane[n] = v
-        work.sent[n] = payload
+            v = max(v, lowest[n])
+        membrane[n] = v
+        sent[n] = payload
         moving |= v != 0
         if payload != 0:
             moving = True
-            work.event[count] = neuron
+            work.event[count] = n
             work.value[count] = payload
             count += 1
     work.moving[index] = moving
@@ -332,12 +342,14 @@ def _add_row(
     ring: np.ndarray, at: int, weights: np.ndarray, weight: int, size: int, value: int
 ) -> None:
     """Add `value` times a row of weights to consecutive neurons."""
+    # Slices, because the compiler makes vector code only where it sees no negative index.
+    to, row = ring[at : at + size], weights[weight : weight + size]
     if value == 1:
         for k in range(size):
-            ring[at + k] += weights[weight + k]
+            to[k] += row[k]
     else:
         for k in range(size):
-            ring[at + k] += weights[weight + k] * value
+            to[k] += row[k] * value
 
 
 @_compiled
