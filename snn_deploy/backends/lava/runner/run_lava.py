@@ -1,0 +1,77 @@
+"""Run the network of this folder in Lava: python run_lava.py [--input FILE] [--output FILE].
+
+Without arguments: one sample of random input, and a table of the spikes of each population.
+Needs Python 3.10 with numpy and lava-nc 0.10.0, nothing else.
+
+    --input FILE.npz   whole numbers: `input` [sample, step, ...shape], or an array per input name
+    --output FILE.npz  writes `<population>.events` and `.spikes` [sample, ...shape], `.overflows`,
+                       and what is recorded: `.payload`, `.membrane`, `.current`
+                       [sample, step, ...shape]
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import traceback
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def arguments():
+    """Return the command line, parsed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n\n    ")[0], formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--input", type=Path, help="NPZ of whole numbers; default: random ones")
+    parser.add_argument("--output", type=Path, help="NPZ to write; default: none")
+    parser.add_argument("--steps", type=int, default=20, help="steps of random input (default 20)")
+    parser.add_argument(
+        "--record",
+        choices=("spikes", "states", "none"),
+        default="spikes",
+        help="what --output holds for every step (default spikes)",
+    )
+    return parser.parse_args()
+
+
+def main():
+    """Read, run, write, print."""
+    options = arguments()
+    sys.path.insert(0, str(FOLDER))
+    import numpy as np
+
+    from snn_lava import files, session, table
+
+    program, plan = files.read_program(FOLDER), files.read_plan(FOLDER)
+    if options.input is None:
+        inputs = files.random_inputs(program, options.steps)
+    else:
+        inputs = files.read_inputs(options.input, program)
+    trace = session.run(program, plan, inputs, options.record if options.output else "none")
+    if options.output is not None:
+        np.savez(options.output, **trace)
+    print(table.text(program, plan, trace, inputs))
+
+
+def leave(status):
+    """End without waiting for Lava's processes, which hang after an error."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(f"error: {end.code}", file=sys.stderr)
+        leave(end.code if isinstance(end.code, int) else 1 if end.code else 0)
+    except BaseException:
+        traceback.print_exc()
+        leave(1)
+    leave(0)

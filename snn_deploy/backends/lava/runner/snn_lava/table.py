@@ -1,0 +1,31 @@
+"""The table that a run prints."""
+
+
+def text(program, plan, trace, inputs):
+    """Return an aligned table: what each population did and what runs it."""
+    samples, steps = next(iter(inputs.values())).shape[:2]
+    rows = [("population", "neurons", "spikes", "process", "")]
+    for population, how in zip(program.populations, plan.populations):
+        spikes = int(trace[f"{population.name}.spikes"].sum())
+        processes = how.process if len(how.groups) < 2 else f"{len(how.groups)} x {how.process}"
+        neurons = trace[f"{population.name}.spikes"][0].size
+        rows.append((population.name, str(neurons), str(spikes), processes, _why(how)))
+    rows.append(("projection", "", "", "process", ""))
+    for how in plan.projections:
+        rows.append((how.name, "", "", how.process, _why(how)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [f"{program.name}: {samples} sample(s) of {steps} steps in Lava's simulator"]
+    for name, neurons, spikes, process, why in rows:
+        cells = (
+            name.ljust(widths[0]),
+            neurons.rjust(widths[1]),
+            spikes.rjust(widths[2]),
+            process.ljust(widths[3]),
+            why,
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _why(how):
+    return f"{how.support} ({how.reason})" if how.reason else how.support
