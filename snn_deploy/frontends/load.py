@@ -1,0 +1,70 @@
+"""The way in: a file, a NIR graph or a module becomes a `Network`."""
+
+from pathlib import Path
+from typing import Any
+
+import nir
+
+from snn_deploy.errors import FileDamagedError, FileMissingError, OptionError
+from snn_deploy.frontends.decide import dialect_named
+from snn_deploy.frontends.dialects import Dialect
+from snn_deploy.frontends.dynamics import Overrides
+from snn_deploy.frontends.imported import Imported
+from snn_deploy.frontends.nir import import_graph
+from snn_deploy.frontends.nir_file import LARGEST_FILE, read_graph
+from snn_deploy.frontends.nir_flat import checked_graph
+
+
+def load(
+    model: Any, *, dialect: Dialect | str | None = None, overrides: Overrides | None = None
+) -> Imported:
+    """Return the network of a model.
+
+    Args:
+        model: Path of a `.nir` file, its bytes, or a `nir.NIRGraph`.
+        dialect: Who wrote it, such as `snntorch`; only where its metadata does not say.
+            None: guess, and say so in a finding.
+        overrides: Single things that the user states, whatever file and dialect say.
+
+    Raises:
+        UnknownNameError: no such dialect.
+        OptionError: a model of no known kind, or an override that contradicts it.
+        ModelError: the model cannot be read.
+    """
+    chosen = None if dialect is None else dialect_named(dialect)
+    options = overrides or Overrides()
+    if isinstance(model, nir.NIRGraph):
+        graph = checked_graph(model, "graph")
+        return import_graph(graph, name="network", where="graph", dialect=chosen, overrides=options)
+    if isinstance(model, bytes):
+        graph = read_graph(model, "model.nir")
+        return import_graph(
+            graph, name="network", where="model.nir", dialect=chosen, overrides=options
+        )
+    if isinstance(model, str | Path):
+        path = Path(model)
+        graph = read_graph(_bytes(path), path.name)
+        return import_graph(
+            graph, name=path.stem, where=path.name, dialect=chosen, overrides=options
+        )
+    raise OptionError(
+        f"a {type(model).__name__} is not a model that can be read",
+        fix="give a path, or a nir.NIRGraph",
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            what = "it is a folder" if path.is_dir() else "there is no such file"
+            raise FileMissingError(f"cannot read the model: {what}", where=str(path))
+        if path.stat().st_size > LARGEST_FILE:
+            raise FileDamagedError(
+                f"the file has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read",
+                where=path.name,
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise FileMissingError(
+            f"cannot read the model: {error.strerror}", where=str(path)
+        ) from error
