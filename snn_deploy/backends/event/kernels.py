@@ -173,15 +173,16 @@ def _decayed(value: int, multiplier: int, bits: int) -> int:
 
 
 @_compiled
-def _held(value: int, half: int, wraps: bool) -> int:
-    """Return what a register keeps of `value`."""
+def _held(value: int, half: int, wraps: bool) -> tuple[int, bool]:
+    """Return what a register keeps of `value`, and whether that is something else."""
     if wraps:
         if value > half:
-            return value - 2 * half
+            return value - 2 * half, True
         if value <= -half:
-            return value + 2 * half
-        return value
-    return min(max(value, 1 - half), half - 1)
+            return value + 2 * half, True
+        return value, False
+    kept = min(max(value, 1 - half), half - 1)
+    return kept, kept != value
 
 
 @_compiled
@@ -214,18 +215,13 @@ def _advance(plan: Plan, work: Work, index: int, slot: int) -> tuple[int, int]:
     u_half, u_wraps = rules.current_half, rules.current_wraps != 0
     v_half, v_wraps = rules.membrane_half, rules.membrane_wraps != 0
     bits = rules.decay_bits
-    at, first, size = population.ring + slot * population.size, population.first, population.size
-    drive = work.ring[at : at + size]
-    current, membrane = work.current[first : first + size], work.membrane[first : first + size]
-    sent = work.sent[first : first + size]
-    bias_current = work.bias_current[first : first + size]
-    bias_membrane = work.bias_membrane[first : first + size]
-    decay, current_decay = (
-        plan.decay[first : first + size],
-        plan.current_decay[first : first + size],
-    )
-    threshold, amount = plan.threshold[first : first + size], plan.amount[first : first + size]
-    lowest = plan.floor[first : first + size]
+    size, at = population.size, population.ring + slot * population.size
+    own = slice(population.first, population.first + size)
+    drive, sent = work.ring[at : at + size], work.sent[own]
+    current, membrane = work.current[own], work.membrane[own]
+    bias_current, bias_membrane = work.bias_current[own], work.bias_membrane[own]
+    decay, current_decay = plan.decay[own], plan.current_decay[own]
+    threshold, amount, lowest = plan.threshold[own], plan.amount[own], plan.floor[own]
     count = overflows = 0
     moving = False
     for n in range(size):
@@ -233,37 +229,29 @@ def _advance(plan: Plan, work: Work, index: int, slot: int) -> tuple[int, int]:
         if has_current:
             old = current[n]
             u = _decayed(old, current_decay[n], bits) + integrated + bias_current[n]
-            kept = _held(u, u_half, u_wraps)
-            overflows += kept != u
-            current[n] = kept
-            moving |= kept != 0
-            integrated = old if reads_old else kept
+            u, lost = _held(u, u_half, u_wraps)
+            overflows += lost
+            current[n] = u
+            moving |= u != 0
+            integrated = old if reads_old else u
         v = _decayed(membrane[n], decay[n], bits) + integrated + bias_membrane[n]
-        kept = _held(v, v_half, v_wraps)
-        overflows += kept != v
-        v = kept
+        v, lost = _held(v, v_half, v_wraps)
+        overflows += lost
         if late:
-            v = _after_reset(v, reset, amount[n], sent[n])
-            kept = _held(v, v_half, v_wraps)
-            overflows += kept != v
-            v = kept
+            v, lost = _held(_after_reset(v, reset, amount[n], sent[n]), v_half, v_wraps)
+            overflows += lost
         if floor == BEFORE_TEST:
             v = max(v, lowest[n])
         payload = _fired(v, threshold[n], fires, greater, most)
         if not late:
-            v = _after_reset(v, reset, amount[n], payload)
-            kept = _held(v, v_half, v_wraps)
-            overflows += kept != v
-            v = kept
+            v, lost = _held(_after_reset(v, reset, amount[n], payload), v_half, v_wraps)
+            overflows += lost
         if floor == AFTER_RESET:
             v = max(v, lowest[n])
-        membrane[n] = v
-        sent[n] = payload
-        moving |= v != 0
+        membrane[n], sent[n] = v, payload
+        moving |= v != 0 or payload != 0
         if payload != 0:
-            moving = True
-            work.event[count] = n
-            work.value[count] = payload
+            work.event[count], work.value[count] = n, payload
             count += 1
     work.moving[index] = moving
     return count, overflows
