@@ -1,0 +1,228 @@
+"""Networks and programs as text: aligned tables that diff well, every parameter in short form."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from snn_deploy.ir import network as real
+from snn_deploy.ir import program as whole
+from snn_deploy.ir.maps import Composition, Convolution, Dense, LinearMap, Scale, Shape
+from snn_deploy.ir.network import Between, Boundary, Network, Output
+from snn_deploy.ir.neuron import Fires, ResetKind, State, When
+from snn_deploy.ir.program import Program
+
+Row = tuple[str, ...]
+
+
+def print_program(program: Program) -> str:
+    """Return `program` as text: equal programs give equal texts, and the digest tells the rest."""
+    dt = "" if program.dt is None else f", {float(program.dt):g} s per step"
+    lines = [f"program {program.name} for {program.target}, lag {program.lag}{dt}"]
+    lines += _boundary(program.boundary)
+    lines += _table("inputs", ("name", "shape", "range", "unit"), _inputs(program))
+    headings = ("name", "shape", "role", "lag", "decay", "current", "fires", "reset", "floor")
+    headings = (*headings, "biases", "initial", "unit", "origin")
+    rows = [_population(p, program.arithmetic.decay_bits) for p in program.populations]
+    lines += _table("populations", headings, rows)
+    headings = ("name", "from", "to", "map", "weights", "not 0", "sign", "shift", "delay")
+    lines += _table("projections", headings, [_projection(p) for p in program.projections])
+    lines += _table("outputs", ("name", "population", "decode", "delay"), _outputs(program.outputs))
+    lines += ["", f"digest {program.digest}"]
+    return "\n".join(lines) + "\n"
+
+
+def print_network(network: Network) -> str:
+    """Return `network` as text."""
+    dt = "" if network.dt is None else f", {network.dt:g} s per step"
+    lines = [f"network {network.name}, {network.arithmetic.value}{dt}"]
+    lines += _boundary(network.boundary)
+    rows = [(i.name, _shape(i.shape)) for i in network.inputs]
+    lines += _table("inputs", ("name", "shape"), rows)
+    headings = ("name", "shape", "decay", "gain", "current", "fires", "reset", "floor")
+    headings = (*headings, "biases", "initial", "origin")
+    lines += _table("populations", headings, [_real_population(p) for p in network.populations])
+    rows = [
+        (p.name, p.source, p.target, _map(p.map), *_weights(p.map), _numbers(p.delay))
+        for p in network.projections
+    ]
+    headings = ("name", "from", "to", "map", "weights", "not 0", "delay")
+    lines += _table("projections", headings, rows)
+    lines += _table("outputs", ("name", "population", "decode", "delay"), _outputs(network.outputs))
+    return "\n".join(lines) + "\n"
+
+
+def _boundary(boundary: Boundary) -> list[str]:
+    if boundary.between is Between.FRESH:
+        return []
+    return [f"samples follow each other without a reset, {boundary.idle} idle steps between"]
+
+
+def _table(title: str, headings: Row, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a titled table; columns that are empty in every row are left out."""
+    used = [n for n in range(len(headings)) if any(row[n] for row in rows)]
+    cells = [[row[n] or "-" for n in used] for row in rows]
+    shown = [[headings[n] for n in used], *cells]
+    widths = [max(len(row[n]) for row in shown) for n in range(len(used))]
+    yield ""
+    yield title
+    for row in shown:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield ("  " + "  ".join(padded)).rstrip()
+
+
+def _inputs(program: Program) -> list[Row]:
+    return [
+        (i.name, _shape(i.shape), f"{i.low}..{i.high}", f"{float(i.unit):g}")
+        for i in program.inputs
+    ]
+
+
+def _outputs(outputs: Sequence[Output]) -> list[Row]:
+    return [(o.name, o.population, o.decode.value, str(o.delay or "")) for o in outputs]
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "1"
+
+
+def _numbers(values: np.ndarray) -> str:
+    """Return one number, or the range and how many different ones there are."""
+    if values.size == 0:
+        return "none"
+    low, high = values.min(), values.max()
+    if low == high:
+        return f"{low:.6g}" if values.dtype.kind == "f" else f"{low}"
+    if values.dtype.kind == "f":
+        return f"{low:.6g}..{high:.6g} ({len(np.unique(values))})"
+    return f"{low}..{high} ({len(np.unique(values))})"
+
+
+def _some(values: np.ndarray) -> str:
+    """Return the numbers, or nothing where all are 0."""
+    return _numbers(values) if np.any(values) else ""
+
+
+def _fires(population: real.Population | whole.Population) -> str:
+    if population.fires is Fires.NEVER:
+        return "never"
+    text = f"v {population.compare.value} {_numbers(population.threshold)}"
+    if population.fires is Fires.COUNT:
+        return f"{text}, 0..{population.max_spikes} times"
+    return text
+
+
+def _reset(reset: real.Reset | whole.Reset, fires: Fires) -> str:
+    if fires is Fires.NEVER or reset.kind is ResetKind.NONE:
+        return ""
+    late = " late" if reset.when is When.NEXT else ""
+    verb = "to" if reset.kind is ResetKind.VALUE else "by"
+    return f"{verb} {_numbers(reset.amount)}{late}"
+
+
+def _floor(floor: real.Floor | whole.Floor | None) -> str:
+    return "" if floor is None else f"{_numbers(floor.value)} {floor.when.value}"
+
+
+def _biases(biases: Sequence[real.Bias | whole.Bias]) -> str:
+    return "; ".join(
+        _numbers(b.value)
+        + (" into i" if b.into is State.CURRENT else "")
+        + (f" from step {b.start}" if b.start else "")
+        for b in biases
+    )
+
+
+def _population(population: whole.Population, decay_bits: int) -> Row:
+    current = ""
+    if population.current is not None:
+        current = f"{_numbers(population.current.decay)}/{1 << decay_bits}"
+        current += f", {population.current.reads.value}"
+        if np.any(population.current.initial):
+            current += f", starts at {_numbers(population.current.initial)}"
+    return (
+        population.name,
+        _shape(population.shape),
+        population.role.value,
+        str(population.lag),
+        f"{_numbers(population.decay)}/{1 << decay_bits}",
+        current,
+        _fires(population),
+        _reset(population.reset, population.fires),
+        _floor(population.floor),
+        _biases(population.biases),
+        _some(population.initial),
+        f"{float(population.unit):.6g}",
+        f"{float(population.origin):.6g}" if population.origin.mantissa else "",
+    )
+
+
+def _real_population(population: real.Population) -> Row:
+    synapse, current = population.synapse, ""
+    if synapse is not None:
+        current = f"{_numbers(synapse.decay)}, {synapse.reads.value}"
+        if np.any(synapse.gain != 1):
+            current += f", gain {_numbers(synapse.gain)}"
+        if np.any(synapse.initial):
+            current += f", starts at {_numbers(synapse.initial)}"
+    return (
+        population.name,
+        _shape(population.shape),
+        _numbers(population.decay),
+        _numbers(population.gain) if np.any(population.gain != 1) else "",
+        current,
+        _fires(population),
+        _reset(population.reset, population.fires),
+        _floor(population.floor),
+        _biases(population.biases),
+        _some(population.initial),
+        f"{population.origin:.6g}" if population.origin else "",
+    )
+
+
+def _projection(projection: whole.Projection) -> Row:
+    return (
+        projection.name,
+        projection.source,
+        projection.target,
+        _map(projection.map),
+        *_weights(projection.map),
+        projection.sign.value,
+        str(projection.shift),
+        _numbers(projection.delay),
+    )
+
+
+def _map(linear: LinearMap) -> str:
+    if isinstance(linear, Composition):
+        return " then ".join(_map(stage) for stage in linear.stages)
+    if isinstance(linear, Convolution):
+        return _convolution(linear)
+    if isinstance(linear, Dense):
+        return f"dense {_shape(linear.weight.shape)}"
+    if isinstance(linear, Scale):
+        return f"scale {_shape(linear.factor.shape)}"
+    return f"sparse {linear.out_size}x{linear.in_size}"
+
+
+def _convolution(linear: Convolution) -> str:
+    text = f"convolution {_shape(linear.weight.shape)}"
+    if linear.stride != (1, 1):
+        text += f" stride {_shape(linear.stride)}"
+    if any(linear.padding):
+        sides = set(linear.padding)
+        text += f" padding {_shape(linear.padding if len(sides) > 1 else (sides.pop(),))}"
+    if linear.dilation != (1, 1):
+        text += f" dilation {_shape(linear.dilation)}"
+    return text + (f" groups {linear.groups}" if linear.groups > 1 else "")
+
+
+def _weights(linear: LinearMap) -> tuple[str, str]:
+    """Return the range of the stored weights, and how many of them are not 0."""
+    if isinstance(linear, Composition):
+        parts = [_weights(stage) for stage in linear.stages]
+        return " then ".join(p[0] for p in parts), " then ".join(p[1] for p in parts)
+    numbers = linear.numbers()
+    if not numbers.size:
+        return "none", "0/0"
+    ends = [_numbers(np.asarray(end)) for end in (numbers.min(), numbers.max())]
+    return f"{ends[0]}..{ends[1]}", f"{np.count_nonzero(numbers)}/{numbers.size}"
