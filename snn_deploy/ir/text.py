@@ -13,20 +13,32 @@ from snn_deploy.ir.program import Program
 
 Row = tuple[str, ...]
 
+INPUT = ("name", "shape", "range", "unit")
+POPULATION = (
+    *("name", "shape", "role", "lag", "decay", "current", "fires", "reset", "floor"),
+    *("biases", "initial", "unit", "origin"),
+)
+PROJECTION = ("name", "from", "to", "map", "weights", "not 0", "sign", "shift", "delay")
+OUTPUT = ("name", "population", "decode", "delay")
+
+REAL_INPUT = ("name", "shape")
+REAL_POPULATION = (
+    *("name", "shape", "decay", "gain", "current", "fires", "reset", "floor"),
+    *("biases", "initial", "origin"),
+)
+REAL_PROJECTION = ("name", "from", "to", "map", "weights", "not 0", "delay")
+
 
 def print_program(program: Program) -> str:
     """Return `program` as text: equal programs give equal texts, and the digest tells the rest."""
     dt = "" if program.dt is None else f", {float(program.dt):g} s per step"
     lines = [f"program {program.name} for {program.target}, lag {program.lag}{dt}"]
     lines += _boundary(program.boundary)
-    lines += _table("inputs", ("name", "shape", "range", "unit"), _inputs(program))
-    headings = ("name", "shape", "role", "lag", "decay", "current", "fires", "reset", "floor")
-    headings = (*headings, "biases", "initial", "unit", "origin")
+    lines += _table("inputs", INPUT, _inputs(program))
     rows = [_population(p, program.arithmetic.decay_bits) for p in program.populations]
-    lines += _table("populations", headings, rows)
-    headings = ("name", "from", "to", "map", "weights", "not 0", "sign", "shift", "delay")
-    lines += _table("projections", headings, [_projection(p) for p in program.projections])
-    lines += _table("outputs", ("name", "population", "decode", "delay"), _outputs(program.outputs))
+    lines += _table("populations", POPULATION, rows)
+    lines += _table("projections", PROJECTION, [_projection(p) for p in program.projections])
+    lines += _table("outputs", OUTPUT, _outputs(program.outputs))
     lines += ["", f"digest {program.digest}"]
     return "\n".join(lines) + "\n"
 
@@ -36,18 +48,12 @@ def print_network(network: Network) -> str:
     dt = "" if network.dt is None else f", {network.dt:g} s per step"
     lines = [f"network {network.name}, {network.arithmetic.value}{dt}"]
     lines += _boundary(network.boundary)
-    rows = [(i.name, _shape(i.shape)) for i in network.inputs]
-    lines += _table("inputs", ("name", "shape"), rows)
-    headings = ("name", "shape", "decay", "gain", "current", "fires", "reset", "floor")
-    headings = (*headings, "biases", "initial", "origin")
-    lines += _table("populations", headings, [_real_population(p) for p in network.populations])
-    rows = [
-        (p.name, p.source, p.target, _map(p.map), *_weights(p.map), _numbers(p.delay))
-        for p in network.projections
-    ]
-    headings = ("name", "from", "to", "map", "weights", "not 0", "delay")
-    lines += _table("projections", headings, rows)
-    lines += _table("outputs", ("name", "population", "decode", "delay"), _outputs(network.outputs))
+    lines += _table("inputs", REAL_INPUT, [(i.name, _shape(i.shape)) for i in network.inputs])
+    rows = [_real_population(p) for p in network.populations]
+    lines += _table("populations", REAL_POPULATION, rows)
+    rows = [_real_projection(p) for p in network.projections]
+    lines += _table("projections", REAL_PROJECTION, rows)
+    lines += _table("outputs", OUTPUT, _outputs(network.outputs))
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +194,17 @@ def _projection(projection: whole.Projection) -> Row:
         *_weights(projection.map),
         projection.sign.value,
         str(projection.shift),
+        _numbers(projection.delay),
+    )
+
+
+def _real_projection(projection: real.Projection) -> Row:
+    return (
+        projection.name,
+        projection.source,
+        projection.target,
+        _map(projection.map),
+        *_weights(projection.map),
         _numbers(projection.delay),
     )
 
