@@ -15,7 +15,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import digits
@@ -25,7 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snn_deploy.ir.codecs import encode_rate
+from snn_deploy.frontends import Choice, Dialect, Origin, Overrides, load, write_nir
+from snn_deploy.ir.codecs import Encode, Encoding, encode_rate
+from snn_deploy.ir.neuron import Decode
 
 THRESHOLD = 1.0
 INIT_GAIN = 1.0
@@ -276,6 +278,22 @@ def to_nir(network: Network) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=nodes, edges=list(itertools.pairwise(nodes)))
 
 
+def annotated(graph: nir.NIRGraph, settings: Settings) -> bytes:
+    """Return the NIR file of `graph`, with what NIR leaves open in its metadata.
+
+    That is the length of a step, the comparison, the kind of reset, the encoder that the
+    accuracy was measured with and the decoder of the output.
+    """
+    found = load(graph, dialect=Dialect.NIR, overrides=Overrides(dt=settings.dt))
+    mean = Choice(value=Decode.MEMBRANE_MEAN, origin=Origin.OVERRIDE)
+    annotation = replace(
+        found.annotation,
+        encoding=Encoding(how=Encode.RATE, steps=settings.steps, seed=0),
+        outputs={"output": mean},
+    )
+    return write_nir(found.graph, annotation)
+
+
 def main() -> None:
     """Train, measure on the test set, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -301,7 +319,7 @@ def main() -> None:
     )
     print("spikes per neuron and step, by hidden layer:", tests[0].rates.round(3))
 
-    nir.write(arguments.output, to_nir(network))
+    arguments.output.write_bytes(annotated(to_nir(network), settings))
     if arguments.state:
         torch.save(network.state_dict(), arguments.state)
     if arguments.results:

@@ -1,6 +1,7 @@
 """The command line: each command is a function of the API; this file prints what it returns."""
 
 import functools
+import json
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -110,12 +111,10 @@ def complain(problem: DeployError, *, as_json: bool) -> None:
     if not as_json:
         print(problem, file=sys.stderr)
         return
-    from snn_deploy.deploy.printing import as_record  # noqa: PLC0415 - on demand
-
     record = {
         "error": problem.code,
         "message": problem.message,
         "where": problem.where,
         "fix": problem.fix,
     }
-    print(as_record(record), file=sys.stderr)
+    print(json.dumps(record, indent=2), file=sys.stderr)

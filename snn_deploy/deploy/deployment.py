@@ -68,9 +68,9 @@ class Deployment:
     @cached_property
     def network(self) -> "Network":
         """The real-valued network, read from `nir`."""
-        from snn_deploy.frontends import load_nir_bytes  # noqa: PLC0415 - h5py on demand
+        from snn_deploy.frontends import load  # noqa: PLC0415 - h5py on demand
 
-        return load_nir_bytes(self.nir, name=self.program.name).network
+        return load(self.nir).network
 
     @cached_property
     def files(self) -> Mapping[str, bytes]:

@@ -12,7 +12,7 @@ from snn_deploy.deploy.data import encode, read_data
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.errors import FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, load, write_nir
-from snn_deploy.frontends.dynamics import ResetRule
+from snn_deploy.frontends.dynamics import Choice, Origin, ResetRule
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.neuron import Compare, Decode
 from snn_deploy.ir.trace import Values
@@ -121,13 +121,9 @@ def imported(model: Any, request: Request) -> Imported:
         compare=choose(Compare, request.compare, "--compare"),
         floor=request.floor,
     )
-    found = load(
-        model,
-        dialect=request.dialect,
-        overrides=overrides,
-        sample_shape=request.sample_shape,
-        name=request.name,
-    )
+    found = load(model, dialect=request.dialect, overrides=overrides)
+    if request.name is not None:
+        found = replace(found, network=replace(found.network, name=request.name))
     return _with_codecs(found, request)
 
 
@@ -141,7 +137,8 @@ def _with_codecs(found: Imported, request: Request) -> Imported:
         return found
     annotation = replace(found.annotation, encoding=encoding)
     if decode is not None:
-        annotation = annotation.with_decode(decode)
+        chosen = Choice(value=decode, origin=Origin.OVERRIDE)
+        annotation = replace(annotation, outputs={output.name: chosen for output in outputs})
     return replace(
         found,
         network=replace(found.network, outputs=outputs),

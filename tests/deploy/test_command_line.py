@@ -1,0 +1,127 @@
+"""The command line: statuses, streams, JSON, and complaints for wrong usage."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from snn_deploy.deploy.cli import run
+from snn_deploy.errors import DeployError
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from snn_deploy.deploy.cli import run; status = run(['--help']);"
+        "heavy = {'numpy', 'numba', 'h5py', 'torch', 'nir', 'norse'} & set(sys.modules);"
+        "sys.exit(status or ' '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "export" in done.stdout
+
+
+def test_the_package_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, snn_deploy;"
+        "sys.exit(' '.join({'numpy', 'numba', 'h5py', 'torch', 'nir'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["exprot", "x"], ["export"], ["export", "a", "--tarket", "b"], ["targets", "--nr"]]
+)
+def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error[SNN100]: ")
+
+
+def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets", "lohi"]) == 2
+    assert capsys.readouterr().err == (
+        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi2\n"
+        "  fix: --target loihi\n"
+    )
+
+
+def test_errors_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets", "lohi", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert json.loads(printed.err) == {
+        "error": "SNN101",
+        "message": "no target is called 'lohi'; there are cpu, loihi, loihi2",
+        "where": "",
+        "fix": "--target loihi",
+    }
+
+
+def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[0] == "target"
+    assert any(line.startswith("loihi2  loihi  Intel Loihi 2") for line in lines)
+
+
+def test_every_number_of_a_target_is_shown_with_its_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["targets", "loihi2", "--sources", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert all(row[3] for row in rows)
+    by_name = {row[0]: row for row in rows}
+    assert by_name["weights.mixed"][1] == "-256..254 step 2"
+    assert by_name["states.current"][1] == "24 wrap-once"
+    assert by_name["thresholds.mantissa"][1:3] == ["0..131071", "64 state units"]
+    assert by_name["features.reset-subtract"][1] == "simulated"
+
+
+def test_every_error_is_explained_and_drawn_in_the_tree(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from snn_deploy import errors
+
+    for found in vars(errors).values():
+        if isinstance(found, type) and issubclass(found, DeployError):
+            assert f"{found.__name__} {found.code}" in str(errors.__doc__)
+            assert run(["explain", found.code]) == 0
+            assert capsys.readouterr().out.startswith(f"{found.code} {found.__name__}\n\n")
+    assert run(["explain", "SNN999"]) == 2
+
+
+def test_error_numbers_are_unique() -> None:
+    from snn_deploy import errors
+
+    classes = [
+        c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, DeployError)
+    ]
+    assert len({c.code for c in classes}) == len(classes)
+
+
+def test_a_bug_of_ours_exits_with_70_and_asks_for_a_report(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snn_deploy.deploy import listings
+
+    monkeypatch.setattr(listings, "targets", lambda: 1 / 0)
+    assert run(["targets"]) == 70
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError" in printed
+    assert printed.endswith("this is a bug in snn-deploy: please report it with the lines above\n")
+
+
+def test_an_interrupt_says_that_nothing_is_half_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snn_deploy.deploy import listings
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(listings, "targets", stopped)
+    assert run(["targets"]) == 130
+    assert capsys.readouterr().err == "interrupted; nothing is left half written\n"
