@@ -7,7 +7,7 @@ it.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,16 @@ GRID = 64
 """Scales per octave of the plain grid."""
 
 OCTAVES = 6
-"""Octaves below the largest possible scale that are searched."""
+"""Octaves below the largest provable scale that are searched."""
+
+NEARLY_BEST = 1.05
+"""A smaller scale is taken for this factor of mean square error: it leaves more room above."""
+
+PROOF_PRICE = 1.5
+"""A provable scale is taken for this factor of mean square error."""
+
+NOTHING = 1e-12
+"""Mean square error that counts as none."""
 
 SAMPLED_WEIGHTS = 2**15
 """Weights per projection that the search looks at: whole rows, evenly spread."""
@@ -33,7 +42,7 @@ MEMORY = 32.0
 """Most steps over which an error of the drive adds up before the neuron forgets or resets."""
 
 USUAL_RATE = 0.1
-"""Mean payload of a source where no calibration data tells [per step]."""
+"""Share of neurons that send, or of an input's range, where no calibration data tells."""
 
 HEADROOM = 4.0
 """How many thresholds the membrane register must hold at least."""
@@ -43,6 +52,11 @@ DEVIATIONS = 8.0
 
 PROOF_MARGIN = 0.98
 """Share of a register that the worst case may fill, for rounding may enlarge it."""
+
+TINY = 1e-300
+"""Stands for 0 in a division."""
+
+LARGEST_SCALE = 2.0**60
 
 CROSSINGS = 256.0
 """Worst-case steps that a membrane without leak must take before it can saturate."""
@@ -227,13 +241,17 @@ class Choice:
 def choices(task: Task, count: int) -> list[Choice]:
     """Return up to `count` good scales, the best by estimate first.
 
-    Within 5 % of the best error the smallest scale counts as the best: it leaves the most room
-    above the threshold. The others differ from it and from each other by at least 2 %.
+    Scales at which the worst case of any input is provably in range win over others for up to
+    PROOF_PRICE, and smaller ones over larger ones for up to NEARLY_BEST. The choices differ from
+    each other by at least 2 %.
     """
     terms = _Terms.of(task)
-    tried = [terms.choice(scale) for scale in _grid(task)]
-    best = min(choice.error for choice in tried)
-    good = [c for c in tried if c.error <= best * 1.05 + 1e-15]
+    limits = _Limits.of(task)
+    tried = [terms.choice(scale) for scale in _grid(task, limits)]
+    proven = [c for c in tried if c.scale <= limits.provable]
+    if proven and _least(proven) <= _least(tried) * PROOF_PRICE + NOTHING:
+        tried = proven
+    good = [c for c in tried if c.error <= _least(tried) * NEARLY_BEST + NOTHING]
     chosen = [min(good, key=lambda c: c.scale)]
     for choice in sorted(tried, key=lambda c: (c.error, c.scale)):
         if len(chosen) == count:
@@ -243,12 +261,15 @@ def choices(task: Task, count: int) -> list[Choice]:
     return chosen
 
 
+def _least(choices: Sequence[Choice]) -> float:
+    return min(choice.error for choice in choices)
+
+
 def largest_weight_choice(task: Task) -> Choice:
     """Return the scale that gives the largest weight the largest stored number."""
     shift = task.target.weights.shift.value
-    _, highest = _limits(task)
     weights = [_full_scale(d, shift) for d in task.drives if d.largest]
-    scale = min([highest, *weights])
+    scale = min([_Limits.of(task).highest, *weights])
     return _Terms.of(task).choice(scale)
 
 
@@ -262,34 +283,41 @@ def _full_scale(drive: Drive, shift: int) -> float:
     return min(sides) * 2.0**shift
 
 
-def _limits(task: Task) -> tuple[float, float]:
-    """Return the smallest and the largest scale worth a look.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """The scales worth a look."""
 
-    Hard limits: every number fits its register, with room for the usual drive. A soft one: the
-    worst case of any input is provably in range; it gives way to weights of full resolution,
-    unless `prove` asks for the proof.
-    """
-    target, population = task.target, task.population
-    shift, exponent = target.weights.shift.value, target.weights.exponent.high
-    usual, worst = _usual(task), _worst(task)
-    threshold = float(np.abs(population.threshold).max()) if task.fires else 0.0
-    level = max([threshold, *(float(np.abs(x).max()) for x in task.levels)])
-    full = [_full_scale(d, shift) for d in task.drives if d.largest]
-    hard = [target.highest_state / max(HEADROOM * level + usual, 2 * task.seen, 1e-300)]
-    hard += [scale * 2.0**exponent for scale in full]
-    if threshold:
-        hard.append(target.highest_threshold / threshold)
-    hard += [_bias_room(target, lowered) / size for size, lowered in _bias_sizes(task) if size]
-    sums = max((float(s.max(initial=0)) for s in _sums(task)), default=0.0)
-    proof = min(
-        PROOF_MARGIN * target.highest_state / max(worst, 1e-300),
-        PROOF_MARGIN * (target.highest_sum << shift) / max(sums, 1e-300),
-    )
-    soft = proof if task.prove else max(proof, 2 * max(full, default=1.0))
-    highest = min(*hard, soft)
-    if math.isinf(highest) or highest > 2.0**60:
-        highest = 2.0 ** (target.states.membrane.bits - 2)  # nothing has a size here
-    return highest / 2.0**OCTAVES, highest
+    lowest: float
+    provable: float
+    """Up to here no input can drive a state out of its register."""
+
+    highest: float
+    """Up to here every number fits its register, with room for the usual drive."""
+
+    @classmethod
+    def of(cls, task: Task) -> "_Limits":
+        target, population = task.target, task.population
+        shift, exponent = target.weights.shift.value, target.weights.exponent.high
+        threshold = float(np.abs(population.threshold).max()) if task.fires else 0.0
+        level = max([threshold, *(float(np.abs(x).max()) for x in task.levels)])
+        rooms = [target.highest_state / max(HEADROOM * level + _usual(task), 2 * task.seen, TINY)]
+        rooms += [_full_scale(d, shift) * 2.0**exponent for d in task.drives if d.largest]
+        rooms += [_bias_room(target, lowered) / max(b, TINY) for b, lowered in _bias_sizes(task)]
+        rooms.append(target.highest_threshold / max(threshold, TINY))
+        highest = min(rooms)
+        if highest > LARGEST_SCALE:  # no number has a size here
+            highest = 2.0 ** (target.states.membrane.bits - 2)
+        sums = max((float(s.max(initial=0)) for s in _sums(task)), default=0.0)
+        provable = PROOF_MARGIN * min(
+            target.highest_state / max(_worst(task), TINY),
+            (target.highest_sum << shift) / max(sums, TINY),
+        )
+        provable = min(provable, highest)
+        return cls(
+            lowest=provable / 2.0**OCTAVES,
+            provable=provable,
+            highest=provable if task.prove else highest,
+        )
 
 
 def _bias_sizes(task: Task) -> Iterator[tuple[float, bool]]:
@@ -361,15 +389,14 @@ def _worst(task: Task) -> float:
     return float(membrane.max(initial=0.0)) + float(np.abs(population.threshold).max())
 
 
-def _grid(task: Task) -> list[float]:
+def _grid(task: Task, limits: _Limits) -> list[float]:
     """Return the scales to try.
 
     A plain grid of short binary fractions, so that dyadic weights fit exactly; scales at which the
     largest weight of a projection is a whole number of steps, so that weights on any lattice do;
     and next to each of these one at which the largest threshold is a whole mantissa.
     """
-    lowest, highest = _limits(task)
-    first, last = math.floor(math.log2(lowest)), math.floor(math.log2(highest))
+    first, last = (math.floor(math.log2(end)) for end in (limits.lowest, limits.highest))
     plain = [
         math.ldexp(1 + n / GRID, octave) for octave in range(first, last + 1) for n in range(GRID)
     ]
@@ -384,8 +411,8 @@ def _grid(task: Task) -> list[float]:
     if threshold:
         lattice = float(1 << task.target.thresholds.shift.value)
         plain += [max(1.0, np.rint(k * threshold / lattice)) * lattice / threshold for k in plain]
-    inside = sorted({float(k) for k in plain if lowest <= k <= highest})
-    return inside or [highest]
+    inside = sorted({float(k) for k in plain if limits.lowest <= k <= limits.highest})
+    return inside or [limits.highest]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -152,7 +152,9 @@ class ToIntegers:
             return trials.activity(source)
         size = int(np.prod(graph.source_shape(source), dtype=np.int64))
         rate = np.full(size, USUAL_RATE)
-        largest = float(max(abs(end) for end in self._payloads(graph, source)))
+        largest = 1.0  # even a neuron that counts mostly sends one
+        if any(i.name == source for i in graph.inputs):
+            largest = float(max(abs(end) for end in self._payloads(graph, source)))
         return Activity(mean=rate * largest, power=rate * largest**2)
 
     def _program(self, graph: Network, rounded: Sequence[Rounded]) -> Program:
