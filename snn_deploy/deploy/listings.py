@@ -41,7 +41,7 @@ def target(name: str, *, sources: bool) -> Listing:
 
 def _numbers(record: Any, path: str) -> list[list[str]]:
     """Return (path, value, unit, source) for everything that has a source."""
-    if isinstance(record, list):
+    if isinstance(record, list | tuple):
         return [row for item in record for row in _numbers(item, path)]
     if not isinstance(record, dict):
         return []

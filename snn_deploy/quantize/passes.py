@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -28,6 +28,7 @@ class Passed(Generic[Out_co]):
     """How well each layer became integers; only the pass that rounds has any."""
 
 
+@runtime_checkable
 class Pass(Protocol[In_contra, Out_co]):
     """A frozen dataclass that is called; everything that it decides is one of its fields."""
 
