@@ -13,18 +13,25 @@ from snn_deploy.frontends.imported import Imported
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import LARGEST_FILE, read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.norse import is_module, read_module
 
 
 def load(
-    model: Any, *, dialect: Dialect | str | None = None, overrides: Overrides | None = None
+    model: Any,
+    *,
+    dialect: Dialect | str | None = None,
+    overrides: Overrides | None = None,
+    sample_shape: tuple[int, ...] | None = None,
 ) -> Imported:
     """Return the network of a model.
 
     Args:
-        model: Path of a `.nir` file, its bytes, or a `nir.NIRGraph`.
+        model: Path of a `.nir` file, its bytes, a `nir.NIRGraph`, or a torch module of norse's
+            layers.
         dialect: Who wrote it, such as `snntorch`; only where its metadata does not say.
             None: guess, and say so in a finding.
         overrides: Single things that the user states, whatever file and dialect say.
+        sample_shape: Of a module: the shape of one sample's values in one step.
 
     Raises:
         UnknownNameError: no such dialect.
@@ -34,7 +41,7 @@ def load(
     chosen = None if dialect is None else dialect_named(dialect)
     options = overrides or Overrides()
     if isinstance(model, nir.NIRGraph):
-        graph = checked_graph(model, "graph")
+        graph = checked_graph(model, "")
         return import_graph(graph, name="network", where="graph", dialect=chosen, overrides=options)
     if isinstance(model, bytes):
         graph = read_graph(model, "model.nir")
@@ -47,9 +54,18 @@ def load(
         return import_graph(
             graph, name=path.stem, where=path.name, dialect=chosen, overrides=options
         )
+    if is_module(model):
+        read = read_module(model, sample_shape)
+        return import_graph(
+            checked_graph(read.graph, ""),
+            name="network",
+            where="module",
+            overrides=options,
+            annotation=read.annotation,
+        )
     raise OptionError(
         f"a {type(model).__name__} is not a model that can be read",
-        fix="give a path, or a nir.NIRGraph",
+        fix="give a path, a nir.NIRGraph, or a Sequential of norse layers",
     )
 
 

@@ -228,7 +228,6 @@ def complete_ports(flat: FlatGraph) -> FlatGraph:
             )
         for name in leaves:
             nodes[f"output_{name}"] = nir.Output(output_type=None)
-            nodes[f"output_{name}"].output_type = {"output": None}
             edges.append((name, f"output_{name}"))
             findings.append(_added(f"output_{name}", f"an Output after {name}"))
     return FlatGraph(nodes, edges, findings)

@@ -27,8 +27,8 @@ def population_of(
 ) -> Population:
     """Return the neurons of a node, without what projections bring.
 
-    Euler or exponential decay per time constant, membrane from `v_leak` and current from 0 at
-    the start, the leak towards `v_leak` as a bias.
+    Euler or exponential decay per time constant. The membrane starts at `v_leak`, without a leak
+    at `v_reset`; the current at 0. The leak towards `v_leak` is a bias.
 
     Raises:
         DynamicsError: a step is longer than a time constant, or a multi-spike neuron has a
@@ -51,9 +51,16 @@ def population_of(
         synapse=_synapse(name, node, shape, dynamics, dt),
         fires=Fires.NEVER,
         biases=biases,
-        initial=compact(leak, shape),
+        initial=compact(_initial(node), shape),
     )
     return _firing(neurons, node, dynamics)
+
+
+def _initial(node: nir.NIRNode) -> Values:
+    """Return the membrane before the first step: at rest, or where a reset leaves it."""
+    if _leaks(node):
+        return _real(node.v_leak)
+    return _real(node.v_reset) if isinstance(node, nir.IF) else np.zeros(())
 
 
 def _leaks(node: nir.NIRNode) -> bool:

@@ -72,7 +72,7 @@ _POOLING = tuple(Field(name=n, holds=Holds.WHOLES) for n in ("kernel_size", "str
 
 FIELDS: Mapping[str, tuple[Field, ...]] = {
     "Input": _SHAPE,
-    "Output": _SHAPE,
+    "Output": (Field(name="shape", holds=Holds.WHOLES, optional=True),),
     "Affine": _reals("weight", "bias"),
     "Linear": _reals("weight"),
     "Scale": _reals("scale"),
@@ -221,7 +221,7 @@ def _construct(kind: str, fields: dict[str, Any], where: str) -> nir.NIRNode:
     if kind == "Input":
         return make(input_type=_shape(fields["shape"], where))
     if kind == "Output":
-        return make(output_type=_shape(fields["shape"], where))
+        return make(output_type=_shape(fields["shape"], where) if "shape" in fields else None)
     if kind == "Flatten":
         return _flatten(fields)
     if kind in ("Conv1d", "Conv2d"):
