@@ -13,9 +13,9 @@ from pathlib import Path
 from snn_deploy.backends.lava.child import run_child
 from snn_deploy.backends.lava.environment import find_environment, required_environment
 from snn_deploy.backends.lava.exchange import pack_inputs, read_trace
-from snn_deploy.backends.lava.planner import make_plan
+from snn_deploy.backends.lava.planner import make_plan, without_delay
 from snn_deploy.backends.protocol import Progress, checked, silent
-from snn_deploy.ir.findings import Finding
+from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import dump_program
@@ -40,19 +40,18 @@ class LavaBackend:
     def emit(self, program: Program, target: Target) -> Mapping[str, bytes]:
         """Return `run_lava.py`, its modules and `lava_plan.json`.
 
-        They read `program.json` and `program.npz` beside them.
-
-        Raises:
-            UnsupportedError: a projection has no delay.
+        They read `program.json` and `program.npz` beside them. A program that cannot run in Lava,
+        because a projection has no delay, gets none; `supports` says so.
         """
+        if without_delay(program):
+            return {}
         return {**_runner(), "lava_plan.json": make_plan(program).dump()}
 
     def supports(self, program: Program, target: Target) -> Sequence[Finding]:
-        """Return what runs in Lava's simulator only, with the reason.
-
-        Raises:
-            UnsupportedError: a projection has no delay.
-        """
+        """Return what runs in Lava's simulator only, or not even there, with the reason."""
+        instant = without_delay(program)
+        if instant:
+            return tuple(_impossible(name) for name in instant)
         return make_plan(program).findings()
 
     def run(
@@ -89,10 +88,19 @@ class LavaBackend:
                 [python, "run_lava.py", *_arguments(record)],
                 folder=folder,
                 time_limit=self.time_limit,
-                line=_reporter(progress),
+                line=_Reporter(progress),
                 variables={"TMPDIR": name},  # what it leaves behind goes with the folder
             )
             return read_trace(program, record, folder / "trace.npz", _steps(padded))
+
+
+def _impossible(projection: str) -> Finding:
+    return Finding(
+        kind=Kind.SIMULATED,
+        layer=projection,
+        amount="does not run in Lava",
+        reason="it has no delay, and in Lava each projection takes a step",
+    )
 
 
 def _arguments(record: Recording) -> list[str]:
@@ -104,10 +112,6 @@ def _arguments(record: Recording) -> list[str]:
 
 def _steps(padded: Sequence[Values]) -> int:
     return int(padded[0].values.shape[1])
-
-
-def _reporter(progress: Progress) -> "_Reporter":
-    return _Reporter(progress)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def run_child(
     *,
     folder: Path,
     time_limit: float,
+    what: str = "Lava",
     line: Callable[[str], bool] = lambda text: False,
     variables: Mapping[str, str] | None = None,
 ) -> Ended:
@@ -51,6 +52,7 @@ def run_child(
         command: Program and arguments.
         folder: Working directory.
         time_limit: Seconds.
+        what: What it is, for errors.
         line: Called with each line of standard error; True: it was a message, not an error.
         variables: Environment variables to add.
 
@@ -75,7 +77,7 @@ def run_child(
         )
     except OSError as problem:
         raise LavaMissingError(
-            f"the Python of the Lava environment cannot be started: {problem.strerror}",
+            f"{what} cannot be started: {problem.strerror}",
             where=str(command[0]),
             fix="snn-deploy lava setup",
         ) from problem
@@ -84,18 +86,16 @@ def run_child(
         status = child.wait(timeout=time_limit)
     except subprocess.TimeoutExpired:
         raise LavaTimeoutError(
-            f"Lava did not end within {time_limit:g} seconds and was stopped{errors.quoted()}",
+            f"{what} did not end within {time_limit:g} seconds and was stopped{errors.quoted()}",
             where=str(command[0]),
             fix="run fewer samples or steps, or give it more time with --lava-time-limit SECONDS",
         ) from None
     finally:
-        _end_group(child)
-        output.finish()
-        errors.finish()
+        _end_group(child, (output, errors))
     if status != 0:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         raise LavaFailedError(
-            f"Lava ended with {how}{errors.quoted()}",
+            f"{what} ended with {how}{errors.quoted()}",
             where=str(command[0]),
             fix="snn-deploy doctor",
         )
@@ -117,6 +117,9 @@ class _Reader:
             if not self._message(text.rstrip("\n")):
                 self._kept.append(text.rstrip("\n"))
 
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
     def finish(self) -> None:
         self._thread.join()
         self._pipe.close()  # type: ignore[attr-defined]
@@ -129,25 +132,21 @@ class _Reader:
         return "".join(f"\n    | {text}" for text in lines)
 
 
-def _end_group(child: "subprocess.Popen[str]") -> None:
-    """End every process of the child's group, and wait until there is none."""
+def _end_group(child: "subprocess.Popen[str]", readers: Sequence[_Reader]) -> None:
+    """End every process of the child's group, and wait until there is none.
+
+    Each holds a pipe to us open; where all pipes have ended, so have they.
+    """
     _signal(child.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
-    while _alive(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    for reader in readers:
+        reader.wait(max(0.0, deadline - time.monotonic()))
     _signal(child.pid, signal.SIGKILL)
     child.wait()
+    for reader in readers:
+        reader.finish()
 
 
 def _signal(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _alive(child: "subprocess.Popen[str]") -> bool:
-    child.poll()
-    try:
-        os.killpg(child.pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True

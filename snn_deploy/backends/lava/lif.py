@@ -155,12 +155,12 @@ def _start(program: Program, population: Population, chip: Target) -> str:
         if source_lag + shortest_delay(projection) < population.lag:
             return f"input arrives before step {population.lag}, when the population starts"
     current = population.current
-    moves = current is not None and np.any(current.initial)
-    moves |= bool(np.any(population.initial) and np.any(population.decay != chip.decay_one))
+    leaks = np.any(population.initial) and np.any(population.decay != chip.decay_one)
+    arrives = current is not None and np.any(current.initial)
     fires = population.fires is not Fires.NEVER and np.any(
         population.initial > _vth(population, chip) << chip.thresholds.shift.value
     )
-    if moves or fires:
+    if leaks or arrives or fires:
         return f"its initial state must hold until step {population.lag}"
     return ""
 

@@ -104,7 +104,8 @@ class Plan:
     def findings(self) -> tuple[Finding, ...]:
         """Return one finding for each population and projection that is not native."""
         found = []
-        for item in (*self.populations, *self.projections):
+        items: tuple[PopulationPlan | ProjectionPlan, ...] = (*self.populations, *self.projections)
+        for item in items:
             if item.support is Support.SIMULATED:
                 what = f"runs as {item.process.value} in Lava's simulator only"
                 found.append(

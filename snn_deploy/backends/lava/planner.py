@@ -26,7 +26,7 @@ def make_plan(program: Program) -> Plan:
     Raises:
         UnsupportedError: a projection has no delay; each takes a step in Lava.
     """
-    instant = [p.name for p in program.projections if shortest_delay(p) == 0]
+    instant = without_delay(program)
     if instant:
         raise UnsupportedError(
             f"{len(instant)} of {len(program.projections)} projections have no delay, "
@@ -41,6 +41,11 @@ def make_plan(program: Program) -> Plan:
         _projection(program, p, own[p.name], populations, chip) for p in program.projections
     ]
     return Plan(populations=tuple(populations.values()), projections=tuple(projections))
+
+
+def without_delay(program: Program) -> tuple[str, ...]:
+    """Return the projections that Lava cannot run, because they arrive in the step they leave."""
+    return tuple(p.name for p in program.projections if shortest_delay(p) == 0)
 
 
 def _population(

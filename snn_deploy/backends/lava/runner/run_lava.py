@@ -41,7 +41,6 @@ def main():
     options = arguments()
     sys.path.insert(0, str(FOLDER))
     import numpy as np
-
     from snn_lava import files, session, table
 
     program, plan = files.read_program(FOLDER), files.read_plan(FOLDER)
