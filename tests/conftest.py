@@ -55,3 +55,14 @@ def shared_data() -> Path:
 def demo_network() -> Path:
     """Return the NIR file of the demo network, trained by `examples/mnist/train.py`."""
     return ROOT / "examples" / "mnist" / "mnist.nir"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, loudly, the tests that need Lava where there is no environment for it."""
+    from snn_deploy.backends.lava.environment import find_environment
+
+    if find_environment() is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("lava"):
+            item.add_marker(pytest.mark.skip(reason="no Lava environment: snn-deploy lava setup"))

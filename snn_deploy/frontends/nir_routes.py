@@ -196,7 +196,7 @@ def projections_of(
             source=route.source,
             target=route.target,
             map=way.map(sizes[route.source]),
-            delay=way.delay() + np.int32(late.get(route.source, 0)),
+            delay=np.asarray(way.delay() + np.int32(late.get(route.source, 0))),
         )
         for name, (route, way) in zip(names, drafts, strict=True)
     ]
