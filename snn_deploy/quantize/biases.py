@@ -80,7 +80,7 @@ class LowerBiases:
             threshold=threshold,
             compare=Compare.GREATER,
             reset=Reset(kind=ResetKind.VALUE),
-            biases=(Bias(value=2 * threshold),),
+            biases=(Bias(value=np.asarray(2 * threshold)),),
             role=Role.CLOCK,
         )
 

@@ -37,7 +37,7 @@ class FoldGains:
 def _gain(population: Population) -> Float[np.ndarray, "..."]:
     """Return the factor from the input sum to the membrane, a scalar or of the full shape."""
     synapse = population.synapse
-    gain = population.gain * (ONE if synapse is None else synapse.gain)
+    gain = np.asarray(population.gain * (ONE if synapse is None else synapse.gain))
     return gain if gain.ndim == 0 else np.broadcast_to(gain, population.shape)
 
 
@@ -45,9 +45,9 @@ def _without_gains(population: Population) -> Population:
     synapse, gain = population.synapse, population.gain
     if synapse is None:
         return replace(population, gain=ONE)
-    synapse = replace(synapse, gain=ONE, initial=gain * synapse.initial)
+    synapse = replace(synapse, gain=ONE, initial=np.asarray(gain * synapse.initial))
     biases = tuple(
-        replace(b, value=gain * b.value) if b.into is State.CURRENT else b
+        replace(b, value=np.asarray(gain * b.value)) if b.into is State.CURRENT else b
         for b in population.biases
     )
     return replace(population, gain=ONE, synapse=synapse, biases=biases)
@@ -105,15 +105,17 @@ def _moved(population: Population) -> Population:
         return population
     biases = population.biases
     if np.any(population.decay != 1):
-        biases = (*biases, Bias(value=(population.decay - 1) * value))
+        biases = (*biases, Bias(value=np.asarray((population.decay - 1) * value)))
     floor = population.floor
     return replace(
         population,
-        threshold=population.threshold - value,
+        threshold=np.asarray(population.threshold - value),
         reset=Reset(kind=ResetKind.VALUE, when=reset.when),
-        floor=None if floor is None else Floor(value=floor.value - value, when=floor.when),
+        floor=None
+        if floor is None
+        else Floor(value=np.asarray(floor.value - value), when=floor.when),
         biases=biases,
-        initial=population.initial - value,
+        initial=np.asarray(population.initial - value),
         origin=population.origin + value,
     )
 
@@ -137,7 +139,7 @@ class ReadNewCurrent:
                 graph,
                 populations=tuple(_later(p) if p.name in moved else p for p in graph.populations),
                 projections=tuple(
-                    replace(p, delay=p.delay + 1) if p.target in moved else p
+                    replace(p, delay=np.asarray(p.delay + 1)) if p.target in moved else p
                     for p in graph.projections
                 ),
             )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Population, Program, Projection
@@ -53,7 +55,7 @@ class Retime:
         return Passed(graph=retimed, findings=tuple(findings))
 
     def _lengthened(self, projection: Projection, steps: int) -> Projection:
-        delay = projection.delay + steps
+        delay = np.asarray(projection.delay + steps)
         longest = int(delay.max(initial=0))
         if longest > self.target.delay.high:
             raise DoesNotFitError(

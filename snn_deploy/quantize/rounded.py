@@ -114,7 +114,7 @@ def _population(task: Task, scale: float) -> WholePopulation:
     synapse, floor = population.synapse, population.floor
 
     def state(value: np.ndarray) -> np.ndarray:
-        return whole(on_grid(value * scale, 1))
+        return whole(on_grid(np.asarray(value * scale), 1))
 
     def decay(value: np.ndarray, allowed: SourcedRange) -> np.ndarray:
         return whole(round_decay(value, allowed.low, allowed.high, one))
@@ -158,9 +158,9 @@ def _threshold(population: Population, target: Target, scale: float) -> np.ndarr
     lattice = 1 << target.thresholds.shift.value
     if population.fires is Fires.NEVER:
         return np.asarray(target.highest_threshold, np.int32)
-    threshold = on_grid(population.threshold * scale, lattice)
+    threshold = on_grid(np.asarray(population.threshold * scale), lattice)
     if population.fires is Fires.COUNT:
-        threshold = np.maximum(threshold, lattice)
+        threshold = np.asarray(np.maximum(threshold, lattice))
     low, high = (
         end * lattice
         for end in (target.thresholds.mantissa.low, target.highest_threshold // lattice)
@@ -180,7 +180,7 @@ def _threshold(population: Population, target: Target, scale: float) -> np.ndarr
 def _biases(task: Task, scale: float) -> tuple[Bias, ...]:
     made = []
     for bias, lowered in zip(task.population.biases, task.lowered, strict=True):
-        value = bias.value * scale
+        value = np.asarray(bias.value * scale)
         grid = bias_grid(task.target, float(np.abs(value).max(initial=0.0)), lowered)
         made.append(Bias(value=whole(on_grid(value, grid)), into=bias.into, start=bias.start))
     return tuple(made)

@@ -54,17 +54,17 @@ def round_weights(weight: Reals, scale: float, stored: WeightRange) -> tuple[Rea
 
 def on_grid(value: Reals, grid: int) -> Reals:
     """Return the multiples of `grid` nearest to `value`, as whole float64."""
-    return np.rint(value / grid) * grid
+    return np.asarray(np.rint(value / grid) * grid)
 
 
 def whole(value: Reals) -> Wholes:
     """Return whole float64 as int32."""
-    return value.astype(WHOLE)
+    return np.asarray(value.astype(WHOLE))
 
 
 def round_decay(decay: Reals, low: int, high: int, one: int) -> Reals:
     """Return the multipliers from `low` to `high`, of which `one` is a factor of 1."""
-    return np.clip(np.rint(decay * one), low, high)
+    return np.asarray(np.clip(np.rint(decay * one), low, high))
 
 
 def bias_grid(target: Target, largest: float, lowered: bool) -> int:

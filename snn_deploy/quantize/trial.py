@@ -134,17 +134,19 @@ def as_real(population: whole.Population, decay_one: int) -> real.Population:
     """Return an integer population as a real-valued one whose numbers are state units."""
 
     def number(parameter: np.ndarray) -> np.ndarray:
-        return parameter.astype(np.float64)
+        return np.asarray(parameter.astype(np.float64))
 
     current, reset, floor = population.current, population.reset, population.floor
     return real.Population(
         name=population.name,
         shape=population.shape,
-        decay=population.decay / decay_one,
+        decay=np.asarray(population.decay / decay_one),
         synapse=None
         if current is None
         else real.Synapse(
-            decay=current.decay / decay_one, reads=current.reads, initial=number(current.initial)
+            decay=np.asarray(current.decay / decay_one),
+            reads=current.reads,
+            initial=number(current.initial),
         ),
         fires=population.fires,
         threshold=number(population.threshold),

@@ -1,0 +1,113 @@
+"""The passes from network to network change its words, not its spikes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import random_inputs, random_network
+
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import (
+    Bias,
+    Floor,
+    Input,
+    Network,
+    Output,
+    Population,
+    Projection,
+    Reset,
+    Synapse,
+)
+from snn_deploy.ir.neuron import Fires, Reads, ResetKind, State
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.trace import EVERYTHING
+from snn_deploy.quantize.fold import FoldMaps
+from snn_deploy.quantize.normalize import FoldGains, MoveResetToZero, ReadNewCurrent
+from snn_deploy.quantize.passes import Pipeline
+
+SEEDS = st.integers(0, 2**32 - 1)
+PASSES = {
+    "fold": (FoldMaps(),),
+    "gains": (FoldMaps(), FoldGains()),
+    "reset": (MoveResetToZero(),),
+    "current": (ReadNewCurrent(),),
+    "all": (FoldMaps(), FoldGains(), MoveResetToZero(), ReadNewCurrent()),
+}
+
+
+@pytest.mark.parametrize("passes", PASSES.values(), ids=PASSES)
+@settings(deadline=None, max_examples=30)
+@given(seed=SEEDS)
+def test_the_spikes_and_the_membrane_stay_the_same(passes, seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    inputs = random_inputs(rng, network)
+    changed = Pipeline(passes)(network).graph
+    before, after = simulate(network, inputs, EVERYTHING), simulate(changed, inputs, EVERYTHING)
+    for population in changed.populations:
+        wanted, got = before[population.name], after[population.name]
+        assert np.array_equal(got.payload, wanted.payload)
+        assert np.array_equal(got.membrane + population.origin, wanted.membrane)
+
+
+def one_layer(population: Population) -> Network:
+    return Network(
+        name="one",
+        inputs=(Input(name="in", shape=(2,)),),
+        populations=(population,),
+        projections=(
+            Projection(name="p", source="in", target="l", map=Dense(weight=np.ones((2, 2)))),
+        ),
+        outputs=(Output(name="out", population="l"),),
+    )
+
+
+def test_a_hard_reset_moves_to_zero_with_threshold_floor_initial_and_leak():
+    population = Population(
+        name="l",
+        shape=(2,),
+        decay=np.asarray(0.75),
+        threshold=np.asarray(1.0),
+        reset=Reset(kind=ResetKind.VALUE, amount=np.asarray(-0.5)),
+        floor=Floor(value=np.asarray(-2.0)),
+    )
+    moved = MoveResetToZero()(one_layer(population)).graph.population("l")
+    assert moved.reset.amount == 0
+    assert (moved.threshold, moved.initial, moved.origin) == (1.5, 0.5, -0.5)
+    assert moved.floor is not None
+    assert moved.floor.value == -1.5
+    assert [(b.value, b.into, b.start) for b in moved.biases] == [(0.125, State.MEMBRANE, 0)]
+
+
+def test_a_reset_value_that_differs_between_neurons_stays():
+    reset = Reset(kind=ResetKind.VALUE, amount=np.array([0.25, 0.5]))
+    network = one_layer(Population(name="l", shape=(2,), decay=np.ones(()), reset=reset))
+    assert MoveResetToZero()(network).graph.population("l").reset is reset
+
+
+def test_a_neuron_that_counts_keeps_its_reset_value():
+    reset = Reset(kind=ResetKind.VALUE, amount=np.asarray(0.25))
+    population = Population(
+        name="l", shape=(2,), decay=np.ones(()), fires=Fires.COUNT, max_spikes=3, reset=reset
+    )
+    assert MoveResetToZero()(one_layer(population)).graph.population("l").reset is reset
+
+
+def test_an_old_current_becomes_a_new_one_that_comes_a_step_later():
+    population = Population(
+        name="l",
+        shape=(2,),
+        decay=np.ones(()),
+        synapse=Synapse(decay=np.asarray(0.5), reads=Reads.OLD),
+        biases=(Bias(value=np.ones(()), into=State.CURRENT), Bias(value=np.ones(()))),
+    )
+    changed = ReadNewCurrent()(one_layer(population)).graph
+    assert changed.projections[0].delay == 1
+    assert changed.population("l").synapse.reads is Reads.NEW
+    assert [b.start for b in changed.population("l").biases] == [1, 0]
+
+
+def test_an_old_current_that_does_not_start_at_zero_stays():
+    synapse = Synapse(decay=np.asarray(0.5), reads=Reads.OLD, initial=np.ones(()))
+    network = one_layer(Population(name="l", shape=(2,), decay=np.ones(()), synapse=synapse))
+    assert ReadNewCurrent()(network).graph.population("l").synapse is synapse
