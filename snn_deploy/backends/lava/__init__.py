@@ -121,11 +121,11 @@ class _Reporter:
     progress: Progress
 
     def __call__(self, line: str) -> bool:
-        words = line.split()
-        if len(words) != 3 or words[0] != "progress":
-            return False
-        self.progress(int(words[1]), int(words[2]))
-        return True
+        match line.split():
+            case ["progress", done, total] if done.isdigit() and total.isdigit():
+                self.progress(int(done), int(total))
+                return True
+        return False
 
 
 def _runner() -> dict[str, bytes]:

@@ -41,6 +41,7 @@ def run_child(
     folder: Path,
     time_limit: float,
     what: str = "Lava",
+    fix: str = "snn-deploy doctor",
     line: Callable[[str], bool] = lambda text: False,
     variables: Mapping[str, str] | None = None,
 ) -> Ended:
@@ -53,6 +54,7 @@ def run_child(
         folder: Working directory.
         time_limit: Seconds.
         what: What it is, for errors.
+        fix: The way out if it ends with an error.
         line: Called with each line of standard error; True: it was a message, not an error.
         variables: Environment variables to add.
 
@@ -88,7 +90,7 @@ def run_child(
         raise LavaTimeoutError(
             f"{what} did not end within {time_limit:g} seconds and was stopped{errors.quoted()}",
             where=str(command[0]),
-            fix="run fewer samples or steps, or give it more time with --lava-time-limit SECONDS",
+            fix="run fewer samples or steps; from Python, LavaBackend(time_limit=SECONDS)",
         ) from None
     finally:
         _end_group(child, (output, errors))
@@ -97,7 +99,7 @@ def run_child(
         raise LavaFailedError(
             f"{what} ended with {how}{errors.quoted()}",
             where=str(command[0]),
-            fix="snn-deploy doctor",
+            fix=fix,
         )
     return Ended(output=output.text(), errors=errors.text())
 

@@ -124,7 +124,11 @@ def setup(path: Path | None = None, progress: Callable[[str], None] = lambda tex
         "--no-input",
     ]
     run_child(
-        [*pip, "--no-deps", *PINS], what="pip install", folder=folder, time_limit=INSTALL_LIMIT
+        [*pip, "--no-deps", *PINS],
+        what="pip install",
+        folder=folder,
+        time_limit=INSTALL_LIMIT,
+        fix="see that pip reaches its package index, then snn-deploy lava setup",
     )
     progress("running one neuron in Lava")
     _check(python)

@@ -115,7 +115,7 @@ def _decays(program: Program, population: Population, chip: Target) -> str:
 
 
 def _all_in(values: np.ndarray, allowed: SourcedRange) -> bool:
-    return not values.size or (values.min() in allowed and values.max() in allowed)
+    return not values.size or (int(values.min()) in allowed and int(values.max()) in allowed)
 
 
 def _bias(program: Program, population: Population, chip: Target) -> str:
@@ -124,9 +124,11 @@ def _bias(program: Program, population: Population, chip: Target) -> str:
             return "the bias of Lava's LIF enters v, not the current"
         if max(bias.start, population.lag) > 0:
             return "the bias of Lava's LIF acts from step 0 on"
-    if _bias_exponent(_bias_sum(population), chip) is None:
+    total, member = _bias_sum(population).ravel(), _distinct(population, chip)[1]
+    exponents = [_bias_exponent(total[member == group], chip) for group in np.unique(member)]
+    if None in exponents:
         mantissa, exponent = chip.biases.mantissa, chip.biases.exponent
-        return f"a bias is no mantissa of {mantissa} times 2**({exponent})"
+        return f"the biases are no mantissas of {mantissa} times one of 2**({exponent})"
     return ""
 
 
@@ -215,7 +217,7 @@ def _distinct(population: Population, chip: Target) -> tuple[np.ndarray, np.ndar
         population.decay,
         np.zeros((), np.int32) if current is None else current.decay,
     )
-    rows = np.stack([per_neuron(c, population.shape).ravel() for c in columns], axis=1)
+    rows = np.stack([per_neuron(np.asarray(c), population.shape).ravel() for c in columns], axis=1)
     parameters, member = np.unique(rows, axis=0, return_inverse=True)
     return parameters, member.ravel()
 
