@@ -22,6 +22,7 @@ from snn_deploy.frontends.nir_routes import (
     Route,
     arriving_biases,
     depth_first,
+    later,
     projections_of,
     routes_from,
     useful_nodes,
@@ -254,7 +255,7 @@ class _Assembly:
             )
         feedback |= set(walk.closing)
         delayed = [
-            replace(p, delay=p.delay + np.int32(1))
+            replace(p, delay=later(p.delay, 1))
             if (p.source, p.target) in feedback and shortest_delay(p) == 0
             else p
             for p in projections

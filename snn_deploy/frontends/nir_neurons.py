@@ -1,7 +1,7 @@
 """NIR's neuron equations as difference equations: a node and its `Dynamics` give a `Population`."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import nir
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from snn_deploy.errors import DynamicsError
 from snn_deploy.frontends.dynamics import Dynamics, Gain, Integration
-from snn_deploy.frontends.nir_nodes import SPIKING
+from snn_deploy.frontends.nir_nodes import SPIKING, node_type, stored_fields
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
@@ -34,69 +34,98 @@ def population_of(
         DynamicsError: a step is longer than a time constant, or a multi-spike neuron has a
             threshold that is not positive.
     """
-    decay, share, ratio = _membrane_decay(name, node, dynamics, dt)
-    leak = _real(node.v_leak) if _leaks(node) else np.zeros(())
-    gain = (
-        np.ones(())
-        if isinstance(node, nir.Threshold)
-        else _gain(dynamics.membrane_gain.value, _real(node.r), decay, share, ratio)
-    )
-    pull = share * leak
-    biases = (Bias(value=compact(pull, shape)),) if np.any(pull) else ()
+    parameters = {
+        field: np.broadcast_to(np.asarray(value).astype(REAL), shape)
+        for field, value in stored_fields(node)
+    }
+    given = _Given(name=name, kind=node_type(node), parameters=parameters, dynamics=dynamics, dt=dt)
+    membrane = given.membrane()
+    leak = parameters.get("v_leak", np.zeros(shape))
+    pull = membrane.share * leak
     neurons = Population(
         name=name,
         shape=shape,
-        decay=compact(decay, shape),
-        gain=compact(gain, shape),
-        synapse=_synapse(name, node, shape, dynamics, dt),
+        decay=compact(membrane.decay, shape),
+        gain=compact(membrane.gain, shape),
+        synapse=given.synapse(shape),
         fires=Fires.NEVER,
-        biases=biases,
-        initial=compact(_initial(node), shape),
+        biases=(Bias(value=compact(pull, shape)),) if np.any(pull) else (),
+        initial=compact(leak if given.leaks() else parameters.get("v_reset", leak), shape),
     )
-    return _firing(neurons, node, dynamics)
+    return _firing(neurons, parameters, dynamics) if isinstance(node, SPIKING) else neurons
 
 
-def _initial(node: nir.NIRNode) -> Values:
-    """Return the membrane before the first step: at rest, or where a reset leaves it."""
-    if _leaks(node):
-        return _real(node.v_leak)
-    return _real(node.v_reset) if isinstance(node, nir.IF) else np.zeros(())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What one step does to a state."""
+
+    decay: Values
+    share: Values
+    """1 - decay, or dt where nothing leaks: what a constant input adds."""
+
+    gain: Values
 
 
-def _leaks(node: nir.NIRNode) -> bool:
-    return isinstance(node, nir.LI | nir.LIF | nir.CubaLI | nir.CubaLIF)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """A neuron node's parameters in float64 at full size, and how they are meant."""
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Values]
+    dynamics: Dynamics
+    dt: float
+
+    def leaks(self) -> bool:
+        return "v_leak" in self.parameters
+
+    def membrane(self) -> _Step:
+        if self.kind == "Threshold":
+            ones = np.ones_like(self.parameters["threshold"])
+            return _Step(decay=0 * ones, share=ones, gain=ones)
+        r, how = self.parameters["r"], self.dynamics.membrane_gain.value
+        if not self.leaks():
+            dt = np.full_like(r, self.dt)
+            return _Step(
+                decay=np.ones_like(r), share=dt, gain=_gain(how, r, np.ones_like(r), dt, dt)
+            )
+        return self._leak("tau" if "tau" in self.parameters else "tau_mem", r, how)
+
+    def synapse(self, shape: Shape) -> Synapse | None:
+        if "tau_syn" not in self.parameters:
+            return None
+        how = self.dynamics.current_gain.value
+        step = self._leak("tau_syn", self.parameters["w_in"], how)
+        return Synapse(decay=compact(step.decay, shape), gain=compact(step.gain, shape))
+
+    def _leak(self, field: str, parameter: Values, how: Gain) -> _Step:
+        """Return the step of a state with a time constant, and the gain on `parameter`."""
+        tau = self.parameters[field]
+        ratio = self.dt / tau
+        if self.dynamics.integration.value is Integration.EXPONENTIAL:
+            decay, share = np.exp(-ratio), -np.expm1(-ratio)
+        else:
+            _check_step(self.dt, tau, f"{self.name}.{field}")
+            share = np.minimum(ratio, 1.0)
+            decay = 1.0 - share
+        return _Step(decay=decay, share=share, gain=_gain(how, parameter, decay, share, ratio))
 
 
-def _membrane_decay(
-    name: str, node: nir.NIRNode, dynamics: Dynamics, dt: float
-) -> tuple[Values, Values, Values]:
-    """Return the decay of a step, what a constant input leaves behind, and dt / tau."""
-    if isinstance(node, nir.Threshold):
-        return np.zeros(()), np.ones(()), np.ones(())
-    if not _leaks(node):
-        return np.ones(()), np.full((), dt), np.full((), dt)
-    field = "tau" if isinstance(node, nir.LI | nir.LIF) else "tau_mem"
-    tau = _real(getattr(node, field))
-    decay, share = _decay(tau, dt, dynamics.integration.value, f"{name}.{field}")
-    return decay, share, dt / tau
+def _check_step(dt: float, tau: Values, where: str) -> None:
+    """Refuse an explicit step that is longer than a time constant.
 
-
-def _decay(tau: Values, dt: float, how: Integration, where: str) -> tuple[Values, Values]:
-    """Return (decay, 1 - decay) of one step."""
-    ratio = dt / tau
-    if how is Integration.EXPONENTIAL:
-        return np.exp(-ratio), -np.expm1(-ratio)
-    if np.any(ratio > 1 + ROUNDING):
-        first = tuple(int(i) for i in np.argwhere(ratio > 1 + ROUNDING)[0])
+    Raises:
+        DynamicsError: with the first neuron that has one.
+    """
+    wrong = np.argwhere(dt / tau > 1 + ROUNDING)
+    if len(wrong):
+        first = tuple(int(i) for i in wrong[0])
         raise DynamicsError(
             f"a step of {dt:g} is longer than the time constant {tau[first]:g}",
-            where=f"{where}{list(first)}",
-            fix="state the step that the network was trained with: --dt "
-            f"{float(f'{tau[first] / 10:.1g}'):g}, say "
+            where=f"{where}{list(first)}, first of {len(wrong)}",
+            fix=f"state the step that it was trained with, such as --dt {tau[first] / 10:.1g} "
             "(norse 1.1.0 writes time constants 1000 times too small: --dt 1e-6)",
         )
-    ratio = np.minimum(ratio, 1.0)
-    return 1.0 - ratio, ratio
 
 
 def _gain(how: Gain, parameter: Values, decay: Values, share: Values, ratio: Values) -> Values:
@@ -105,7 +134,7 @@ def _gain(how: Gain, parameter: Values, decay: Values, share: Values, ratio: Val
     A factor that float32 rounding of r = tau / dt keeps from 1 is 1: that is what the framework
     computed with, and neurons that are equal stay equal.
     """
-    gain = np.ones(())
+    gain = np.ones_like(parameter)
     if how is Gain.INTEGRATED:
         gain = share * parameter
     elif how is Gain.UNSCALED:
@@ -117,33 +146,25 @@ def _gain(how: Gain, parameter: Values, decay: Values, share: Values, ratio: Val
     return np.where(np.abs(gain - 1) < ROUNDING, 1.0, gain)
 
 
-def _synapse(
-    name: str, node: nir.NIRNode, shape: Shape, dynamics: Dynamics, dt: float
-) -> Synapse | None:
-    if not isinstance(node, nir.CubaLI | nir.CubaLIF):
-        return None
-    tau = _real(node.tau_syn)
-    decay, share = _decay(tau, dt, dynamics.integration.value, f"{name}.tau_syn")
-    gain = _gain(dynamics.current_gain.value, _real(node.w_in), decay, share, dt / tau)
-    return Synapse(decay=compact(decay, shape), gain=compact(gain, shape))
-
-
-def _firing(neurons: Population, node: nir.NIRNode, dynamics: Dynamics) -> Population:
+def _firing(
+    neurons: Population, parameters: Mapping[str, Values], dynamics: Dynamics
+) -> Population:
     firing = dynamics.firing
-    if firing is None or not isinstance(node, SPIKING):
-        return neurons
-    is_gate = isinstance(node, nir.Threshold)
-    threshold = _real(node.threshold if is_gate else node.v_threshold)
+    assert firing is not None, "decide gives every spiking node a Firing"
+    is_gate = "threshold" in parameters
+    field = "threshold" if is_gate else "v_threshold"
+    threshold = parameters[field]
     if firing.fires.value is Fires.COUNT and np.any(threshold <= 0):
         raise DynamicsError(
             f"a threshold of {threshold.min():g}, but a neuron that sends several spikes a step "
             "needs a positive one",
-            where=f"{neurons.name}.v_threshold",
+            where=f"{neurons.name}.{field}",
+            fix="use a positive threshold, or a --dialect of neurons that send one spike a step",
         )
     kind = ResetKind.NONE if is_gate else firing.reset.value.kind
     amount = np.zeros(())
     if kind is not ResetKind.NONE:
-        amount = threshold if kind is ResetKind.SUBTRACT else _real(node.v_reset)
+        amount = threshold if kind is ResetKind.SUBTRACT else parameters["v_reset"]
     floor = firing.floor.value
     shape = neurons.shape
     return replace(
@@ -192,7 +213,3 @@ def compact(values: Values, shape: Shape) -> Values:
         if np.all(full == first):
             return np.array(first)
     return np.array(full)
-
-
-def _real(values: np.ndarray) -> Values:
-    return np.asarray(values).astype(REAL)

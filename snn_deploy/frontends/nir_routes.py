@@ -202,6 +202,11 @@ def projections_of(
     ]
 
 
+def later(delay: np.ndarray, steps: int) -> np.ndarray:
+    """Return a delay that is `steps` longer."""
+    return np.asarray(delay + np.int32(steps), np.int32)
+
+
 def _plain_name(route: Route) -> str:
     mapped = [stage.name for stage in route.stages if stage.map is not None]
     return "+".join(mapped) or f"{route.source}->{route.target}"
