@@ -16,6 +16,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from snn_deploy.backends import reference
+from snn_deploy.backends.event import EventBackend
+from snn_deploy.backends.protocol import Backend
 from snn_deploy.ir.graph import lags
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Shape, Sparse, to_sparse
 from snn_deploy.ir.network import Output
@@ -268,7 +270,7 @@ class _Draft:
         """Return a parameter: one number, one per channel, or one per neuron."""
         if len(shape) == 3 and self.may(Trait.PER_CHANNEL, 0.15):
             return draw((shape[0], 1, 1))
-        return draw(shape if self.may(Trait.PER_NEURON, 0.12) else ())
+        return np.asarray(draw(shape if self.may(Trait.PER_NEURON, 0.12) else ()))
 
     def _arithmetic(self) -> Arithmetic:
         if self.loihi or self.chance(0.5):
@@ -425,7 +427,7 @@ class _Draft:
         count = linear.numbers().shape
         if isinstance(linear, Convolution) and _constant(linear):
             weight = np.broadcast_to(np.abs(self._weights((1,), kind, excited, extreme)), count)
-            return linear.with_numbers(np.maximum(weight, 1 if self.chance(0.8) else 2))
+            return linear.with_numbers(np.maximum(weight, 1))
         return linear.with_numbers(self._weights(count, kind, excited, extreme))
 
     def _weights(self, shape: Shape, kind: Sign, excited: bool, extreme: bool) -> np.ndarray:
@@ -573,7 +575,7 @@ class _Draft:
             return _one(minimum)
         most = minimum + (_LARGEST_DELAY if self.chance(0.9) else 20)
         delay = self.rng.integers(minimum, most + 1, self.pick(shapes))
-        return np.minimum(delay, minimum + self.sizes.steps // 3).astype(np.int32)
+        return np.asarray(np.minimum(delay, minimum + self.sizes.steps // 3), np.int32)
 
     # -- neurons ----------------------------------------------------------------------------
 
@@ -760,10 +762,10 @@ def _built(neurons: _Neurons, draft: _Draft) -> Population:
 
     def potential(relative: np.ndarray, step: int = grid) -> np.ndarray:
         whole = step * np.rint(np.asarray(relative) * scale / step)
-        return np.clip(whole, -highest, highest).astype(np.int32)
+        return np.asarray(np.clip(whole, -highest, highest), np.int32)
 
     least = 1 if base.fires is Fires.COUNT else 0
-    threshold = np.maximum(potential(neurons.threshold), grid * least)
+    threshold = np.asarray(np.maximum(potential(neurons.threshold), grid * least))
     subtract = base.reset.kind is ResetKind.SUBTRACT and np.all(neurons.amount == 1)
     amount = threshold if subtract else potential(neurons.amount)
     current = base.current
@@ -791,14 +793,14 @@ def _floor_of(
 
 def _bias_of(value: np.ndarray, loihi: bool) -> np.ndarray:
     """Return a bias; on Loihi 12 bits and a sign, times up to 2**7."""
-    return np.clip(value, -(4095 << 7), 4095 << 7) // 128 * 128 if loihi else value
+    return np.asarray(np.clip(value, -(4095 << 7), 4095 << 7) // 128 * 128) if loihi else value
 
 
 def _retimed(program: Program) -> Program:
     lag = lags(program, 1)
     populations = tuple(replace(p, lag=lag[p.name]) for p in program.populations)
     projections = tuple(
-        replace(p, delay=p.delay + np.int32(lag[p.target] - lag[p.source]))
+        replace(p, delay=np.asarray(p.delay + (lag[p.target] - lag[p.source])))
         for p in program.projections
     )
     return replace(program, populations=populations, projections=projections)
@@ -810,9 +812,13 @@ def _lagging(program: Program, lag: Mapping[str, int]) -> Program:
 
 
 def _tuned(draft: _Draft, program: Program, inputs: tuple[Values, ...]) -> Program:
-    """Return the program with thresholds at which its populations are active, if they can be."""
+    """Return the program with thresholds at which its populations are active, if they can be.
+
+    The event simulator tries them, because it is quick; what is made of the program afterwards
+    does not depend on it.
+    """
     for _ in range(_TUNING_ROUNDS):
-        shares = activity(program, inputs)
+        shares = activity(program, inputs, EventBackend(threads=1))
         wrong = [n for n in draft.neurons if n.tuned and _direction(shares, n) != 0]
         if not wrong:
             break
@@ -840,9 +846,9 @@ def _adjust(draft: _Draft, neurons: _Neurons, direction: int, share: float) -> N
         neurons.scale = max(neurons.scale, 64.0 * neurons.grid)
 
 
-def activity(program: Program, inputs: Sequence[Values]) -> dict[str, float]:
+def activity(program: Program, inputs: Sequence[Values], backend: Backend) -> dict[str, float]:
     """Return the share of active neuron-steps of each spiking population of neurons."""
-    trace = reference.ReferenceBackend().run(program, inputs, COUNTS)
+    trace = backend.run(program, inputs, COUNTS)
     shares = {}
     for population in program.populations:
         if population.role is Role.NEURONS and population.fires is not Fires.NEVER:
@@ -892,6 +898,11 @@ def statistics(cases: Sequence[Case]) -> Statistics:
     return Statistics(programs=len(cases), active=active, counts=counts)
 
 
+def seen_in(program: Program, inputs: Sequence[Values]) -> set[Trait]:
+    """Return every trait of a program, those included that only a run shows."""
+    return traits(program) | _observed(program, inputs)[0]
+
+
 def _observed(program: Program, inputs: Sequence[Values]) -> tuple[set[Trait], dict[str, float]]:
     """Run the reference simulator and look at what only a run can show."""
     seen: set[Trait] = set()
@@ -914,7 +925,7 @@ def _observed(program: Program, inputs: Sequence[Values]) -> tuple[set[Trait], d
         patch.object(reference, "_fires", watched_fires),
         patch.object(reference, "overflow", watched_overflow),
     ):
-        shares = activity(program, inputs)
+        shares = activity(program, inputs, reference.ReferenceBackend())
     return seen, shares
 
 

@@ -113,36 +113,39 @@ def _advance(
 ) -> int:
     """Compute one step of one population in place; return how often a register overflowed."""
     overflows = 0
-
-    def held(value: Wholes, register: Register) -> Wholes:
-        nonlocal overflows
-        kept = overflow(value, register)
-        overflows += int(np.count_nonzero(kept != value))
-        return kept
-
     integrated = drive
     if population.current is not None and state.current is not None:
         old = state.current
         u = decayed(old, population.current.decay, arithmetic.decay_bits) + drive
         u = u + _biases(population, State.CURRENT, step)
-        state.current = held(u, arithmetic.current)
+        state.current, lost = _held(u, arithmetic.current)
+        overflows += lost
         integrated = state.current if population.current.reads is Reads.NEW else old
 
     v = decayed(state.membrane, population.decay, arithmetic.decay_bits) + integrated
-    v = held(v + _biases(population, State.MEMBRANE, step), arithmetic.membrane)
+    v, lost = _held(v + _biases(population, State.MEMBRANE, step), arithmetic.membrane)
+    overflows += lost
 
     reset, floor = population.reset, population.floor
     if reset.when is When.NEXT:
-        v = held(_after_reset(population, v, state.payload), arithmetic.membrane)
+        v, lost = _held(_after_reset(population, v, state.payload), arithmetic.membrane)
+        overflows += lost
     if floor is not None and floor.when is FloorWhen.BEFORE_TEST:
         v = np.maximum(v, floor.value)
     payload = _fires(population, v)
     if reset.when is When.NOW:
-        v = held(_after_reset(population, v, payload), arithmetic.membrane)
+        v, lost = _held(_after_reset(population, v, payload), arithmetic.membrane)
+        overflows += lost
     if floor is not None and floor.when is FloorWhen.AFTER_RESET:
         v = np.maximum(v, floor.value)
     state.membrane, state.payload = v, payload
     return overflows
+
+
+def _held(value: Wholes, register: Register) -> tuple[Wholes, int]:
+    """Return what a register keeps of `value`, and of how many numbers it keeps another."""
+    kept = overflow(value, register)
+    return kept, int(np.count_nonzero(kept != value))
 
 
 def decayed(value: Wholes, multiplier: np.ndarray, bits: int) -> Wholes:
