@@ -1,9 +1,12 @@
 """What all tests share: type-checked imports, published data, golden files."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
 CHECKED = (
@@ -17,7 +20,10 @@ CHECKED = (
 )
 """Modules whose annotations are checked while the tests run; numba compiles the others."""
 
-install_import_hook(CHECKED, "beartype.beartype")
+checker = ModuleType("snn_deploy_checker")
+checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
+sys.modules[checker.__name__] = checker  # the hook takes its checker by name
+install_import_hook(CHECKED, f"{checker.__name__}.check")
 
 ROOT = Path(__file__).parent.parent
 

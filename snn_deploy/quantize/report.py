@@ -4,7 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+
+Reals = Float[np.ndarray, "..."] | np.floating
+"""An array, or the scalar that numpy makes of arithmetic with an array without axes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class LayerReport:
 def projection_report(
     name: str,
     real: Float[np.ndarray, "..."],
-    whole: Int[np.ndarray, "..."],
+    whole: Float[np.ndarray, "..."],
     clipped: int,
     unit: float,
 ) -> ProjectionReport:
@@ -73,16 +76,14 @@ def projection_report(
     )
 
 
-def relative_error(value: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]) -> float:
+def relative_error(value: Reals, wanted: Reals) -> float:
     """Return the largest |value - wanted| / |wanted|; where only `wanted` is 0, infinity."""
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(value == wanted, 0.0, np.abs(value - wanted) / np.abs(wanted))
     return float(np.max(error, initial=0.0))
 
 
-def time_constant_errors(
-    decay: Float[np.ndarray, "..."], wanted: Float[np.ndarray, "..."]
-) -> Float[np.ndarray, "..."]:
+def time_constant_errors(decay: Reals, wanted: Reals) -> Float[np.ndarray, "..."]:
     """Return the relative change of each time constant tau = -1 / ln(decay).
 
     1 where an infinite time constant becomes finite or a finite one 0, infinity the other way.
@@ -91,4 +92,4 @@ def time_constant_errors(
         ratio = np.log(wanted) / np.log(decay)  # new tau over old tau
     ratio = np.where(decay == wanted, 1.0, ratio)
     ratio = np.where((decay == 1) & (wanted != 1), np.inf, ratio)
-    return np.abs(ratio - 1)
+    return np.asarray(np.abs(ratio - 1))
