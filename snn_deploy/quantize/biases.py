@@ -46,7 +46,7 @@ class LowerBiases:
             for number, bias in enumerate(population.biases):
                 if self._lowers(population, bias):
                     wires += self._wires(population, bias, name, number)
-                else:
+                elif np.any(bias.value):
                     kept.append(bias)
             populations.append(replace(population, biases=tuple(kept)))
         if not wires:
