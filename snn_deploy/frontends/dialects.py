@@ -147,8 +147,11 @@ def derived_dt(dialect: Dialect, neurons: Mapping[str, nir.NIRNode]) -> float | 
     rockpool      r = tau / dt * exp(-dt / tau)   tau * W(1 / r), W of Lambert
     spyx          r = 1 - dt / tau                tau * (1 - r)
     spikingjelly  IF with r = 1 / dt              1 / r
-    others        r = tau / dt (unscaled input)   tau / r
+    nir, snntorch r = tau / dt (unscaled input)   tau / r
+    norse, sinabs r = 1                           not in the file
     """
+    if dialect in (Dialect.NORSE, Dialect.SINABS):
+        return None
     if dialect is Dialect.ROCKPOOL:
         return _one([tau * _lambert_w(1 / r) for tau, r in _leaky(neurons) if np.all(r > 0)])
     if dialect is Dialect.SPYX:
