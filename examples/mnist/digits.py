@@ -27,12 +27,14 @@ def load() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     Returns:
         Train images (float32 `[4000, 1, 28, 28]`, ink in 0..1), their labels (int64 `[4000]`),
         test images (float32 `[1000, 1, 28, 28]`) and their labels (int64 `[1000]`).
-        Both sets are sorted by label.
+        The training set is sorted by label; the test set has one of each class in turn, so that
+        its first digits stand for all.
     """
     rows = read_rows()
     by_class = rows.reshape(CLASSES, PER_CLASS, SIDE * SIDE + 1)
     train_images, train_labels = _images_and_labels(by_class[:, :-TEST_PER_CLASS])
-    test_images, test_labels = _images_and_labels(by_class[:, -TEST_PER_CLASS:])
+    in_turn = by_class[:, -TEST_PER_CLASS:].swapaxes(0, 1)
+    test_images, test_labels = _images_and_labels(in_turn)
     return train_images, train_labels, test_images, test_labels
 
 
@@ -66,9 +68,9 @@ def read_rows() -> np.ndarray:
     return rows
 
 
-def _images_and_labels(by_class: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split uint8 `[class, row, 785]` into float32 images (0..1) and int64 labels."""
-    rows = by_class.reshape(-1, SIDE * SIDE + 1)
+def _images_and_labels(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split uint8 `[..., 785]` into float32 images (0..1) and int64 labels."""
+    rows = rows.reshape(-1, SIDE * SIDE + 1)
     images = rows[:, :-1].astype(np.float32) / np.float32(255)
     return images.reshape(-1, 1, SIDE, SIDE), rows[:, -1].astype(np.int64)
 
