@@ -5,7 +5,8 @@ each population's thresholds until it is neither silent nor always on. `programs
 Hypothesis. `statistics` counts what was drawn, so that a test can prove that nothing is missing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import prod
@@ -14,6 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 from hypothesis import strategies as st
+from jaxtyping import config
 
 from snn_deploy.backends import reference
 from snn_deploy.backends.event import EventBackend
@@ -120,7 +122,10 @@ class Features:
     allowed: frozenset[Trait] = frozenset(Trait)
 
     def without(self, *traits: Trait) -> "Features":
-        """Return the same, with `traits` forbidden."""
+        """Return the same, with `traits` forbidden: none is drawn, save what a graph implies.
+
+        A loop makes fan-in, a relay is sparse, retiming gives lags, a pool has groups.
+        """
         return replace(self, allowed=self.allowed - set(traits))
 
     def including(self, *traits: Trait) -> "Features":
@@ -178,6 +183,20 @@ _SPIKING_SHARE = 0.15
 """Guess of a population's activity, before any trial run."""
 
 
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Switch the type checks of the test run off: for what runs in bulk, and elsewhere checked.
+
+    They cost ten times what they check, and they draw random numbers, which Hypothesis forbids.
+    """
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", before)
+
+
 def random_program(
     rng: np.random.Generator, features: Features = ANYTHING, sizes: Sizes | None = None
 ) -> Case:
@@ -185,11 +204,12 @@ def random_program(
 
     Equal states of `rng` give equal programs.
     """
-    draft = _Draft(rng, features, sizes or Sizes.random(rng))
-    draft.grow()
-    program = draft.program()
-    inputs = draft.inputs()
-    return _tuned(draft, program, inputs), inputs
+    with unchecked():
+        draft = _Draft(rng, features, sizes or Sizes.random(rng))
+        draft.grow()
+        program = draft.program()
+        inputs = draft.inputs()
+        return _tuned(draft, program, inputs), inputs
 
 
 @st.composite
@@ -922,6 +942,7 @@ def _observed(program: Program, inputs: Sequence[Values]) -> tuple[set[Trait], d
         return kept
 
     with (
+        unchecked(),
         patch.object(reference, "_fires", watched_fires),
         patch.object(reference, "overflow", watched_overflow),
     ):
@@ -986,7 +1007,7 @@ def _traits_of_population(program: Program, population: Population) -> set[Trait
     for parameter in (population.decay, population.threshold, population.reset.amount):
         if parameter.ndim == 3 and parameter.shape[1:] == (1, 1) != population.shape[1:]:
             found.add(Trait.PER_CHANNEL)
-        elif parameter.ndim and parameter.size > 1:
+        elif parameter.size > 1 and population.shape[1:] != (1, 1):
             found.add(Trait.PER_NEURON)
     return found
 
