@@ -60,10 +60,10 @@ def test_a_lava_that_hangs_is_stopped_with_all_that_it_started(
     program = one_layer()
     began = time.monotonic()
     with pytest.raises(LavaTimeoutError) as caught:
-        LavaBackend(python=python, time_limit=1.0).run(program, random_inputs(program), COUNTS)
-    assert time.monotonic() - began < 10
+        LavaBackend(python=python, time_limit=4.0).run(program, random_inputs(program), COUNTS)
+    assert time.monotonic() - began < 20
     assert str(caught.value) == (
-        "error[SNN502]: Lava did not end within 1 seconds and was stopped\n"
+        "error[SNN502]: Lava did not end within 4 seconds and was stopped\n"
         "    | still thinking\n"
         f"  at: {python}\n"
         "  fix: run fewer samples or steps; from Python, LavaBackend(time_limit=SECONDS)"

@@ -1,7 +1,9 @@
 """Real Lava against the reference simulator: every state of every neuron and step."""
 
+import json
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -442,6 +444,31 @@ def test_the_runner_refuses(
     assert errors == f"error: {error}\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (None, "No such file or directory"),
+        (b"hello", "allow_pickle=False"),
+        (b"PK\x03\x04 but no archive", "not a zip file"),
+        (b"", "No data left in file"),
+    ],
+)
+def test_the_runner_refuses_what_is_no_npz(
+    lava_python: Path, artifact: Path, content: bytes | None, error: str
+) -> None:
+    if content is not None:
+        (artifact.parent / "in.npz").write_bytes(content)
+    _, errors = run_lava(lava_python, artifact, "--input", "in.npz", status=1)
+    assert errors.startswith("error: in.npz is no NPZ file of numbers: ")
+    assert error in errors
+    assert "Traceback" not in errors
+
+
+def test_the_runner_says_what_it_needs_where_lava_is_missing(artifact: Path) -> None:
+    _, errors = run_lava(Path(sys.executable), artifact, status=1)
+    assert errors == ("error: No module named 'lava'; needed are Python 3.10 and lava-nc==0.10.0\n")
+
+
 def test_the_runner_explains_itself(lava_python: Path, artifact: Path) -> None:
     printed, _ = run_lava(lava_python, artifact, "--help")
     for option in ("--input", "--output", "--steps", "--record"):
@@ -486,7 +513,6 @@ print(json.dumps({name: values.astype(int).tolist() for name, values in probed.i
 def test_our_observer_changes_nothing_in_the_stock_models(
     lava_python: Path, one_layer: Make, random_inputs: Draw
 ) -> None:
-    import json
 
     delay = RNG.integers(1, 5, MIXED.shape)
     program = one_layer(

@@ -39,10 +39,13 @@ def arguments():
 def main():
     """Read, run, write, print."""
     options = arguments()
-    sys.path.insert(0, str(FOLDER))
-    import numpy as np
-    from snn_lava import files, session, table
-
+    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(pool, "1")  # Lava's processes are many; threads in each only cost
+    try:
+        import numpy as np  # noqa: PLC0415 - after the number of threads is set
+        from snn_lava import files, session, table  # noqa: PLC0415 - the same
+    except ImportError as problem:
+        raise SystemExit(f"{problem}; needed are Python 3.10 and lava-nc==0.10.0") from problem
     program, plan = files.read_program(FOLDER), files.read_plan(FOLDER)
     if options.input is None:
         inputs = files.random_inputs(program, options.steps)

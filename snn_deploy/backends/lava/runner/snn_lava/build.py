@@ -50,10 +50,10 @@ class Network:
         self.states = states
         self.folder = folder
         self.parts = {name: [self._source(values)] for name, values in inputs.items()}
-        for population, how in zip(program.populations, plan.populations):
+        for population, how in zip(program.populations, plan.populations, strict=True):
             self.parts[population.name] = self._neurons(population, how)
         self._joined = []
-        for projection, how in zip(program.projections, plan.projections):
+        for projection, how in zip(program.projections, plan.projections, strict=True):
             self._join(projection, how)
 
     def components(self):

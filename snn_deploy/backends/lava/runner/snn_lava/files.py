@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -38,8 +39,11 @@ def _document(path, schema, record):
 
 def read_inputs(path, program):
     """Return {name: int32 array [sample, step, neuron]} from an NPZ file."""
-    with np.load(path, allow_pickle=False) as npz:
-        given = {key: npz[key] for key in npz.files}
+    try:
+        with np.load(path, allow_pickle=False) as npz:
+            given = {key: npz[key] for key in npz.files}
+    except (OSError, EOFError, ValueError, AttributeError, BadZipFile) as problem:
+        raise SystemExit(f"{path} is no NPZ file of numbers: {problem}") from problem
     if len(program.inputs) == 1 and "input" in given:
         given.setdefault(program.inputs[0].name, given["input"])
     return {entry.name: _checked(given, entry) for entry in program.inputs}

@@ -52,7 +52,7 @@ class Record:
         """Write down one step."""
         sample, step = divmod(time_step - 1, self.steps)
         files = self.files("r+")
-        for state, values in zip(STATES, (u, v, s)):
+        for state, values in zip(STATES, (u, v, s), strict=True):
             if state in files:
                 files[state][sample, step] = values
         files["events"][sample] += s != 0

@@ -106,7 +106,7 @@ def _collected(network):
             lead = pieces[0].shape[:-1]
             size = int(np.prod(population.shape))
             whole = np.zeros((*lead, size), pieces[0].dtype)
-            for part, piece in zip(parts, pieces):
+            for part, piece in zip(parts, pieces, strict=True):
                 whole[..., part.neurons] = piece
             arrays[f"{population.name}.{key}"] = whole.reshape(*lead, *population.shape)
         count = sum(int(part.record.files("r")["overflows"][0]) for part in parts)

@@ -2,7 +2,8 @@
 
 Around each step of the stock model these classes do two things that Lava offers only number
 by number through `Var.set` and `Var.get`: before the first step of a sample the states become
-what they were before the first step of all; after each step they are written down.
+what they were before the first step of all; after each step they are written down. And they
+keep what the stock models compute from constants in every step.
 """
 
 import numpy as np
@@ -72,6 +73,18 @@ class FreshEachSample:
         super().run_spk()
 
 
+class DelaysOnce:
+    """Splits the weights by delay once; the stock models do it in every step, from constants."""
+
+    split = None
+
+    def get_delay_wgts_mat(self, weights, delays, max_delay):
+        """Return what the stock model returns."""
+        if self.split is None:
+            self.split = super().get_delay_wgts_mat(weights, delays, max_delay)
+        return self.split
+
+
 @implements(proc=Dense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
@@ -82,7 +95,7 @@ class ObservedDense(FreshEachSample, PyDenseModelBitAcc):
 @implements(proc=DelayDense, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ObservedDelayDense(FreshEachSample, PyDelayDenseModelBitAcc):
+class ObservedDelayDense(FreshEachSample, DelaysOnce, PyDelayDenseModelBitAcc):
     """Lava's DelayDense."""
 
 
@@ -96,7 +109,7 @@ class ObservedSparse(FreshEachSample, PySparseModelBitAcc):
 @implements(proc=DelaySparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ObservedDelaySparse(FreshEachSample, PyDelaySparseModelBitAcc):
+class ObservedDelaySparse(FreshEachSample, DelaysOnce, PyDelaySparseModelBitAcc):
     """Lava's DelaySparse."""
 
 

@@ -5,7 +5,7 @@ def text(program, plan, trace, inputs):
     """Return an aligned table: what each population did and what runs it."""
     samples, steps = next(iter(inputs.values())).shape[:2]
     rows = [("population", "neurons", "spikes", "process", "")]
-    for population, how in zip(program.populations, plan.populations):
+    for population, how in zip(program.populations, plan.populations, strict=True):
         spikes = int(trace[f"{population.name}.spikes"].sum())
         processes = how.process if len(how.groups) < 2 else f"{len(how.groups)} x {how.process}"
         neurons = trace[f"{population.name}.spikes"][0].size
