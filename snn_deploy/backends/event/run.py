@@ -26,7 +26,10 @@ def run_plan(
 ) -> Trace:
     """Run `program` on checked, padded `inputs`, as many blocks of samples at once as threads."""
     samples, steps = inputs[0].values.shape[:2]
-    payloads = [entry.values.reshape(samples, steps, -1) for entry in inputs]
+    payloads = [
+        given.values.reshape(samples, steps, entry.size)
+        for entry, given in zip(program.inputs, inputs, strict=True)
+    ]
     together = payloads[0] if len(payloads) == 1 else np.concatenate(payloads, axis=2)
     plan = make_plan(program, steps)
     order = [program.population(name) for name in step_order(program)]
