@@ -15,6 +15,7 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, UnknownNodeError
+from snn_deploy.frontends.hdf5_guard import check_image, damaged
 from snn_deploy.frontends.nir_nodes import (
     FIELDS,
     Stored,
@@ -32,6 +33,12 @@ LARGEST_FILE = 2**31
 
 LARGEST_CONTENT = 2**32
 """Bytes of all arrays of a file, once unpacked."""
+
+UNPACKS_TO = 1100
+"""Times its size that a file can unpack to, rounded up: deflate packs 1032 zeros into a byte."""
+
+SMALL_CONTENT = 2**24
+"""Bytes of arrays that any file may have."""
 
 MOST_NODES = 100_000
 MOST_EDGES = 1_000_000
@@ -61,11 +68,7 @@ def _hdf5(where: str) -> Iterator[None]:
         NotImplementedError,
         MemoryError,
     ) as error:
-        raise FileDamagedError(
-            "the file is not HDF5, or it is truncated or damaged",
-            where=where,
-            fix="copy or download it again; NIR files are written by nir.write",
-        ) from error
+        raise damaged(where) from error
 
 
 def read_graph(image: bytes, where: str) -> nir.NIRGraph:
@@ -86,6 +89,7 @@ def read_graph(image: bytes, where: str) -> nir.NIRGraph:
         raise FileDamagedError(
             f"the file has {len(image)} bytes; at most {LARGEST_FILE} are read", where=where
         )
+    check_image(image, where)
     with _hdf5(where):
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fapl_core(backing_store=False)
@@ -137,7 +141,10 @@ class _Reader:
                 raise FileDamagedError(
                     f"a group of {len(group)} members; at most {MOST_NODES} are read", where=where
                 )
-            return list(group)
+            names = list(group)
+        if not all(isinstance(name, str) for name in names):  # h5py leaves other bytes as they are
+            raise FileDamagedError("a name that is not UTF-8", where=where)
+        return names
 
     def _node(self, group: h5py.Group, where: str) -> nir.NIRNode:
         self.nodes += 1
@@ -253,10 +260,9 @@ class _Reader:
                 f"HDF5 filter {min(filters - KNOWN_FILTERS)} is not a standard one", where=where
             )
         self.content += size
-        if self.content > LARGEST_CONTENT:
-            raise FileDamagedError(
-                f"its arrays take more than {LARGEST_CONTENT} bytes", where=where
-            )
+        limit = min(LARGEST_CONTENT, max(SMALL_CONTENT, UNPACKS_TO * self.file_size))
+        if self.content > limit:
+            raise FileDamagedError(f"its arrays take more than {limit} bytes", where=where)
 
     def _metadata(self, group: h5py.Group, where: str, depth: int) -> dict[str, Any]:
         """Return metadata: texts, numbers, and groups of them; arrays of texts become lists."""
