@@ -23,6 +23,9 @@ from snn_deploy.targets import Target, WeightRange
 GRID = 64
 """Scales per octave of the plain grid."""
 
+LATTICE = 256
+"""Most steps of a weight for which scales that suit a lattice of weights are tried."""
+
 OCTAVES = 6
 """Octaves below the largest provable scale that are searched."""
 
@@ -402,17 +405,29 @@ def _grid(task: Task, limits: _Limits) -> list[float]:
     ]
     shift = task.target.weights.shift.value
     for drive in task.drives:
-        if drive.largest:
-            unit = drive.stored.step * 2.0**shift / drive.largest
-            for octave in range(task.target.weights.exponent.high + 1):
-                steps = range(max(drive.stored.high, -drive.stored.low) // drive.stored.step // 2)
-                plain += [unit * (n + 1 + len(steps)) * 2.0**octave for n in steps]
+        plain += _whole_largest(drive, shift, task.target.weights.exponent.high)
     threshold = float(np.abs(task.population.threshold).max()) if task.fires else 0.0
     if threshold:
         lattice = float(1 << task.target.thresholds.shift.value)
         plain += [max(1.0, np.rint(k * threshold / lattice)) * lattice / threshold for k in plain]
     inside = sorted({float(k) for k in plain if limits.lowest <= k <= limits.highest})
     return inside or [limits.highest]
+
+
+def _whole_largest(drive: Drive, shift: int, exponents: int) -> list[float]:
+    """Return the scales that make the largest weight a whole number of steps, above half of all.
+
+    With more steps than LATTICE the plain grid is as good.
+    """
+    steps = max(drive.stored.high, -drive.stored.low) // drive.stored.step
+    if not drive.largest or steps > LATTICE:
+        return []
+    unit = drive.stored.step * 2.0**shift / drive.largest
+    return [
+        unit * n * 2.0**exponent
+        for n in range(steps // 2 + 1, steps + 1)
+        for exponent in range(exponents + 1)
+    ]
 
 
 @dataclass(slots=True, kw_only=True)
