@@ -7,6 +7,7 @@ enums are their values, a map has a "kind", and an array of more than one number
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,19 @@ SCHEMA = "snn-deploy/program/1"
 KINDS: dict[str, type[Any]] = {"dense": Dense, "sparse": Sparse, "convolution": Convolution}
 LARGEST_ARRAY = 2**31
 """Bytes that one array of a program file may unpack to."""
+
+
+_NO_PROGRAM = (
+    *(msgspec.MsgspecError, KeyError, TypeError, ValueError, OverflowError, IndexError),
+    RecursionError,  # brackets nested too deeply
+)
+"""What msgspec and our types raise for a document that is not of a program."""
+
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError),
+    *(MemoryError, RuntimeError),  # a shape beyond memory; encryption or compression unknown
+)
+"""What zipfile and numpy raise for an array file whose bytes were changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +100,7 @@ def load_program(files: ProgramFiles) -> Program:
         return msgspec.convert(document["program"], Program, dec_hook=decode)
     except DeployError:
         raise
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, OverflowError) as problem:
+    except _NO_PROGRAM as problem:
         raise ArtifactDamagedError(
             f"program.json does not describe a program: {problem}",
             fix="export the model again",
@@ -122,7 +136,7 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
                     )
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
             return {key: npz[key] for key in npz.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as problem:
+    except _DAMAGED as problem:
         raise ArtifactDamagedError(
             f"the array file is damaged: {problem}", fix="export the model again"
         ) from problem

@@ -1,0 +1,101 @@
+"""Encoders and decoders by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snn_deploy.errors import DataError
+from snn_deploy.ir.codecs import decode, encode_current, encode_rate, needs, predict
+from snn_deploy.ir.neuron import Decode, State
+from snn_deploy.ir.trace import PopulationTrace
+
+
+def test_a_constant_current_is_repeated_in_each_step():
+    values = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert encode_current(values, 3).tolist() == [[[1, 2]] * 3, [[3, 4]] * 3]
+
+
+def test_rates_of_zero_and_one_are_never_and_always():
+    spikes = encode_rate(np.array([[0.0, 1.0]]), 50, seed=3)
+    assert spikes[0].sum(axis=0).tolist() == [0, 50]
+    assert spikes.dtype == np.uint8
+
+
+def test_a_rate_is_the_share_of_steps_with_a_spike():
+    rates = np.full((1, 100), 0.3)
+    share = encode_rate(rates, 1000, seed=1).mean()
+    assert abs(share - 0.3) < 5 * (0.3 * 0.7 / 100_000) ** 0.5
+
+
+def test_rate_spikes_follow_the_stated_generator():
+    generator = np.random.PCG64(np.random.SeedSequence([7, 2]))
+    raw = generator.random_raw(12) >> np.uint64(40)
+    expected = raw.reshape(4, 3) < round(0.6 * 2**24)
+    assert np.array_equal(encode_rate(np.full((1, 3), 0.6), 4, 7, first_sample=2)[0], expected)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 4))
+def test_the_spikes_of_a_sample_do_not_depend_on_its_batch(seed, first):
+    values = np.linspace(0, 1, 30).reshape(5, 2, 3)
+    together = encode_rate(values, 4, seed)
+    alone = encode_rate(values[first:], 4, seed, first_sample=first)
+    assert np.array_equal(together[first:], alone)
+
+
+def test_other_seeds_give_other_spikes():
+    values = np.full((1, 40), 0.5)
+    assert not np.array_equal(encode_rate(values, 5, 0), encode_rate(values, 5, 1))
+
+
+@pytest.mark.parametrize("wrong", [-0.25, 1.5])
+def test_a_rate_outside_0_to_1_is_refused(wrong):
+    with pytest.raises(DataError) as caught:
+        encode_rate(np.array([[0.5, wrong]]), 3, 0)
+    low, high = min(0.5, wrong), max(0.5, wrong)
+    assert str(caught.value) == (
+        f"error[SNN208]: a rate lies in 0..1, the values in {low:g}..{high:g}\n"
+        "  fix: divide pixels of 0..255 by 255 first"
+    )
+
+
+PAYLOAD = np.array([[[0, 0, 9], [2, 0, 0], [1, 0, 0], [0, 0, 1]]])
+MEMBRANE = np.array([[[8, -1, 7], [-4, -2, 1], [6, -3, 2], [1, -5, 4]]])
+TRACE = PopulationTrace(
+    name="n",
+    events=np.zeros((1, 3), np.int64),
+    spikes=np.zeros((1, 3), np.int64),
+    membrane=MEMBRANE,
+    payload=PAYLOAD,
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "answer"),
+    [
+        (Decode.COUNT, [3, 0, 1]),
+        (Decode.MEMBRANE_END, [1, -5, 4]),
+        (Decode.MEMBRANE_MEAN, [1, -10 / 3, 7 / 3]),
+        (Decode.MEMBRANE_MAX, [6, -2, 4]),
+        (Decode.FIRST_SPIKE, [0, -3, -2]),
+    ],
+)
+def test_each_decoder_reads_its_window(how, answer):
+    decoded = decode(TRACE, how, start=1, steps=3)
+    assert decoded.dtype == np.float64
+    assert decoded[0].tolist() == pytest.approx(answer, abs=1e-15)
+
+
+@pytest.mark.parametrize("how", Decode)
+def test_a_decoder_needs_its_state(how):
+    empty = PopulationTrace(name="n", events=TRACE.events, spikes=TRACE.spikes)
+    with pytest.raises(ValueError, match=f"n: {needs(how).value} was not recorded"):
+        decode(empty, how, 0, 3)
+
+
+def test_spikes_and_membranes_are_what_decoders_read():
+    assert {needs(how) for how in Decode} == {State.PAYLOAD, State.MEMBRANE}
+
+
+def test_of_equal_answers_the_lowest_class_wins():
+    assert predict(np.array([[1.0, 3.0, 3.0], [0.0, 0.0, 0.0]])).tolist() == [1, 0]

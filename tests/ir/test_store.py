@@ -1,0 +1,190 @@
+"""Programs as files: equal bytes both ways, and one numbered error for whatever is damaged."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import LOIHI, programs, random_program, unchecked
+
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.errors import ArtifactDamagedError, DeployError
+from snn_deploy.ir.store import ProgramFiles, dump_program, load_program, pack, unpack
+from snn_deploy.ir.trace import EVERYTHING
+
+
+@pytest.fixture
+def files() -> ProgramFiles:
+    return dump_program(random_program(np.random.default_rng(12), LOIHI)[0])
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_a_program_that_is_stored_and_read_is_stored_as_the_same_bytes(case):
+    with unchecked():
+        first = dump_program(case[0])
+        assert dump_program(load_program(first)) == first
+
+
+def test_a_program_that_was_stored_computes_the_same():
+    program, inputs = random_program(np.random.default_rng(21))
+    read = load_program(dump_program(program))
+    ours = ReferenceBackend().run(program, inputs, EVERYTHING)
+    theirs = ReferenceBackend().run(read, inputs, EVERYTHING)
+    for a, b in zip(ours.populations, theirs.populations, strict=True):
+        assert np.array_equal(a.membrane, b.membrane)
+        assert np.array_equal(a.payload, b.payload)
+
+
+def test_the_digest_follows_every_number():
+    seen = {random_program(np.random.default_rng(seed))[0].digest for seed in range(10)}
+    assert len(seen) == 10
+    program = random_program(np.random.default_rng(3))[0]
+    assert program.digest == load_program(dump_program(program)).digest
+
+
+def test_nothing_in_the_files_tells_when_they_were_made(files):
+    with zipfile.ZipFile(io.BytesIO(files.npz)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} <= {(1980, 1, 1, 0, 0, 0)}
+
+
+def document(files: ProgramFiles, change: Callable[[dict], None]) -> ProgramFiles:
+    """Return the files with a changed JSON document."""
+    tree = json.loads(files.json)
+    change(tree)
+    return ProgramFiles(json=json.dumps(tree).encode(), npz=files.npz)
+
+
+def remove(*path: str | int) -> Callable[[dict], None]:
+    def change(tree: dict) -> None:
+        at = tree["program"]
+        for key in path[:-1]:
+            at = at[key]
+        del at[path[-1]]
+
+    return change
+
+
+def put(value: object, *path: str | int) -> Callable[[dict], None]:
+    def change(tree: dict) -> None:
+        at = tree["program"]
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        remove("arithmetic"),
+        remove("populations", 0, "decay"),
+        put("purple", "populations", 0, "fires"),
+        put({"array": "a9999"}, "populations", 0, "decay"),
+        put({"wrong": "a0000"}, "populations", 0, "decay"),
+        put("text", "populations", 0, "decay"),
+        put(1.5, "populations", 0, "decay"),
+        put(2**40, "populations", 0, "decay"),
+        put("wide", "inputs", 0, "shape"),
+        put({"kind": "magic"}, "projections", 0, "map"),
+        put("dense", "projections", 0, "map"),
+        put(-1, "projections", 0, "shift"),
+        put("nowhere", "projections", 0, "source"),
+        put([], "outputs"),
+        put(None, "populations"),
+        put([[[]]], "projections"),
+    ],
+)
+def test_a_changed_document_is_refused(files, change):
+    with pytest.raises(DeployError):
+        load_program(document(files, change))
+
+
+def test_a_document_of_another_schema_is_refused(files):
+    def change(tree: dict) -> None:
+        tree["schema"] = "snn-deploy/program/99"
+
+    with pytest.raises(ArtifactDamagedError) as caught:
+        load_program(document(files, change))
+    assert str(caught.value) == (
+        "error[SNN603]: program.json has schema 'snn-deploy/program/99', "
+        "this version reads 'snn-deploy/program/1'\n"
+        "  fix: export the model again with this version"
+    )
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"7", b'{"schema": 1}', b"\xff\xfe"])
+def test_what_is_no_document_is_refused(files, text):
+    with pytest.raises(ArtifactDamagedError):
+        load_program(ProgramFiles(json=text, npz=files.npz))
+
+
+def test_a_truncated_array_file_is_refused(files):
+    for length in range(0, len(files.npz) - 1, 97):
+        with pytest.raises(ArtifactDamagedError):
+            load_program(ProgramFiles(json=files.json, npz=files.npz[:length]))
+
+
+def test_what_is_no_array_file_is_refused_in_words():
+    with pytest.raises(ArtifactDamagedError) as caught:
+        unpack(b"no zip at all")
+    assert str(caught.value) == (
+        "error[SNN603]: the array file is damaged: File is not a zip file\n"
+        "  fix: export the model again"
+    )
+
+
+def test_an_array_file_with_objects_is_refused():
+    buffer = io.BytesIO()
+    np.savez(buffer, a0000=np.array([print], dtype=object))
+    with pytest.raises(ArtifactDamagedError, match="the array file is damaged"):
+        unpack(buffer.getvalue())
+
+
+def test_an_array_that_would_unpack_to_too_much_is_refused_before_it_is_unpacked(files):
+    bomb = bytearray(pack({"a0000": np.zeros(4, np.int32)}))
+    size = bomb.index((144).to_bytes(4, "little"), bomb.rindex(b"PK\x01\x02"))
+    bomb[size : size + 4] = (2**32 - 2).to_bytes(4, "little")
+    with pytest.raises(ArtifactDamagedError) as caught:
+        unpack(bytes(bomb))
+    assert str(caught.value) == (
+        "error[SNN603]: a0000.npy would unpack to 4294967294 bytes, at most 2147483648 are read"
+    )
+
+
+FILES = dump_program(random_program(np.random.default_rng(12), LOIHI)[0])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.data())
+def test_a_file_with_changed_bytes_is_read_or_refused_but_nothing_else(data):
+    arrays = data.draw(st.booleans())
+    content = bytearray(FILES.npz if arrays else FILES.json)
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    files = (
+        ProgramFiles(json=FILES.json, npz=bytes(content))
+        if arrays
+        else ProgramFiles(json=bytes(content), npz=FILES.npz)
+    )
+    with unchecked(), suppress(DeployError):
+        load_program(files)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**16))
+def test_arrays_that_are_packed_come_back(seed):
+    rng = np.random.default_rng(seed)
+    arrays = {
+        f"a{n}": rng.integers(-9, 9, rng.integers(0, 4, rng.integers(1, 4))) for n in range(3)
+    }
+    back = unpack(pack(arrays))
+    assert list(back) == list(arrays)
+    assert all(np.array_equal(back[key], arrays[key]) for key in arrays)
+    assert pack(back) == pack(arrays)
