@@ -43,7 +43,7 @@ def stage_of(
     """Return what a linear node does, and a finding where a delay is not whole.
 
     Raises:
-        ShapeError: a bias or factor does not fit.
+        ShapeError: a bias does not fit.
         DynamicsError: a delay of too many steps.
     """
     reads, gives = shapes.reads[name], shapes.gives[name]
@@ -56,11 +56,6 @@ def stage_of(
         bias = _bias(name, node.bias, gives) if isinstance(node, nir.Affine) else None
         return Stage(name=name, shape=gives, map=_matrix(node.weight), bias=bias), ()
     if isinstance(node, nir.Scale):
-        if not fits(node.scale, reads):
-            raise ShapeError(
-                f"factors of shape {node.scale.shape} for values of shape {reads}",
-                where=f"{name}.scale",
-            )
         factor = np.broadcast_to(node.scale.astype(REAL), reads)
         return Stage(name=name, shape=gives, map=Scale(factor=factor)), ()
     bias = None
@@ -123,10 +118,6 @@ def _steps(
     name: str, delay: np.ndarray, gives: Shape, dt: float
 ) -> tuple[np.ndarray, tuple[Finding, ...]]:
     """Return a delay in whole steps: the nearest ones, half a step to the even number."""
-    if not fits(delay, gives):
-        raise ShapeError(
-            f"delays of shape {delay.shape} for values of shape {gives}", where=f"{name}.delay"
-        )
     exact = delay.astype(REAL) / dt
     if exact.size and exact.max() > LONGEST_DELAY:
         raise DynamicsError(

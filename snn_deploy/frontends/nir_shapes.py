@@ -160,6 +160,9 @@ class _Inference:
                 )
         for source, target in self.flat.edges:
             self._check_edge(source, target)
+        for name, node in self.flat.nodes.items():
+            if isinstance(node, nir.Output):
+                self._check_output(name, node)
         return Shapes(reads=self.reads, gives=self.gives, findings=tuple(self.findings))
 
     def _spread(self, ready: list[str]) -> None:
@@ -186,8 +189,6 @@ class _Inference:
         node = self.flat.nodes[name]
         if isinstance(node, nir.Conv1d | nir.Conv2d | nir.SumPool2d | nir.AvgPool2d):
             self.reads[name] = self._with_channels(name, node, shape, source)
-        elif isinstance(node, nir.Output):
-            self.reads[name] = self._declared_output(name, node, shape, source)
         else:
             self.reads[name] = self._broadcast(name, node, shape)
         self.gives[name] = _kernel_gives(node, self.reads[name], name)
@@ -203,20 +204,20 @@ class _Inference:
             self._guessed(name, f"one parameter for all {math.prod(shape)} values")
         return shape
 
-    def _declared_output(self, name: str, node: nir.Output, shape: Shape, source: str) -> Shape:
+    def _check_output(self, name: str, node: nir.Output) -> None:
+        given = self.gives[name]
         if node.output_type["output"] is None:
-            return shape
+            return
         declared = _as_shape(node.output_type["output"])
-        if math.prod(declared) != math.prod(shape):
+        if math.prod(declared) != math.prod(given):
             raise ShapeError(
-                f"it declares shape {declared}, but {source} gives {shape}",
+                f"it declares shape {declared}, but is given {given}",
                 where=name,
                 fix="nir infers wrong shapes for kernels that are not square; "
                 "correct the Output's shape",
             )
-        if declared != shape:
-            self._guessed(name, f"shape {declared} read as {shape}")
-        return shape
+        if declared != given:
+            self._guessed(name, f"shape {declared} read as {given}")
 
     def _with_channels(self, name: str, node: nir.NIRNode, shape: Shape, source: str) -> Shape:
         """Return `shape` as channels and axes, which a kernel needs."""

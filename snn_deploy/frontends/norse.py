@@ -288,7 +288,7 @@ def _time(name: str, inverse: np.ndarray) -> np.ndarray:
             f"an inverse time constant of {inverse.min():g} 1/s, but it must be positive",
             where=name,
         )
-    return 1.0 / inverse
+    return np.asarray(1.0 / inverse)
 
 
 def _reset_rule(name: str, parameters: Any) -> ResetRule:
