@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from snn_deploy.backends.protocol import find_backend
+from snn_deploy.backends.lava import LavaBackend
+from snn_deploy.backends.protocol import Backend, find_backend
 from snn_deploy.deploy import energy, runs
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
@@ -22,8 +23,26 @@ from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.codecs import predict
 
 
-def simulate(deployment: Deployment, data: Data, backend: str) -> Simulation:
+def backend_named(name: str, time_limit: float | None) -> Backend:
+    """Return the backend called `name`, with its time limit [s] if one is given and it has one.
+
+    Raises:
+        UnknownNameError: there is none.
+        OptionError: the limit is not above 0.
+    """
+    if time_limit is not None and not time_limit > 0:
+        raise OptionError(f"a time limit of {time_limit:g} s", fix="--time-limit 600")
+    backend = find_backend(name)
+    if isinstance(backend, LavaBackend) and time_limit is not None:
+        return replace(backend, time_limit=time_limit)
+    return backend
+
+
+def simulate(
+    deployment: Deployment, data: Data, backend: str, time_limit: float | None = None
+) -> Simulation:
     """Run the integer program on one backend; see `api.simulate`."""
+    chosen = backend_named(backend, time_limit)
     program = deployment.program
     output = program.outputs[0]
     spikes: Counter[str] = Counter()
@@ -31,7 +50,7 @@ def simulate(deployment: Deployment, data: Data, backend: str) -> Simulation:
     overflows: Counter[str] = Counter()
     predicted: list[int] = []
     steps = 0
-    for block, (trace,) in runs.full_runs([find_backend(backend)], deployment, data):
+    for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
         for population in trace.populations:
             spikes[population.name] += int(population.spikes.sum())
@@ -62,7 +81,9 @@ def simulate(deployment: Deployment, data: Data, backend: str) -> Simulation:
     )
 
 
-def verify(deployment: Deployment, data: Data, against: Sequence[str]) -> Verification:
+def verify(
+    deployment: Deployment, data: Data, against: Sequence[str], time_limit: float | None = None
+) -> Verification:
     """Compare the event simulator with others in every state; see `api.verify`.
 
     Raises:
@@ -70,7 +91,7 @@ def verify(deployment: Deployment, data: Data, against: Sequence[str]) -> Verifi
     """
     if not against:
         raise OptionError("no backend to compare with", fix="--against reference,lava")
-    backends = [find_backend(name) for name in ("event", *against)]
+    backends = [backend_named(name, time_limit) for name in ("event", *against)]
     totals = [0] * len(against)
     found: list[Comparison | None] = [None] * len(against)
     overflows = steps = 0

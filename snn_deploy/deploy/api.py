@@ -178,6 +178,7 @@ def simulate(
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
+    time_limit: float | None = None,
 ) -> Simulation:
     """Run the integer program, and show activity and answers per layer and sample.
 
@@ -191,6 +192,7 @@ def simulate(
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample to run.
         samples: Number of samples to run; by default all.
+        time_limit: Seconds after which Lava is stopped; by default 600.
 
     Returns:
         Activity per layer and the predicted classes.
@@ -199,7 +201,7 @@ def simulate(
 
     deployment = _deployment(artifact)
     data = _data(deployment, input, bin_width, first, samples)
-    return analysis.simulate(deployment, data, backend)
+    return analysis.simulate(deployment, data, backend, time_limit)
 
 
 def verify(
@@ -211,6 +213,7 @@ def verify(
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
+    time_limit: float | None = None,
 ) -> Verification:
     """Compare every state of every neuron and step between the event simulator and others.
 
@@ -223,6 +226,7 @@ def verify(
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample to compare.
         samples: Number of samples to compare; by default all.
+        time_limit: Seconds after which Lava is stopped; by default 600.
 
     Returns:
         Per backend the number of states compared, or the first difference. The command exits
@@ -233,7 +237,7 @@ def verify(
     deployment = _deployment(artifact)
     data = _data(deployment, input, bin_width, first, samples)
     names = [part.strip() for part in against.split(",") if part.strip()]
-    return analysis.verify(deployment, data, names)
+    return analysis.verify(deployment, data, names, time_limit)
 
 
 def evaluate(

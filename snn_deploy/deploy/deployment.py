@@ -84,7 +84,7 @@ class Deployment:
             "report.json": json_bytes(
                 {"schema": "snn-deploy/report/1", "layers": self.layers, "findings": self._found()}
             ),
-            **find_backend("lava").emit(self.program, self.target),
+            **self._written(),
         }
         manifest = Manifest(
             schema=SCHEMA,
@@ -100,6 +100,10 @@ class Deployment:
             files={name: record_of(content) for name, content in sorted(files.items())},
         )
         return {MANIFEST: json_bytes(manifest), **files}
+
+    def _written(self) -> Mapping[str, bytes]:
+        writer = self.target.writer
+        return find_backend(writer).emit(self.program, self.target) if writer else {}
 
     def _found(self) -> tuple[FindingRecord, ...]:
         return tuple(

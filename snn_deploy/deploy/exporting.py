@@ -1,12 +1,13 @@
 """What `export` does: read, override, compile, pack, write."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import encode, read_data
 from snn_deploy.deploy.deployment import Deployment, digest
@@ -14,10 +15,11 @@ from snn_deploy.errors import FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, load, write_nir
 from snn_deploy.frontends.dynamics import Choice, Origin, ResetRule
 from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
 from snn_deploy.ir.trace import Values
-from snn_deploy.quantize import Options, compile_network
-from snn_deploy.targets import find_target
+from snn_deploy.quantize import Compiled, Options, compile_network
+from snn_deploy.targets import Target, find_target
 
 CALIBRATION_SAMPLES = 64
 """Samples of the calibration data that scales are chosen on."""
@@ -91,7 +93,7 @@ def export(
         encoding=found.encoding,
         nir=found.nir_bytes,
         pipeline=tuple(compiled.pipeline.splitlines()),
-        findings=(*found.findings, *compiled.findings),
+        findings=(*found.findings, *_findings(compiled, target)),
         layers=tuple(msgspec.json.decode(msgspec.json.encode(r)) for r in compiled.layers),
         model_digest=digest(source),
         model_bytes=len(source),
@@ -101,6 +103,15 @@ def export(
     if output is not None and not dry_run:
         deployment.save(output, force=force)
     return deployment
+
+
+def _findings(compiled: Compiled, target: Target) -> Iterator[Finding]:
+    """Yield what compiling found; what runs natively is said by the chip's own backend."""
+    if not target.writer:
+        yield from compiled.findings
+        return
+    yield from (f for f in compiled.findings if f.kind is not Kind.SIMULATED)
+    yield from find_backend(target.writer).supports(compiled.program, target)
 
 
 def imported(model: Any, request: Request) -> Imported:

@@ -173,6 +173,10 @@ class Target:
 
     features: tuple[FeatureRule, ...]
     limits: tuple[CoreLimit, ...] = ()
+    writer: str = ""
+    """Backend whose files an artifact for this chip carries, and which knows what runs natively;
+    empty: none, everything is native."""
+
     energy_profile: str = ""
     """Name of the table of prices per event that `estimate` takes by default."""
 

@@ -1,12 +1,16 @@
 """Each wrong input gives one numbered error and writes nothing."""
 
+import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import nir
 import numpy as np
 import pytest
 
+import snn_deploy
 from snn_deploy.deploy.cli import run
 
 
@@ -171,3 +175,87 @@ def test_missing_calibration_data(
 ) -> None:
     complaint = refused(demo_network, tmp_path, capsys, "--calibrate", str(tmp_path / "no.npz"))
     assert complaint.startswith("error[SNN201]: ")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Return an artifact of one LIF neuron for Loihi, and a data file of five steps for it."""
+    folder = tmp_path_factory.mktemp("small")
+    one = np.ones(1)
+    nodes = {
+        "input": nir.Input(np.array([1])),
+        "fc": nir.Linear(np.array([[0.5]])),
+        "lif": nir.LIF(tau=one, r=one, v_leak=0 * one, v_threshold=one),
+        "output": nir.Output(np.array([1])),
+    }
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)))
+    snn_deploy.export(graph, dialect="nir", dt=0.1, output=folder / "net")
+    np.savez(folder / "data.npz", input=np.ones((1, 5, 1), np.uint8))
+    return str(folder / "net"), str(folder / "data.npz")
+
+
+def test_lava_without_an_environment(
+    small: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SNN_DEPLOY_LAVA_PYTHON", str(tmp_path / "python"))
+    artifact, data = small
+    assert run(["verify", artifact, "--input", data, "--against", "lava"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error[SNN501]: ")
+    assert "lava setup" in printed.err
+
+
+def test_a_lava_that_hangs_is_stopped(
+    small: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hangs = tmp_path / "python"
+    hangs.write_text("#!/bin/sh\nsleep 600\n")
+    hangs.chmod(0o755)
+    monkeypatch.setenv("SNN_DEPLOY_LAVA_PYTHON", str(hangs))
+    artifact, data = small
+    start = time.monotonic()
+    words = ["verify", artifact, "--input", data, "--against", "lava", "--time-limit", "1"]
+    assert run(words) == 1
+    assert time.monotonic() - start < 60
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error[SNN502]: ")
+    assert "1 s" in printed.err
+
+
+def test_outputs_that_differ_exit_with_3(
+    small: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snn_deploy.backends import reference
+
+    monkeypatch.setattr(reference, "decayed", lambda value, multiplier, bits: value)
+    artifact, data = small
+    assert run(["verify", artifact, "--input", data]) == 3
+    assert "event / reference  DIFFERENT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("array", "code"),
+    [
+        (np.full((1, 5, 1), 2), "SNN504"),
+        (np.ones((1, 5, 2)), "SNN208"),
+        (np.full((1, 5, 1), 0.5), "SNN208"),
+    ],
+)
+def test_inputs_that_the_program_does_not_read(
+    small: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    array: np.ndarray,
+    code: str,
+) -> None:
+    np.savez(tmp_path / "data.npz", input=array)
+    assert run(["simulate", small[0], "--input", str(tmp_path / "data.npz")]) == 1
+    assert capsys.readouterr().err.startswith(f"error[{code}]: ")
