@@ -1,6 +1,8 @@
 """norse's modules: our network fires in the very steps in which theirs does."""
 
 import io
+import runpy
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -272,3 +274,11 @@ def test_a_time_constant_below_zero_is_refused():
     assert refuse(module) == (
         "error[SNN207]: an inverse time constant of -1 1/s, but it must be positive\n  at: 1"
     )
+
+
+def test_the_example_runs_and_its_integers_are_verified(capsys):
+    example = Path(__file__).parents[2] / "examples" / "norse_in_memory.py"
+    runpy.run_path(str(example), run_name="__main__")
+    said = capsys.readouterr().out
+    assert "spikes in its last layer, and so do we" in said
+    assert "event = reference  bit-exact over" in said
