@@ -147,13 +147,14 @@ class _Assembly:
         chosen = {o.name: self._decode(o.name, o.decode) for o in outputs}
         self.annotation = replace(self.annotation, outputs=chosen, feedback=tuple(sorted(feedback)))
         order = self._order(projections, populations, feedback)
+        place = {population: index for index, population in enumerate(order)}
         seconds = self.annotation.unit.value is Unit.SECOND
         return Network(
             name=name,
             inputs=tuple(Input(name=n, shape=self.shapes.gives[n]) for n in self._names(nir.Input)),
             populations=tuple(populations[n] for n in order),
             projections=tuple(
-                sorted(projections, key=lambda p: order.index(p.target))  # stable: natural order
+                sorted(projections, key=lambda p: place[p.target])  # stable: natural order
             ),
             outputs=tuple(replace(o, decode=chosen[o.name].value) for o in outputs),
             dt=self.annotation.dt.value if seconds else None,

@@ -1,5 +1,6 @@
 """Routes through the linear part of a graph: what becomes one projection, one bias, one output."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -213,27 +214,16 @@ def _plain_name(route: Route) -> str:
 
 
 def _unique(options: Sequence[Sequence[str]]) -> list[str]:
-    """Return for each entry its first option that no other entry has; else a numbered one."""
-    chosen: list[str] = []
-    for level in range(len(options[0]) if options else 0):
-        chosen = [_first_free(each, level, index, options) for index, each in enumerate(options)]
-        if len(set(chosen)) == len(chosen):
-            return chosen
-    counts: dict[str, int] = {}
+    """Return for each entry its first option that no other entry has; else its last, numbered."""
+    times = Counter(name for each in options for name in set(each))
+    chosen = [next((name for name in each if times[name] == 1), each[-1]) for each in options]
+    repeated = Counter(chosen)
+    seen: Counter[str] = Counter()
     for index, name in enumerate(chosen):
-        counts[name] = counts.get(name, 0) + 1
-        if chosen.count(name) > 1:
-            chosen[index] = f"{name}#{counts[name]}"
+        if repeated[name] > 1:
+            seen[name] += 1
+            chosen[index] = f"{name}#{seen[name]}"
     return chosen
-
-
-def _first_free(
-    each: Sequence[str], most: int, index: int, options: Sequence[Sequence[str]]
-) -> str:
-    for level in range(most):
-        if all(other[level] != each[level] for i, other in enumerate(options) if i != index):
-            return each[level]
-    return each[most]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

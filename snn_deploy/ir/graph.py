@@ -3,6 +3,7 @@
 Everything here works on `Network` and `Program` alike.
 """
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -98,20 +99,28 @@ def step_order(graph: Graph) -> tuple[str, ...]:
     """
     names = [p.name for p in graph.populations]
     waits: dict[str, set[str]] = {name: set() for name in names}
+    follow: dict[str, set[int]] = {name: set() for name in names}
+    place = {name: index for index, name in enumerate(names)}
     for edge in graph.projections:
         if edge.source in waits and shortest_delay(edge) == 0:
             waits[edge.target].add(edge.source)
+            follow[edge.source].add(place[edge.target])
+    missing = [len(waits[name]) for name in names]
+    ready = [index for index, count in enumerate(missing) if count == 0]  # sorted, so a heap
     order: list[str] = []
-    while len(order) < len(names):
-        ready = next((n for n in names if n not in order and waits[n] <= set(order)), None)
-        if ready is None:
-            stuck = [n for n in names if n not in order]
-            raise GraphError(
-                "a loop of projections has no delay, so no step can be computed",
-                where=" -> ".join(_a_loop(waits, stuck)),
-                fix="put a Delay of at least one step into the loop",
-            )
-        order.append(ready)
+    while ready:
+        order.append(names[heapq.heappop(ready)])
+        for index in follow[order[-1]]:
+            missing[index] -= 1
+            if missing[index] == 0:
+                heapq.heappush(ready, index)
+    if len(order) < len(names):
+        stuck = [name for index, name in enumerate(names) if missing[index]]
+        raise GraphError(
+            "a loop of projections has no delay, so no step can be computed",
+            where=" -> ".join(_a_loop(waits, stuck)),
+            fix="put a Delay of at least one step into the loop",
+        )
     return tuple(order)
 
 
