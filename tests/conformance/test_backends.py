@@ -7,7 +7,18 @@ from strategies import Trait, random_program
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DataError, InputRangeError
-from snn_deploy.ir.neuron import State
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import Output
+from snn_deploy.ir.neuron import ResetKind, State
+from snn_deploy.ir.program import (
+    Current,
+    Input,
+    Population,
+    Program,
+    Projection,
+    Reset,
+    Sign,
+)
 from snn_deploy.ir.trace import COUNTS, Recording, Values
 from snn_deploy.targets import find_target
 
@@ -31,6 +42,43 @@ def test_programs_with_each_trait_equal_the_reference(
     assert found, f"no random program has {trait.value}"
     for case in found:
         assert_equal_to_reference(case)
+
+
+CORNERS = [131071, 131072, 131073, 393217, 262143, 262144, 262145]
+"""Inputs that land on, beside and far beyond the ends of u, with both signs."""
+
+
+@pytest.mark.parametrize("multiplier", [0, 3000])
+def test_the_ends_of_both_registers_equal_the_reference(
+    multiplier, capability, assert_equal_to_reference
+):
+    target = find_target("loihi2")
+    program = Program(
+        name="corners",
+        target=target.name,
+        arithmetic=target.arithmetic,
+        inputs=(Input(name="x", shape=(1,), low=-(2**20), high=2**20),),
+        populations=(
+            Population(
+                name="n", shape=(1,), decay=np.asarray(multiplier or 1), lag=1,
+                current=Current(decay=np.asarray(multiplier)),
+                threshold=np.asarray(target.highest_threshold),
+                reset=Reset(kind=ResetKind.VALUE),
+            ),
+        ),
+        projections=(
+            Projection(
+                name="w", source="x", target="n", map=Dense(weight=np.array([[1]])),
+                shift=6, delay=np.asarray(1), sign=Sign.EXCITATORY,
+            ),
+        ),
+        outputs=(Output(name="y", population="n"),),
+    )  # fmt: skip
+    values = np.array(
+        [[[sign * corner] for corner in CORNERS for sign in (1, -1)]]
+        + [[[given], *([[0]] * (2 * len(CORNERS) - 1))] for given in (131072, -131072, -131073)]
+    )
+    assert_equal_to_reference((program, (Values(name="x", values=values),)))
 
 
 def test_a_backend_satisfies_the_protocol(capability):
