@@ -17,7 +17,6 @@ from norse.torch import (
 from norse.torch.functional.reset import reset_subtract
 
 import snn_deploy
-from snn_deploy.deploy.data import Data
 from snn_deploy.frontends import load
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import Values
@@ -70,8 +69,7 @@ def main() -> None:
     for finding in deployment.findings:
         print(finding)
 
-    data = Data(arrays=(Values(name="input", values=spikes),))
-    verification = snn_deploy.verify(deployment, input=data, against="reference")
+    verification = snn_deploy.verify(deployment, input=spikes, against="reference")
     print(verification)
     assert verification.equal
 

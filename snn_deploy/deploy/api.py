@@ -5,6 +5,7 @@ Heavy libraries are imported inside the functions, so that `import snn_deploy` i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -187,7 +188,8 @@ def simulate(
 
     Args:
         artifact: Artifact folder, or a deployment.
-        input: Data file (NPZ with `input`, perhaps `label`), or `Data`.
+        input: Data file (NPZ with `input`, perhaps `label`). From Python also an array
+            [sample, step, ...shape], or arrays by name.
         backend: event, reference or lava.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample to run.
@@ -221,7 +223,7 @@ def verify(
 
     Args:
         artifact: Artifact folder, or a deployment.
-        input: Data file (NPZ with `input`), or `Data`.
+        input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
         against: Backends, separated by commas.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample to compare.
@@ -256,7 +258,7 @@ def evaluate(
 
     Args:
         artifact: Artifact folder, or a deployment.
-        data: Data file (NPZ with `input` and `label`), or `Data`.
+        data: Data file (NPZ with `input` and `label`). From Python also arrays by name.
         backend: event, reference or lava.
         real: Run the real-valued network too.
         first: First sample.
@@ -289,7 +291,7 @@ def estimate(
 
     Args:
         artifact: Artifact folder, or a deployment.
-        input: Data file (NPZ with `input`), or `Data`.
+        input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
         profile: Table of prices; by default the target's.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample.
@@ -378,13 +380,16 @@ def _deployment(artifact: Any) -> Deployment:
 def _data(
     deployment: Deployment, given: Any, bin_width: float | None, first: int, samples: int | None
 ) -> Data:
-    from snn_deploy.deploy.data import Data, read_data  # noqa: PLC0415
+    from snn_deploy.deploy.data import Data, data_of, read_data  # noqa: PLC0415
     from snn_deploy.errors import OptionError  # noqa: PLC0415
 
     names = tuple(entry.name for entry in deployment.program.inputs)
-    data = given
-    if not isinstance(given, Data):
+    if isinstance(given, Data):
+        data = given
+    elif isinstance(given, str | Path):
         data = read_data(Path(given), names, bin_width=bin_width)
+    else:
+        data = data_of(given if isinstance(given, Mapping) else {"input": given}, names)
     stop = data.samples if samples is None else first + samples
     if not 0 <= first < stop <= data.samples:
         raise OptionError(

@@ -1,6 +1,7 @@
 """Data files: spikes, images and labels from NPZ and event files, checked before use."""
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,20 +74,29 @@ def read_data(path: Path, names: tuple[str, ...], *, bin_width: float | None = N
         raise FileMissingError("there is no such data file", where=str(path))
     if bin_width is not None:
         return Data(arrays=(Values(name=names[0], values=read_events(path, bin_width)[None]),))
-    arrays = _read_npz(path)
+    return data_of(_read_npz(path), names, str(path))
+
+
+def data_of(given: Mapping[str, np.ndarray], names: tuple[str, ...], where: str = "") -> Data:
+    """Return the samples in arrays by name; the only input may be called `input`.
+
+    Raises:
+        DataError: an array is missing or cannot be used.
+    """
+    arrays = dict(given)
     if len(names) == 1 and names[0] not in arrays and "input" in arrays:
         arrays[names[0]] = arrays["input"]
     missing = [name for name in names if name not in arrays]
     if missing:
         raise DataError(
-            f"the data file has no array {missing[0]!r}; it has {', '.join(arrays) or 'none'}",
-            where=str(path),
+            f"the data has no array {missing[0]!r}; it has {', '.join(arrays) or 'none'}",
+            where=where,
             fix="np.savez(FILE, input=array) with an array [sample, step, ...shape]",
         )
-    chosen = tuple(Values(name=name, values=_checked(arrays[name], name, path)) for name in names)
+    chosen = tuple(Values(name=name, values=_checked(arrays[name], name, where)) for name in names)
     if len({v.values.shape[0] for v in chosen}) != 1:
-        raise DataError("the inputs have different numbers of samples", where=str(path))
-    return Data(arrays=chosen, label=_label(arrays, chosen[0].values.shape[0], path))
+        raise DataError("the inputs have different numbers of samples", where=where)
+    return Data(arrays=chosen, label=_label(arrays, chosen[0].values.shape[0], where))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -109,17 +119,18 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         ) from problem
 
 
-def _checked(array: np.ndarray, name: str, path: Path) -> np.ndarray:
+def _checked(array: np.ndarray, name: str, file: str) -> np.ndarray:
+    where = f"{file}: {name}" if file else name
     if array.dtype.kind not in "iubf":
-        raise DataError(f"values of type {array.dtype} are no numbers", where=f"{path}: {name}")
+        raise DataError(f"values of type {array.dtype} are no numbers", where=where)
     if array.ndim < 2 or not array.shape[0]:
-        raise DataError(f"an array of shape {array.shape} has no samples", where=f"{path}: {name}")
+        raise DataError(f"an array of shape {array.shape} has no samples", where=where)
     if not np.all(np.isfinite(array)):
-        raise DataError("an input value is not a finite number", where=f"{path}: {name}")
+        raise DataError("an input value is not a finite number", where=where)
     return array
 
 
-def _label(arrays: dict[str, np.ndarray], samples: int, path: Path) -> np.ndarray | None:
+def _label(arrays: Mapping[str, np.ndarray], samples: int, where: str) -> np.ndarray | None:
     if "label" not in arrays:
         return None
     label = arrays["label"]
@@ -127,7 +138,7 @@ def _label(arrays: dict[str, np.ndarray], samples: int, path: Path) -> np.ndarra
         raise DataError(
             f"`label` has shape {label.shape} of {label.dtype}, "
             f"expected whole numbers of shape ({samples},)",
-            where=str(path),
+            where=where,
         )
     return label.astype(np.int64)
 

@@ -132,7 +132,12 @@ def imported(model: Any, request: Request) -> Imported:
         compare=choose(Compare, request.compare, "--compare"),
         floor=request.floor,
     )
-    found = load(model, dialect=request.dialect, overrides=overrides)
+    found = load(
+        model,
+        dialect=request.dialect,
+        overrides=overrides,
+        sample_shape=request.sample_shape,
+    )
     if request.name is not None:
         found = replace(found, network=replace(found.network, name=request.name))
     return _with_codecs(found, request)

@@ -12,6 +12,7 @@ import pytest
 
 import snn_deploy
 from snn_deploy.deploy.cli import run
+from snn_deploy.errors import DataError
 
 
 @pytest.fixture
@@ -239,6 +240,16 @@ def test_outputs_that_differ_exit_with_3(
     artifact, data = small
     assert run(["verify", artifact, "--input", data]) == 3
     assert "event / reference  DIFFERENT" in capsys.readouterr().out
+
+
+def test_arrays_are_given_from_python(small: tuple[str, str]) -> None:
+    spikes = np.ones((2, 5, 1), np.uint8)
+    plain = snn_deploy.simulate(small[0], input=spikes)
+    named = snn_deploy.simulate(small[0], input={"input": spikes})
+    assert plain == named
+    assert plain.samples == 2
+    with pytest.raises(DataError, match="the data has no array 'input'; it has pixels"):
+        snn_deploy.simulate(small[0], input={"pixels": spikes})
 
 
 @pytest.mark.parametrize(
