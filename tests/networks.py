@@ -86,8 +86,10 @@ def random_map(rng: np.random.Generator, shape: Shape) -> LinearMap:
         weight = dyadic(rng, (5, prod(shape))) * (rng.random((5, prod(shape))) < 0.3)
         return to_sparse(Dense(weight=weight))
     assert len(shape) == 3
-    if kind == "convolution":
-        return random_convolution(rng, shape)
+    return random_convolution(rng, shape) if kind == "convolution" else _two_maps(rng, shape, kind)
+
+
+def _two_maps(rng: np.random.Generator, shape: tuple[int, int, int], kind: str) -> Composition:
     first = random_pool(rng, shape) if "pool" in kind else random_convolution(rng, shape)
     if kind == "pool then dense":
         return Composition(stages=(first, Dense(weight=dyadic(rng, (6, first.out_size)))))

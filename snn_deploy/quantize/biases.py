@@ -24,7 +24,7 @@ class LowerBiases:
 
     The clock is one neuron that fires in every step from step 0 on. Its weights, in an excitatory
     and an inhibitory part, each split into low and high bits where one weight cannot hold them,
-    add up to exactly the bias; their delay is the step in which the bias starts.
+    add up to exactly the bias; their delay is the step in which the bias starts. A bias of 0 goes.
     """
 
     name: ClassVar[str] = "lower-biases"
@@ -50,7 +50,7 @@ class LowerBiases:
                     kept.append(bias)
             populations.append(replace(population, biases=tuple(kept)))
         if not wires:
-            return Passed(graph=graph)
+            return Passed(graph=replace(graph, populations=tuple(populations)))
         lowered_graph = replace(
             graph,
             populations=(*populations, self._clock(name)),

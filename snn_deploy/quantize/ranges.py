@@ -55,8 +55,11 @@ class Bounds:
     membrane: Interval
     """Before the threshold test, so the largest that its register ever holds."""
 
-    per_step: Bound
-    """How far the membrane can move in one step."""
+    current_step: Bound
+    """How far the current can move in one step."""
+
+    membrane_step: Bound
+    """How far the membrane can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,15 +99,19 @@ class CheckRanges:
         bounds = state_bounds(graph, population)
         shift = self.target.weights.shift.value
         sums = bounds.drive.size / (1 << shift)
-        yield from self._finding(population, "the sum of weights", sums, self.target.highest_sum)
+        yield from self._finding(
+            population, "the sum of weights", sums, self.target.highest_sum, sums
+        )
         if bounds.current is not None:
             highest = (1 << (self.target.states.current.bits - 1)) - 1
-            yield from self._finding(population, "the current", bounds.current.size, highest)
+            yield from self._finding(
+                population, "the current", bounds.current.size, highest, bounds.current_step
+            )
         highest = self.target.highest_state
         if population.fires is Fires.NEVER:
             highest = min(highest, self.target.highest_threshold)
         yield from self._finding(
-            population, "the membrane", bounds.membrane.size, highest, bounds.per_step
+            population, "the membrane", bounds.membrane.size, highest, bounds.membrane_step
         )
 
     def _finding(
@@ -113,7 +120,7 @@ class CheckRanges:
         what: str,
         size: Bound,
         highest: int,
-        per_step: Bound | None = None,
+        per_step: Bound,
     ) -> Iterator[Finding]:
         wrong = np.flatnonzero(size > highest)
         if not wrong.size:
@@ -122,10 +129,11 @@ class CheckRanges:
         worst = int(np.argmax(size))
         bound = f"may reach {size[worst]:.0f}"
         if np.isinf(size[worst]):
-            assert per_step is not None
             reason = "nothing pulls it back while its input pushes; simulators count what happens"
             worst = int(wrong[np.argmax(per_step[wrong])])
-            bound = f"has no bound and moves by up to {per_step[worst]:.0f} in a step"
+            bound = "has no bound, for its current has none"
+            if np.isfinite(per_step[worst]):
+                bound = f"has no bound and moves by up to {per_step[worst]:.0f} in a step"
         neuron = [int(i) for i in np.unravel_index(worst, population.shape)]
         yield Finding(
             kind=Kind.UNPROVEN,
@@ -140,11 +148,11 @@ def state_bounds(program: Program, population: Population) -> Bounds:
     """Return the intervals of `population` in `program`."""
     one = 1 << program.arithmetic.decay_bits
     drive = _drive(program, population)
-    integrated, current = drive, None
+    integrated, current, current_step = drive, None, drive
     if population.current is not None:
-        step = drive + _biases(population, State.CURRENT)
+        current_step = drive + _biases(population, State.CURRENT)
         initial = _flat(population.current.initial, population)
-        current = _leaky(step, _flat(population.current.decay, population) / one, initial)
+        current = _leaky(current_step, _flat(population.current.decay, population) / one, initial)
         integrated = current
         if population.current.reads is Reads.OLD:
             integrated = current.including(initial)
@@ -153,7 +161,8 @@ def state_bounds(program: Program, population: Population) -> Bounds:
         drive=drive,
         current=current,
         membrane=_membrane(population, step, one),
-        per_step=np.maximum(np.maximum(-step.low, step.high), 0.0),
+        current_step=current_step.size,
+        membrane_step=step.size,
     )
 
 

@@ -45,7 +45,7 @@ class Retime:
             Finding(
                 kind=Kind.RETIMED,
                 layer=output.population,
-                amount=f"output {output.name} comes {lag[output.population]} steps later",
+                amount=f"output {output.name} comes {steps_text(lag[output.population])} later",
                 reason=f"{self.target.name} needs {self.target.delay.low} step per projection; "
                 "the spikes are the same",
             )
@@ -65,6 +65,11 @@ class Retime:
                 fix="--target cpu, or a network with shorter delays",
             )
         return replace(projection, delay=delay)
+
+
+def steps_text(steps: int) -> str:
+    """Return a number of steps in words."""
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def _later(population: Population, lag: int) -> Population:

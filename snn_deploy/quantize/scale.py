@@ -110,7 +110,7 @@ class Drive:
 
     def per_row(self, values: Float[np.ndarray, " weight"]) -> Float[np.ndarray, " sample"]:
         """Return the sums of `values` over each sampled row."""
-        return np.bincount(self.row, weights=values, minlength=len(self.sampled))
+        return _summed(self.row, values, len(self.sampled))
 
     def of_rows(self, per_neuron: Float[np.ndarray, " post"]) -> Float[np.ndarray, " sample"]:
         """Return the mean of a neuron parameter over each sampled row."""
@@ -158,9 +158,14 @@ def drive_of(
         sampled=sampled,
         mean=_at(linear, activity.mean, pre)[kept],
         power=_at(linear, activity.power, pre)[kept],
-        least=np.bincount(row, weights=np.minimum(ends[0], 0), minlength=rows),
-        most=np.bincount(row, weights=np.maximum(ends[1], 0), minlength=rows),
+        least=_summed(row, np.minimum(ends[0], 0), rows),
+        most=_summed(row, np.maximum(ends[1], 0), rows),
     )
+
+
+def _summed(row: np.ndarray, values: np.ndarray, rows: int) -> Float[np.ndarray, " row"]:
+    """Return the sums of `values` by row; of no values, numpy would make whole numbers."""
+    return np.bincount(row, weights=values, minlength=rows).astype(np.float64)
 
 
 def _row_count(linear: LinearMap) -> int:
