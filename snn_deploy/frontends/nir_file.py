@@ -53,6 +53,10 @@ EDGE_TEXT = 2**28
 """Bytes that one reading of edge names may take."""
 
 
+TEXT_REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("object", "<u4")])
+"""What a dataset of texts of variable length holds for each: where the text lies."""
+
+
 @contextmanager
 def _hdf5(where: str) -> Iterator[None]:
     """Turn what the HDF5 library raises on a damaged file into one error."""
@@ -96,7 +100,7 @@ def read_graph(image: bytes, where: str) -> nir.NIRGraph:
         access.set_file_image(image)
         file = h5py.File(h5py.h5f.open(b"model.nir", h5py.h5f.ACC_RDONLY, fapl=access))
     try:
-        return _Reader(where=where, file_size=len(image)).root(file)
+        return _Reader(where=where, image=image).root(file)
     finally:
         file.close()
 
@@ -106,7 +110,7 @@ class _Reader:
     """Walks one file and keeps account of what was read."""
 
     where: str
-    file_size: int
+    image: bytes
     content: int = 0
     nodes: int = 0
     _open: list[str] = field(default_factory=list)
@@ -209,7 +213,7 @@ class _Reader:
             )
         self._check_storage(dataset, where)
         # Names lie outside the dataset, and many may share one long text: read few at a time.
-        block = max(1, EDGE_TEXT // (2 * self.file_size))
+        block = max(1, EDGE_TEXT // (2 * len(self.image)))
         rows: list[Any] = []
         for start in range(0, dataset.shape[0], block):
             with _hdf5(where):
@@ -253,6 +257,10 @@ class _Reader:
             filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
             chunk = np.prod(dataset.chunks or (0,), dtype=object)
             size = int(max(np.prod(dataset.shape, dtype=object), chunk)) * dataset.dtype.itemsize
+            text = h5py.check_string_dtype(dataset.dtype)
+            offset = dataset.id.get_offset()
+        if text is not None and text.length is None and offset is not None and dataset.size:
+            self._check_lengths(offset, dataset.size, where)
         if elsewhere:
             raise FileDamagedError("its values are kept in another file", where=where)
         if not filters <= KNOWN_FILTERS:
@@ -260,9 +268,18 @@ class _Reader:
                 f"HDF5 filter {min(filters - KNOWN_FILTERS)} is not a standard one", where=where
             )
         self.content += size
-        limit = min(LARGEST_CONTENT, max(SMALL_CONTENT, UNPACKS_TO * self.file_size))
+        limit = min(LARGEST_CONTENT, max(SMALL_CONTENT, UNPACKS_TO * len(self.image)))
         if self.content > limit:
             raise FileDamagedError(f"its arrays take more than {limit} bytes", where=where)
+
+    def _check_lengths(self, offset: int, count: int, where: str) -> None:
+        """Refuse texts longer than the file: the library would make room for them first."""
+        end = offset + count * TEXT_REFERENCE.itemsize
+        if end > len(self.image):
+            raise damaged(where)
+        references = np.frombuffer(self.image, TEXT_REFERENCE, count, offset)
+        if references["length"].max(initial=0) > len(self.image):
+            raise damaged(where)
 
     def _metadata(self, group: h5py.Group, where: str, depth: int) -> dict[str, Any]:
         """Return metadata: texts, numbers, and groups of them; arrays of texts become lists."""
@@ -284,7 +301,7 @@ class _Reader:
         if not texts:
             return self._required(group, name, where)
         self._check_storage(dataset, where)
-        if dataset.size * self.file_size > LARGEST_CONTENT:
+        if dataset.size * len(self.image) > LARGEST_CONTENT:
             raise FileDamagedError(f"{dataset.size} texts of metadata", where=where)
         with _hdf5(where):
             return [_text(value, where) for value in np.ravel(dataset[()]).tolist()]

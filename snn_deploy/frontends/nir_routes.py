@@ -10,6 +10,7 @@ from jaxtyping import Float
 from snn_deploy.errors import GraphError
 from snn_deploy.frontends.nir_flat import natural
 from snn_deploy.frontends.nir_maps import Stage
+from snn_deploy.frontends.nir_shapes import LARGEST_LAYER
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Composition, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Projection
@@ -125,20 +126,20 @@ def ways_of(route: Route) -> list[Way]:
     for stage in route.stages:
         if stage.map is not None:
             linear = stage.map
-            ways = [each for way in ways for each in _through_map(way, linear)]
+            ways = [each for way in ways for each in _through_map(way, stage.name, linear)]
         if stage.delay is not None:
             delay = stage.delay
             ways = [each for way in ways for each in _through_delay(way, stage.name, delay)]
     return ways
 
 
-def _through_map(way: Way, linear: LinearMap) -> list[Way]:
+def _through_map(way: Way, name: str, linear: LinearMap) -> list[Way]:
     if way.per_weight is None:
         return [replace(way, maps=(*way.maps, linear))]
     # Behind a dense map with delays comes another map: they no longer belong to its weights.
     per_post = way.per_weight[:, 0]
     plain = replace(way, per_weight=None)
-    return [replace(each, maps=(*each.maps, linear)) for each in _split(plain, "", per_post)]
+    return [replace(each, maps=(*each.maps, linear)) for each in _split(plain, name, per_post)]
 
 
 def _through_delay(way: Way, name: str, delay: np.ndarray) -> list[Way]:
@@ -155,7 +156,15 @@ def _through_delay(way: Way, name: str, delay: np.ndarray) -> list[Way]:
 
 
 def _split(way: Way, name: str, delays: np.ndarray) -> list[Way]:
+    """Return one way for each distinct delay, masked to the values that have it."""
     shape = way.maps[-1].out_shape
+    different = np.unique(delays)
+    if different.size * delays.size > LARGEST_LAYER:
+        raise GraphError(
+            f"{different.size} different delays of {delays.size} values behind a map",
+            where=name,
+            fix="put the Delay before the map",
+        )
     return [
         replace(
             way,
@@ -163,7 +172,7 @@ def _split(way: Way, name: str, delays: np.ndarray) -> list[Way]:
             steps=way.steps + int(steps),
             part=f"{way.part}@{steps}",
         )
-        for steps in np.unique(delays)
+        for steps in different
     ]
 
 

@@ -18,6 +18,9 @@ from snn_deploy.ir.arrays import fits
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
 
+LARGEST_LAYER = 2**26
+"""Values of one layer, its padding included; more come from a damaged or hostile file."""
+
 Padding = tuple[int, int, int, int]
 
 
@@ -160,6 +163,8 @@ class _Inference:
                 )
         for source, target in self.flat.edges:
             self._check_edge(source, target)
+        for name, shape in self.gives.items():
+            check_size(shape, name)
         for name, node in self.flat.nodes.items():
             if isinstance(node, nir.Output):
                 self._check_output(name, node)
@@ -270,6 +275,19 @@ class _Inference:
         )
 
 
+def check_size(shape: Shape, name: str) -> None:
+    """Refuse a layer too large to be one.
+
+    Raises:
+        ShapeError: it has more than `LARGEST_LAYER` values.
+    """
+    if math.prod(shape) > LARGEST_LAYER:
+        raise ShapeError(
+            f"a layer of {math.prod(shape)} values {shape}; at most {LARGEST_LAYER} are read",
+            where=name,
+        )
+
+
 def intrinsic(node: nir.NIRNode) -> Shape | None:
     """Return what a node reads if its parameters alone say so: an axis of 1 may stand for more."""
     if isinstance(node, nir.Affine | nir.Linear):
@@ -322,6 +340,10 @@ def _kernel_gives(node: nir.NIRNode, reads: Shape, name: str) -> Shape:
     kernel = kernel_of(node, name)
     one_axis = isinstance(node, nir.Conv1d)
     channels = reads[0] if isinstance(node, nir.SumPool2d | nir.AvgPool2d) else node.weight.shape[0]
+    top, bottom, left, right = kernel.padding
+    check_size(
+        (reads[0], (1 if one_axis else reads[1]) + top + bottom, reads[-1] + left + right), name
+    )
     height, width = kernel.extent(1 if one_axis else reads[1], reads[-1])
     if min(height, width) < 1:
         raise ShapeError(

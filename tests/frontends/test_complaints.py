@@ -246,6 +246,37 @@ def test_names_that_meet_when_an_inner_graph_is_opened(build, port, out, integra
     )
 
 
+def test_a_layer_too_large_to_be_one(build, port, out, complaint, convolved):
+    nodes = {"input": port(2**20, 2**20), "output": out(2**20, 2**20)}
+    assert complaint(build(nodes, "input output")) == (
+        "error[SNN204]: a layer of 1099511627776 values (1048576, 1048576); at most 67108864 are "
+        "read\n"
+        "  at: input"
+    )
+    far = conv(np.ones((1, 1, 1, 1)), padding=2**30, stride=2**30)
+    assert convolved(far, 1, 1, 1) == (
+        "error[SNN204]: a layer of 4611686022722355201 values (1, 2147483649, 2147483649); "
+        "at most 67108864 are read\n"
+        "  at: conv"
+    )
+
+
+def test_more_different_delays_than_projections_can_be(build, port, complaint):
+    size = 8200
+    nodes = {
+        "input": port(size),
+        "scale": nir.Scale(scale=np.ones(size)),
+        "late": nir.Delay(delay=np.arange(size, dtype=float)),
+        "output": nir.Output(output_type=None),
+    }
+    assert complaint(build(nodes, "input scale late output")) == (
+        "error[SNN206]: 8200 different delays of 8200 values behind a map\n"
+        "  at: late\n"
+        "  fix: put the Delay before the map"
+    )
+    assert load(build(nodes, "input late scale output"), dialect="nir", overrides=Overrides(dt=1.0))
+
+
 def test_a_shape_error_is_one_class_of_model_errors():
     assert issubclass(ShapeError, ModelError)
     assert issubclass(GraphError, ModelError)

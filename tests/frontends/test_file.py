@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import struct
 from pathlib import Path
 
 import h5py
@@ -523,6 +524,16 @@ def test_a_heap_that_the_library_would_not_get_through_is_refused(small, damage)
     with pytest.raises(FileDamagedError) as caught:
         load(bytes(image))
     assert str(caught.value) == NOT_HDF5
+
+
+def test_a_text_that_claims_to_be_longer_than_the_file_is_refused(small):
+    image = nir_file.write_graph(small)
+    heap = image.find(b"GCOL")
+    reference = struct.pack("<IQ", len("NIRGraph"), heap)
+    assert image.count(reference) == 1
+    with pytest.raises(FileDamagedError) as caught:
+        load(image.replace(reference, struct.pack("<IQ", 2**31, heap)))
+    assert str(caught.value) == NOT_HDF5.replace("model.nir", "model.nir.type")
 
 
 def test_a_file_of_narrow_addresses_is_refused(small):
