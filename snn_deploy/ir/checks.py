@@ -17,7 +17,9 @@ def parameters(owner: Any, prefix: str = "") -> Iterator[tuple[Any, str, str]]:
     for entry in fields(owner):
         value = getattr(owner, entry.name)
         path = f"{prefix}{entry.name}"
-        if isinstance(value, np.ndarray | np.generic):  # arithmetic with 0-d arrays gives the latter
+        if isinstance(
+            value, np.ndarray | np.generic
+        ):  # arithmetic with 0-d arrays gives the latter
             yield owner, entry.name, path
         elif is_dataclass(value):
             yield from parameters(value, f"{path}.")

@@ -59,6 +59,12 @@ class Overflow(Enum):
     """Clipped to +-(2^(bits-1) - 1): Lava's v."""
 
 
+WIDEST = 32
+"""Bits of the widest register: a state times a decay multiplier then fits 64 bits."""
+
+MOST_DECAY_BITS = 30
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
     """Width of a state and what it does beyond it."""
@@ -67,6 +73,10 @@ class Register:
     """Width with sign [bits]."""
 
     overflow: Overflow
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= WIDEST:
+            raise DynamicsError(f"a register of {self.bits} bits; it has 2 to {WIDEST}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +87,12 @@ class Arithmetic:
     membrane: Register
     decay_bits: int
     """Fraction bits of a decay multiplier: one means factor 1 / 2**decay_bits."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay_bits <= MOST_DECAY_BITS:
+            raise DynamicsError(
+                f"decays of {self.decay_bits} fraction bits; they have 0 to {MOST_DECAY_BITS}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

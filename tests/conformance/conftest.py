@@ -10,9 +10,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from strategies import ANYTHING, Case, Features, Trait, programs, random_program, seen_in, unchecked
+from strategies import (
+    ANYTHING,
+    LOIHI,
+    Case,
+    Features,
+    Trait,
+    programs,
+    random_program,
+    seen_in,
+    unchecked,
+)
 
 from snn_deploy.backends.event import EventBackend
+from snn_deploy.backends.lava import LavaBackend
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.trace import EVERYTHING, Trace
@@ -29,6 +40,9 @@ class Capability:
     examples: int
     """Random programs of the law."""
 
+    cases: int = 2
+    """Random programs for each trait."""
+
     lacks: Mapping[Trait, str] = field(default_factory=dict)
     """What its programs cannot have, and why."""
 
@@ -36,7 +50,11 @@ class Capability:
 CAPABILITIES: Mapping[str, Capability] = {
     "reference": Capability(make=ReferenceBackend, features=ANYTHING, examples=10),
     "event": Capability(make=lambda: EventBackend(threads=1), features=ANYTHING, examples=200),
+    # Slow to start; tests/lava has the many random programs.
+    "lava": Capability(make=LavaBackend, features=LOIHI, examples=5, cases=1),
 }
+
+NO_LAVA = "no Lava environment: snn-deploy lava setup"
 
 
 def differences(program: object, expected: Trace, trace: Trace) -> list[str]:
@@ -61,7 +79,9 @@ def differences(program: object, expected: Trace, trace: Trace) -> list[str]:
     return found
 
 
-@pytest.fixture(params=CAPABILITIES)
+@pytest.fixture(
+    params=["reference", "event", pytest.param("lava", marks=pytest.mark.lava)], scope="session"
+)
 def capability(request: pytest.FixtureRequest) -> Capability:
     """Return the capability of one backend after the other."""
     return CAPABILITIES[request.param]
@@ -101,20 +121,21 @@ def for_random_programs(
 
 
 @pytest.fixture(scope="session")
-def cases_with() -> Callable[[Features, Trait], Sequence[Case]]:
+def cases_with() -> Callable[[Capability, Trait], Sequence[Case]]:
     """Return a function that finds seeded random programs that have a trait."""
     drawn: dict[Features, list[tuple[Case, set[Trait]]]] = {}
 
-    def find(features: Features, trait: Trait) -> Sequence[Case]:
+    def find(capability: Capability, trait: Trait) -> Sequence[Case]:
+        features = capability.features
         if features not in drawn:
             cases = [random_program(np.random.default_rng(seed), features) for seed in range(80)]
             drawn[features] = [(case, seen_in(*case)) for case in cases]
-        return [case for case, seen in drawn[features] if trait in seen][:2]
+        return [case for case, seen in drawn[features] if trait in seen][: capability.cases]
 
     return find
 
 
-LISTED = {
+LISTED = {NO_LAVA} | {
     f"{name} lacks {trait.value}: {reason}"
     for name, capability in CAPABILITIES.items()
     for trait, reason in capability.lacks.items()

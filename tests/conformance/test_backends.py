@@ -38,7 +38,7 @@ def test_programs_with_each_trait_equal_the_reference(
         pytest.skip(f"{name} lacks {trait.value}: {capability.lacks[trait]}")
     if trait not in capability.features.allowed:
         return  # no program for this backend's target has it
-    found = cases_with(capability.features, trait)
+    found = cases_with(capability, trait)
     assert found, f"no random program has {trait.value}"
     for case in found:
         assert_equal_to_reference(case)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from strategies import LOIHI, programs, random_program, unchecked
 
 from snn_deploy.backends.reference import ReferenceBackend
-from snn_deploy.errors import ArtifactDamagedError, DeployError
+from snn_deploy.errors import ArtifactDamagedError, DeployError, DynamicsError
+from snn_deploy.ir.program import Arithmetic, Overflow, Register
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program, pack, unpack
 from snn_deploy.ir.trace import EVERYTHING
 
@@ -188,3 +189,16 @@ def test_arrays_that_are_packed_come_back(seed):
     assert list(back) == list(arrays)
     assert all(np.array_equal(back[key], arrays[key]) for key in arrays)
     assert pack(back) == pack(arrays)
+
+
+@pytest.mark.parametrize("bits", [-1, 0, 1, 33, 10**9])
+def test_a_register_of_nonsense_width_is_refused(bits):
+    with pytest.raises(DynamicsError) as caught:
+        Register(bits=bits, overflow=Overflow.SATURATE)
+    assert str(caught.value) == f"error[SNN207]: a register of {bits} bits; it has 2 to 32"
+
+
+def test_decays_of_nonsense_width_are_refused():
+    register = Register(bits=24, overflow=Overflow.SATURATE)
+    with pytest.raises(DynamicsError, match="decays of 31 fraction bits; they have 0 to 30"):
+        Arithmetic(current=register, membrane=register, decay_bits=31)
