@@ -10,7 +10,7 @@ from jaxtyping import Int
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.maps import Dense, LinearMap, Sparse
 from snn_deploy.ir.neuron import Compare, ResetKind
 from snn_deploy.ir.program import Bias, Input, Population, Program, Projection, Reset, Role, Sign
 from snn_deploy.quantize.lag import CLOCK, must_lower
@@ -99,7 +99,7 @@ class LowerBiases:
                         name=f"{clock}.{population.name}.{number}.{sign.value}.{exponent}",
                         source=clock,
                         target=population.name,
-                        map=Dense(weight=signed.astype(np.int32)[:, None]),
+                        map=_column(signed.astype(np.int32)),
                         shift=shift + exponent,
                         delay=np.asarray(bias.start, np.int32),
                         sign=sign,
@@ -144,6 +144,20 @@ class LowerBiases:
         yield exponent, part >> exponent
         if exponent:
             yield 0, part & ((1 << exponent) - 1)
+
+
+def _column(weight: Int[np.ndarray, " neuron"]) -> LinearMap:
+    """Return the map of one source to every neuron; zeros are not stored, nor paid for."""
+    post = np.flatnonzero(weight)
+    if post.size == weight.size:
+        return Dense(weight=weight[:, None])
+    return Sparse(
+        post=post,
+        pre=np.zeros_like(post),
+        weight=weight[post],
+        post_shape=weight.shape,
+        pre_shape=(1,),
+    )
 
 
 def _free_name(taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from strategies import LOIHI, Sizes, Trait, random_program
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DoesNotFitError, LoopTooShortError
 from snn_deploy.ir.arrays import per_neuron
-from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.maps import Dense, dense_matrix, dense_matrix
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, ResetKind, State
 from snn_deploy.ir.program import (
@@ -290,5 +290,5 @@ def test_biases_of_different_neurons_add_up():
     )
     program = replace(program, populations=(program.populations[0], wide), projections=wires)
     lowered = LowerBiases(target=LOIHI2)(Retime(target=LOIHI2)(program).graph).graph
-    total = sum(p.map.weight.ravel() << p.shift for p in lowered.projections[2:])
+    total = sum(dense_matrix(p.map).ravel() << p.shift for p in lowered.projections[2:])
     assert total.tolist() == per_neuron(values, (4,)).tolist()
