@@ -144,23 +144,24 @@ def lags(graph: Graph, minimum_delay: int) -> dict[str, int]:
     """
     lag = {node.name: 0 for node in (*graph.inputs, *graph.populations)}
     came_from: dict[str, Edge] = {}
+    moved = ""
     for _ in range(len(graph.populations) + 1):
-        moved = False
+        moved = ""
         for edge in graph.projections:
             needed = lag[edge.source] + minimum_delay - shortest_delay(edge)
             if lag[edge.target] < needed:
                 lag[edge.target] = needed
                 came_from[edge.target] = edge
-                moved = True
+                moved = edge.target
         if not moved:
             return lag
-    raise _too_short(graph, came_from, minimum_delay)
+    raise _too_short(graph, came_from, moved, minimum_delay)
 
 
 def _too_short(
-    graph: Graph, came_from: Mapping[str, Edge], minimum_delay: int
+    graph: Graph, came_from: Mapping[str, Edge], node: str, minimum_delay: int
 ) -> LoopTooShortError:
-    node = next(iter(came_from))
+    """Return the error for a loop that `node` lies in or behind: it moved in the last round."""
     for _ in graph.populations:  # walk back until surely inside the loop
         node = came_from[node].source
     loop: list[Edge] = []

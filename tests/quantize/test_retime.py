@@ -11,7 +11,7 @@ from strategies import LOIHI, Sizes, Trait, random_program
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DoesNotFitError, LoopTooShortError
 from snn_deploy.ir.arrays import per_neuron
-from snn_deploy.ir.maps import Dense, dense_matrix, dense_matrix
+from snn_deploy.ir.maps import Dense, dense_matrix
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, ResetKind, State
 from snn_deploy.ir.program import (
@@ -174,6 +174,19 @@ def test_a_loop_that_is_too_short_is_refused():
         "  fix: train with that delay in the loop, or use --target cpu"
     )
     assert Retime(target=CPU)(chain(loop=1)).graph.lag == 0
+
+
+def test_the_loop_is_found_behind_populations_that_are_not_in_it():
+    program = chain(loop=1)
+    first = replace(program.populations[0], name="first")
+    wires = (
+        replace(program.projections[0], name="in>first", target="first"),
+        *program.projections,
+    )
+    program = replace(program, populations=(first, *program.populations), projections=wires)
+    with pytest.raises(LoopTooShortError) as caught:
+        Retime(target=LOIHI2)(program)
+    assert caught.value.where in ("a -> b -> a", "b -> a -> b")
 
 
 def test_a_loop_with_enough_delay_keeps_it():
