@@ -19,6 +19,7 @@ from snn_deploy.deploy.results import (
     Verification,
 )
 from snn_deploy.deploy.verify import Comparison, compare
+from snn_deploy.deploy.windows import own_steps
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.codecs import predict
 
@@ -52,10 +53,13 @@ def simulate(
     steps = 0
     for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
-        for population in trace.populations:
-            spikes[population.name] += int(population.spikes.sum())
-            events[population.name] += int(population.events.sum())
-            overflows[population.name] += population.overflows
+        presented = block.inputs[0].values.shape[1]
+        for population in program.populations:
+            record = trace[population.name]
+            sent = own_steps(population, record.payload, presented)
+            spikes[population.name] += int(sent.sum())
+            events[population.name] += int(np.count_nonzero(sent))
+            overflows[population.name] += record.overflows
         predicted += predict(runs.program_answer(program, output, trace, block)).tolist()
     activity = tuple(
         LayerActivity(

@@ -18,6 +18,7 @@ from importlib import resources
 import msgspec
 import numpy as np
 
+from snn_deploy.deploy.windows import own_steps
 from snn_deploy.errors import UnknownNameError
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, fan_out
 from snn_deploy.ir.program import Population, Program
@@ -184,7 +185,7 @@ def count(
     samples = inputs[0].values.shape[0]
     sent = {i.name: np.count_nonzero(by_name(inputs, i.name), axis=1) for i in program.inputs}
     for population in program.populations:
-        window = _window(population, trace[population.name], steps)
+        window = own_steps(population, trace[population.name].payload, steps)
         sent[population.name] = np.count_nonzero(window, axis=1)
     layers = []
     for entry in program.nodes:
@@ -206,21 +207,15 @@ def count(
     return tuple(layers)
 
 
-def _window(population: Population, trace: PopulationTrace, steps: int) -> np.ndarray:
-    assert trace.payload is not None
-    return trace.payload[:, population.lag : population.lag + steps]
-
-
 def _updates(population: Population, trace: PopulationTrace, steps: int) -> float:
-    start, stop = population.lag, population.lag + steps
-    busy = _window(population, trace, steps) != 0
+    busy = own_steps(population, trace.payload, steps) != 0
     first = {"membrane": population.initial, "current": None}
     if population.current is not None:
         first["current"] = population.current.initial
     for name, record in (("membrane", trace.membrane), ("current", trace.current)):
         if record is None:
             continue
-        after = record[:, start:stop]
+        after = own_steps(population, record, steps)
         initial = np.broadcast_to(np.asarray(first[name]), after[:, :1].shape)
         before = np.concatenate([initial, after[:, :-1]], axis=1)
         busy = busy | (after != 0) | (before != 0)

@@ -117,6 +117,15 @@ def test_the_estimate_adds_up(artifact: Deployment, data: Path) -> None:
     assert text.startswith("energy estimate: Loihi 1, SANA-FE's calibration\nLoihi 1 prices: none")
 
 
+def test_activity_is_counted_in_each_populations_own_steps(
+    artifact: Deployment, data: Path
+) -> None:
+    found = snn_deploy.simulate(artifact, input=data / "test.npz", samples=3)
+    clock = next(layer for layer in found.activity if layer.layer == "clock")
+    assert (clock.spikes, clock.active) == (16, 1.0)
+    assert found.correct == 3
+
+
 def test_every_command_speaks_json(
     artifact: Deployment, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
