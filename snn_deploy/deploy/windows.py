@@ -7,8 +7,8 @@ from snn_deploy.ir.program import Population
 
 
 def own_steps(
-    population: Population, record: Num[np.ndarray, "sample step ..."] | None, steps: int
-) -> Num[np.ndarray, "sample step ..."]:
+    population: Population, record: Num[np.ndarray, "sample run ..."] | None, steps: int
+) -> Num[np.ndarray, "sample own ..."]:
     """Return the steps of a record that belong to the samples; after them it runs on idle.
 
     Raises:
