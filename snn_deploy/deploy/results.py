@@ -252,7 +252,7 @@ class Export:
         total = sum(self.files.values())
         lines = [
             f"{self.name} for {self.target}, program {self.digest[:12]}, "
-            f"answers {self.lag} steps later",
+            f"output lag {self.lag}",
             "",
             aligned(rows, right=(2, 3, 4, 5, 6, 7)),
             findings_text(self.findings).lstrip("\n"),

@@ -45,7 +45,7 @@ class Retime:
             Finding(
                 kind=Kind.RETIMED,
                 layer=output.population,
-                amount=f"output {output.name} comes {steps_text(lag[output.population])} later",
+                amount=f"output {output.name!r} comes {steps_text(lag[output.population])} later",
                 reason=f"{self.target.name} needs {self.target.delay.low} step per projection; "
                 "the spikes are the same",
             )

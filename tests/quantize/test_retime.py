@@ -153,7 +153,7 @@ def test_the_short_branch_of_a_join_is_lengthened():
     assert delays == {"in>a": 1, "a>b": 1, "in>b": 2}
     assert [p.lag for p in done.graph.populations] == [1, 2]
     assert [str(f) for f in done.findings] == [
-        "retimed    b: output out comes 2 steps later; loihi2 needs 1 step per projection; "
+        "retimed    b: output 'out' comes 2 steps later; loihi2 needs 1 step per projection; "
         "the spikes are the same"
     ]
 

@@ -318,7 +318,7 @@ def told(network, target=LOIHI2, **options):
 
 
 RETIMED = (
-    "retimed    l: output out comes 1 step later; loihi2 needs 1 step per projection; "
+    "retimed    l: output 'out' comes 1 step later; loihi2 needs 1 step per projection; "
     "the spikes are the same"
 )
 
