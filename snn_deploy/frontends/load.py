@@ -35,11 +35,20 @@ def load(
 
     Raises:
         UnknownNameError: no such dialect.
-        OptionError: a model of no known kind, or an override that contradicts it.
+        OptionError: a model of no known kind, an argument that is not for this kind, or an
+            override that contradicts it.
         ModelError: the model cannot be read.
     """
     chosen = None if dialect is None else dialect_named(dialect)
     options = overrides or Overrides()
+    if is_module(model):
+        return _of_module(model, chosen, options, sample_shape)
+    if sample_shape is not None:
+        raise OptionError(
+            "a sample's shape is only for a module: a NIR graph says it in its Input node",
+            where="sample_shape",
+            fix="leave sample_shape out",
+        )
     if isinstance(model, nir.NIRGraph):
         graph = checked_graph(model, "")
         return import_graph(graph, name="network", where="graph", dialect=chosen, overrides=options)
@@ -54,18 +63,31 @@ def load(
         return import_graph(
             graph, name=path.stem, where=path.name, dialect=chosen, overrides=options
         )
-    if is_module(model):
-        read = read_module(model, sample_shape)
-        return import_graph(
-            checked_graph(read.graph, ""),
-            name="network",
-            where="module",
-            overrides=options,
-            annotation=read.annotation,
-        )
     raise OptionError(
-        f"a {type(model).__name__} is not a model that can be read",
+        f"no model can be read from an object of type {type(model).__name__}",
         fix="give a path, a nir.NIRGraph, or a Sequential of norse layers",
+    )
+
+
+def _of_module(
+    module: Any,
+    dialect: Dialect | None,
+    overrides: Overrides,
+    sample_shape: tuple[int, ...] | None,
+) -> Imported:
+    if dialect is not None:
+        raise OptionError(
+            f"the dialect {dialect.value} is only for NIR: a module's layers say what they compute",
+            where="dialect",
+            fix="leave dialect out",
+        )
+    read = read_module(module, sample_shape)
+    return import_graph(
+        checked_graph(read.graph, ""),
+        name="network",
+        where="module",
+        overrides=overrides,
+        annotation=read.annotation,
     )
 
 

@@ -4,7 +4,7 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.errors import DynamicsError, GraphError, ModelError, ShapeError
+from snn_deploy.errors import DynamicsError, GraphError, ModelError, OptionError, ShapeError
 from snn_deploy.frontends import Overrides, load
 
 
@@ -275,6 +275,19 @@ def test_more_different_delays_than_projections_can_be(build, port, complaint):
         "  fix: put the Delay before the map"
     )
     assert load(build(nodes, "input late scale output"), dialect="nir", overrides=Overrides(dt=1.0))
+
+
+def test_a_sample_shape_is_not_for_a_graph(build, port, out, integrate):
+    graph = build({"input": port(1), "n": integrate(1), "output": out(1)}, "input n output")
+    for model in (graph, b"", "model.nir", 3):
+        with pytest.raises(OptionError) as caught:
+            load(model, sample_shape=(1,))
+        assert str(caught.value) == (
+            "error[SNN102]: a sample's shape is only for a module: a NIR graph says it in its "
+            "Input node\n"
+            "  at: sample_shape\n"
+            "  fix: leave sample_shape out"
+        )
 
 
 def test_a_shape_error_is_one_class_of_model_errors():

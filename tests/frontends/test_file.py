@@ -23,7 +23,7 @@ from snn_deploy.errors import (
 )
 from snn_deploy.frontends import Overrides, load, nir_file, write_nir
 from snn_deploy.frontends.nir_nodes import digest
-from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.neuron import Decode
 
@@ -150,8 +150,9 @@ def test_metadata_of_others_stays(small):
 
 def test_everything_an_override_states_is_kept_in_the_file(small):
     encoding = Encoding(how=Encode.RATE, steps=16, seed=3, low=-1, high=4, unit=0.25)
-    overrides = Overrides(dt=1e-3, decode=Decode.FIRST_SPIKE, encoding=encoding, floor=-2.0)
-    first = load(small, dialect="sinabs", overrides=Overrides(encoding=encoding))
+    changes = EncodingChanges(how=Encode.RATE, steps=16, seed=3, low=-1, high=4, unit=0.25)
+    overrides = Overrides(dt=1e-3, decode=Decode.FIRST_SPIKE, encoding=changes, floor=-2.0)
+    first = load(small, dialect="sinabs", overrides=Overrides(encoding=changes))
     assert first.encoding == load(first.nir_bytes).encoding == encoding
     second = load(load(small, dialect="norse", overrides=overrides).nir_bytes)
     assert second.network.outputs[0].decode is Decode.FIRST_SPIKE
@@ -204,7 +205,7 @@ def test_something_that_is_no_model_is_refused():
     with pytest.raises(OptionError) as caught:
         load(3)
     assert str(caught.value) == (
-        "error[SNN102]: a int is not a model that can be read\n"
+        "error[SNN102]: no model can be read from an object of type int\n"
         "  fix: give a path, a nir.NIRGraph, or a Sequential of norse layers"
     )
 

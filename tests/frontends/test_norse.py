@@ -251,6 +251,17 @@ def test_an_image_needs_its_shape():
     assert load(module, sample_shape=(1, 8, 8)).network.inputs[0].shape == (1, 8, 8)
 
 
+def test_a_dialect_is_not_for_a_module():
+    with pytest.raises(OptionError) as caught:
+        load(snn.SequentialState(torch.nn.Linear(4, 3), box()), dialect="snntorch")
+    assert str(caught.value) == (
+        "error[SNN102]: the dialect snntorch is only for NIR: a module's layers say what they "
+        "compute\n"
+        "  at: dialect\n"
+        "  fix: leave dialect out"
+    )
+
+
 def test_cells_of_two_time_steps_are_refused():
     module = snn.SequentialState(torch.nn.Linear(4, 3), box(), snn.LIFBoxCell(dt=1e-3))
     assert refuse(module, error=DynamicsError) == (

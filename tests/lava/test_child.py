@@ -66,9 +66,20 @@ def test_a_lava_that_hangs_is_stopped_with_all_that_it_started(
         "error[SNN502]: Lava did not end within 4 seconds and was stopped\n"
         "    | still thinking\n"
         f"  at: {python}\n"
-        "  fix: run fewer samples or steps; from Python, LavaBackend(time_limit=SECONDS)"
+        "  fix: --time-limit SECONDS, or fewer samples or steps"
     )
     assert gone(int(note.read_text()))
+
+
+def test_the_time_of_an_installation_has_its_own_way_out(fake_python: Fake, tmp_path: Path) -> None:
+    python = fake_python("import time\ntime.sleep(60)\n")
+    with pytest.raises(LavaTimeoutError) as caught:
+        run_child([python], what="pip", folder=tmp_path, time_limit=0.2, fix="see the network")
+    assert str(caught.value) == (
+        "error[SNN502]: pip did not end within 0.2 seconds and was stopped\n"
+        f"  at: {python}\n"
+        "  fix: see the network"
+    )
 
 
 def test_what_a_lava_leaves_running_ends_with_it(fake_python: Fake, tmp_path: Path) -> None:

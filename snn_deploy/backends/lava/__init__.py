@@ -88,6 +88,7 @@ class LavaBackend:
                 [python, "run_lava.py", *_arguments(record)],
                 folder=folder,
                 time_limit=self.time_limit,
+                late="--time-limit SECONDS, or fewer samples or steps",
                 line=_Reporter(progress),
                 variables={"TMPDIR": name},  # what it leaves behind goes with the folder
             )

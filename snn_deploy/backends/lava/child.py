@@ -42,6 +42,7 @@ def run_child(
     time_limit: float,
     what: str = "Lava",
     fix: str = "snn-deploy doctor",
+    late: str = "",
     line: Callable[[str], bool] = lambda text: False,
     variables: Mapping[str, str] | None = None,
 ) -> Ended:
@@ -55,6 +56,7 @@ def run_child(
         time_limit: Seconds.
         what: What it is, for errors.
         fix: The way out if it ends with an error.
+        late: The way out if the time is over; by default the same.
         line: Called with each line of standard error; True: it was a message, not an error.
         variables: Environment variables to add.
 
@@ -90,7 +92,7 @@ def run_child(
         raise LavaTimeoutError(
             f"{what} did not end within {time_limit:g} seconds and was stopped{errors.quoted()}",
             where=str(command[0]),
-            fix="run fewer samples or steps; from Python, LavaBackend(time_limit=SECONDS)",
+            fix=late or fix,
         ) from None
     finally:
         _end_group(child, (output, errors))
