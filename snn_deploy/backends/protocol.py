@@ -101,13 +101,18 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
             raise DataError(
                 f"an integer program reads whole numbers, not {array.dtype}", where=entry.name
             )
-        _check_range(array, entry.name, entry.low, entry.high)
+        check_range(array, entry.name, entry.low, entry.high)
         tail = ((0, 0), (0, program.lag), *((0, 0) for _ in entry.shape))
         padded.append(Values(name=entry.name, values=np.pad(array.astype(np.int32), tail)))
     return tuple(padded)
 
 
-def _check_range(array: np.ndarray, name: str, low: int, high: int) -> None:
+def check_range(array: np.ndarray, name: str, low: int, high: int) -> None:
+    """Refuse input values outside `low` to `high`.
+
+    Raises:
+        InputRangeError: with the first one.
+    """
     outside = np.argwhere((array < low) | (array > high))
     if len(outside):
         first = tuple(int(i) for i in outside[0])

@@ -12,6 +12,7 @@ from snn_deploy.deploy import energy, runs
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.results import (
+    Answer,
     EnergyEstimate,
     Evaluation,
     LayerActivity,
@@ -45,11 +46,10 @@ def simulate(
     """Run the integer program on one backend; see `api.simulate`."""
     chosen = backend_named(backend, time_limit)
     program = deployment.program
-    output = program.outputs[0]
     spikes: Counter[str] = Counter()
     events: Counter[str] = Counter()
     overflows: Counter[str] = Counter()
-    predicted: list[int] = []
+    predicted: dict[str, list[int]] = {output.name: [] for output in program.outputs}
     steps = 0
     for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
@@ -60,7 +60,9 @@ def simulate(
             spikes[population.name] += int(sent.sum())
             events[population.name] += int(np.count_nonzero(sent))
             overflows[population.name] += record.overflows
-        predicted += predict(runs.program_answer(program, output, trace, block)).tolist()
+        for output in program.outputs:
+            answer = runs.program_answer(program, output, trace, block)
+            predicted[output.name] += predict(answer).tolist()
     activity = tuple(
         LayerActivity(
             layer=p.name,
@@ -71,17 +73,23 @@ def simulate(
         )
         for p in program.populations
     )
-    right = None
-    if data.label is not None:
-        right = int(np.count_nonzero(np.array(predicted) == data.label))
+    answers = tuple(
+        Answer(
+            output=name,
+            predicted=tuple(classes),
+            correct=None
+            if data.label is None
+            else int(np.count_nonzero(np.array(classes) == data.label)),
+        )
+        for name, classes in predicted.items()
+    )
     return Simulation(
         backend=backend,
         samples=data.samples,
         steps=steps,
         lag=program.lag,
         activity=activity,
-        predicted=tuple(predicted),
-        correct=right,
+        answers=answers,
     )
 
 
@@ -93,8 +101,12 @@ def verify(
     Raises:
         OptionError: no backend to compare with is named.
     """
-    if not against:
-        raise OptionError("no backend to compare with", fix="--against reference,lava")
+    if not against or "event" in against:
+        raise OptionError(
+            "the event simulator is compared with others, at least one",
+            where="--against",
+            fix="--against reference,lava",
+        )
     backends = [backend_named(name, time_limit) for name in ("event", *against)]
     totals = [0] * len(against)
     found: list[Comparison | None] = [None] * len(against)
@@ -108,7 +120,7 @@ def verify(
             )
             totals[index] += one.states
             if found[index] is None and not one.equal:
-                found[index] = _from_sample(one, block.first)
+                found[index] = _numbered(one, block)
     comparisons = tuple(
         Comparison(
             first="event",
@@ -128,14 +140,24 @@ def verify(
     )
 
 
-def _from_sample(comparison: Comparison, first: int) -> Comparison:
-    """Return `comparison` with its sample counted from the start of the data."""
-    assert comparison.difference is not None
-    sample = comparison.difference.sample + first
-    return replace(comparison, difference=replace(comparison.difference, sample=sample))
+def _numbered(comparison: Comparison, block: runs.Block) -> Comparison:
+    """Return `comparison` with its sample as numbered in the data; a stream has only one row."""
+    found = comparison.difference
+    assert found is not None
+    if block.inputs[0].values.shape[0] != block.samples:
+        return comparison
+    sample = int(block.number[found.sample])
+    return replace(comparison, difference=replace(found, sample=sample))
 
 
-def evaluate(deployment: Deployment, data: Data, backend: str, *, real: bool) -> Evaluation:
+def evaluate(
+    deployment: Deployment,
+    data: Data,
+    backend: str,
+    *,
+    real: bool,
+    time_limit: float | None = None,
+) -> Evaluation:
     """Count right answers; see `api.evaluate`.
 
     Raises:
@@ -145,11 +167,12 @@ def evaluate(deployment: Deployment, data: Data, backend: str, *, real: bool) ->
         raise DataError(
             "the data has no labels", fix="np.savez(FILE, input=array, label=whole numbers)"
         )
-    integers = runs.run_answers(find_backend(backend), deployment, data)
+    integers = runs.run_answers(backend_named(backend, time_limit), deployment, data)
     reals = runs.network_answers(deployment, data) if real else None
     return Evaluation(
         samples=data.samples,
         backend=backend,
+        output=deployment.program.outputs[0].name,
         correct=int(np.count_nonzero(integers == data.label)),
         correct_real=None if reals is None else int(np.count_nonzero(reals == data.label)),
         same=None if reals is None else int(np.count_nonzero(reals == integers)),
@@ -160,7 +183,7 @@ def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyE
     """Count events and price them; see `api.estimate`."""
     target = deployment.target
     chosen = energy.find_profile(profile or target.energy_profile)
-    note = target.energy_note if profile in (None, target.energy_profile) else ""
+    note = f"{chosen.chip} prices: {target.energy_note}" if target.energy_note else ""
     totals: dict[str, defaultdict[energy.Event, float]] = {}
     sizes: dict[str, int] = {}
     steps = 0

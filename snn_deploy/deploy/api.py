@@ -5,11 +5,12 @@ Heavy libraries are imported inside the functions, so that `import snn_deploy` i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+
+from snn_deploy.errors import OptionError
 
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         Inspection,
         Listing,
         Simulation,
+        Text,
         Verification,
     )
 
@@ -42,9 +44,11 @@ def export(
     decode: str | None = None,
     input_range: str | None = None,
     input_unit: float | None = None,
-    calibrate: Path | None = None,
+    calibrate: Any = None,
     weight_bits: int | None = None,
-    output: Path | None = None,
+    search: Annotated[bool, Parameter(negative="--no-search")] = True,
+    prove: bool = False,
+    output: Annotated[Any, Parameter()] = None,
     force: bool = False,
     dry_run: bool = False,
     sample_shape: Annotated[tuple[int, ...] | None, Hidden] = None,
@@ -69,8 +73,12 @@ def export(
         decode: count, membrane-end, membrane-mean, membrane-max or first-spike.
         input_range: Integer payloads that may enter, as LOW:HIGH; 0:1 for spikes.
         input_unit: Real value of an integer payload of 1.
-        calibrate: Data file; scales are chosen on it.
+        calibrate: Data file; scales are chosen on it. From Python also an array, or arrays by
+            name.
         weight_bits: Bits of a weight, sign included; by default all that the chip stores.
+        search: Search the scale of each layer that loses least; without, its largest weight
+            becomes the largest that the chip stores.
+        prove: Keep every state provably in range, even where that costs weight bits.
         output: Folder to write; by default the model's name and the target. A model in memory
             is written only if this is given.
         force: Replace an artifact that is already there.
@@ -100,11 +108,20 @@ def export(
         input_range=input_range,
         input_unit=input_unit,
         weight_bits=weight_bits,
+        search=search,
+        prove=prove,
         sample_shape=sample_shape,
         name=name,
     )
+    if output is not None and not str(output):
+        raise OptionError("an output folder needs a name", where="--output", fix="--output FOLDER")
     return exporting.export(
-        model, request, calibrate=calibrate, output=output, force=force, dry_run=dry_run
+        model,
+        request,
+        calibrate=calibrate,
+        output=None if output is None else Path(output),
+        force=force,
+        dry_run=dry_run,
     )
 
 
@@ -137,6 +154,7 @@ def inspect(
     from snn_deploy.deploy import exporting, results  # noqa: PLC0415
     from snn_deploy.ir.text import print_network  # noqa: PLC0415
 
+    path = Path(path)
     if path.is_dir():
         deployment = load(path)
         return results.Inspection(
@@ -248,9 +266,10 @@ def evaluate(
     *,
     data: Annotated[Any, Parameter(name="--data")],
     backend: str = "event",
-    real: bool = True,
+    real: Annotated[bool, Parameter(negative="--no-real")] = True,
     first: int = 0,
     samples: int | None = None,
+    time_limit: float | None = None,
 ) -> Evaluation:
     """Count right answers on labelled data, in integers and in real values.
 
@@ -263,6 +282,7 @@ def evaluate(
         real: Run the real-valued network too.
         first: First sample.
         samples: Number of samples; by default all.
+        time_limit: Seconds after which Lava is stopped; by default 600.
 
     Returns:
         Accuracy of both, and how often they agree.
@@ -271,7 +291,7 @@ def evaluate(
 
     deployment = _deployment(artifact)
     chosen = _data(deployment, data, None, first, samples)
-    return analysis.evaluate(deployment, chosen, backend, real=real)
+    return analysis.evaluate(deployment, chosen, backend, real=real, time_limit=time_limit)
 
 
 def estimate(
@@ -338,7 +358,7 @@ def doctor() -> Listing:
     return listings.doctor()
 
 
-def explain(code: str, /) -> str:
+def explain(code: str, /) -> Text:
     """Explain an error by its number.
 
     $ snn-deploy explain SNN302
@@ -350,11 +370,12 @@ def explain(code: str, /) -> str:
         What it means.
     """
     from snn_deploy.deploy import listings  # noqa: PLC0415
+    from snn_deploy.deploy.results import Text  # noqa: PLC0415
 
-    return listings.explain(code)
+    return Text(text=listings.explain(code))
 
 
-def lava_setup(*, path: Path | None = None) -> str:
+def lava_setup(*, path: Path | None = None) -> Text:
     """Make the Python 3.10 environment that the Lava backend runs in.
 
     $ snn-deploy lava setup
@@ -367,8 +388,9 @@ def lava_setup(*, path: Path | None = None) -> str:
     """
     from snn_deploy.backends.lava.environment import setup  # noqa: PLC0415
     from snn_deploy.deploy.progress import say  # noqa: PLC0415
+    from snn_deploy.deploy.results import Text  # noqa: PLC0415
 
-    return f"Lava environment: {setup(path, progress=say)}"
+    return Text(text=f"Lava environment: {setup(path, progress=say)}")
 
 
 def _deployment(artifact: Any) -> Deployment:
@@ -380,16 +402,23 @@ def _deployment(artifact: Any) -> Deployment:
 def _data(
     deployment: Deployment, given: Any, bin_width: float | None, first: int, samples: int | None
 ) -> Data:
-    from snn_deploy.deploy.data import Data, data_of, read_data  # noqa: PLC0415
-    from snn_deploy.errors import OptionError  # noqa: PLC0415
+    from snn_deploy.deploy.data import Data, data_from, read_events  # noqa: PLC0415
+    from snn_deploy.ir.codecs import Encode  # noqa: PLC0415
+    from snn_deploy.ir.trace import Values  # noqa: PLC0415
 
-    names = tuple(entry.name for entry in deployment.program.inputs)
-    if isinstance(given, Data):
-        data = given
-    elif isinstance(given, str | Path):
-        data = read_data(Path(given), names, bin_width=bin_width)
+    inputs = deployment.program.inputs
+    if bin_width is None:
+        data = data_from(given, tuple(entry.name for entry in inputs))
     else:
-        data = data_of(given if isinstance(given, Mapping) else {"input": given}, names)
+        if deployment.encoding.how is not Encode.RECORDED:
+            raise OptionError(
+                f"a recording is not encoded by {deployment.encoding.how.value}",
+                where="--bin-width",
+                fix="export again with --encode recorded",
+            )
+        shape = inputs[0].shape[-2:] if len(inputs[0].shape) == 3 else (34, 34)
+        events = read_events(Path(given), bin_width, (shape[0], shape[1]))
+        data = Data.of((Values(name=inputs[0].name, values=events[None]),))
     stop = data.samples if samples is None else first + samples
     if not 0 <= first < stop <= data.samples:
         raise OptionError(

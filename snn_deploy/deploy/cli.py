@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from snn_deploy.deploy import api
 from snn_deploy.deploy.progress import wanted
-from snn_deploy.errors import DeployError
+from snn_deploy.errors import DeployError, UsageError
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
 """Exit statuses; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -85,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
             show(result, as_json=as_json)
         return DIFFERENT if getattr(result, "equal", True) is False else OK
     except CycloptsError as problem:
-        print(f"error[SNN100]: {problem}\n  fix: snn-deploy --help", file=sys.stderr)
+        complain(UsageError(str(problem), fix="snn-deploy --help"), as_json=as_json)
         return USAGE
     except DeployError as problem:
         complain(problem, as_json=as_json)

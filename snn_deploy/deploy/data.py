@@ -1,15 +1,17 @@
 """Data files: spikes, images and labels from NPZ and event files, checked before use."""
 
-import zipfile
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, Num
 
-from snn_deploy.errors import DataError, FileMissingError
+from snn_deploy.errors import ArtifactDamagedError, DataError, FileMissingError, OptionError
 from snn_deploy.ir.codecs import Encode, Encoding, encode_current, encode_rate
+from snn_deploy.ir.store import unpack
 from snn_deploy.ir.trace import Values
 
 LARGEST_ARRAY = 8 * 2**30
@@ -24,26 +26,36 @@ class Data:
     """As read: [sample, step, *shape] when recorded, else [sample, *shape]."""
 
     label: Int64[np.ndarray, " sample"] | None = None
+    number: Int64[np.ndarray, " sample"]
+    """Number of each sample in its file: random encoders and reports go by it."""
+
+    @classmethod
+    def of(cls, arrays: tuple[Values, ...], label: np.ndarray | None = None) -> "Data":
+        """Return all samples of a file, numbered from 0."""
+        number = np.arange(arrays[0].values.shape[0], dtype=np.int64)
+        return cls(arrays=arrays, label=label, number=number)
 
     @property
     def samples(self) -> int:
         """Number of samples."""
         return int(self.arrays[0].values.shape[0])
 
+    def chosen(self, index: slice | np.ndarray) -> "Data":
+        """Return some of the samples, with their numbers."""
+        return Data(
+            arrays=tuple(Values(name=a.name, values=a.values[index]) for a in self.arrays),
+            label=None if self.label is None else self.label[index],
+            number=self.number[index],
+        )
+
     def part(self, start: int, stop: int) -> "Data":
         """Return the samples `start` to `stop`."""
-        return Data(
-            arrays=tuple(Values(name=a.name, values=a.values[start:stop]) for a in self.arrays),
-            label=None if self.label is None else self.label[start:stop],
-        )
+        return self.chosen(slice(start, stop))
 
     def spread(self, samples: int) -> "Data":
         """Return at most `samples` samples, evenly spread: files are often sorted by label."""
-        chosen = np.linspace(0, self.samples - 1, min(samples, self.samples)).round().astype(int)
-        return Data(
-            arrays=tuple(Values(name=a.name, values=a.values[chosen]) for a in self.arrays),
-            label=None if self.label is None else self.label[chosen],
-        )
+        most = min(samples, self.samples)
+        return self.chosen(np.linspace(0, self.samples - 1, most).round().astype(int))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +71,10 @@ class Steps:
         return int(self.whole[0].values.shape[1])
 
 
-def read_data(path: Path, names: tuple[str, ...], *, bin_width: float | None = None) -> Data:
-    """Return the samples in `path` for the inputs called `names`.
+def read_data(path: Path, names: tuple[str, ...]) -> Data:
+    """Return the samples in an NPZ file for the inputs called `names`.
 
-    NPZ files hold `input` (or one array per input name) and perhaps `label`. With `bin_width`
-    the file is a recording of events (5 bytes each, as N-MNIST: x, y, polarity in the top bit of
-    a 23-bit time in microseconds), which is counted into bins of that many seconds.
+    It holds `input` (or one array per input name) and perhaps `label`.
 
     Raises:
         FileMissingError: there is no such file.
@@ -72,9 +82,22 @@ def read_data(path: Path, names: tuple[str, ...], *, bin_width: float | None = N
     """
     if not path.is_file():
         raise FileMissingError("there is no such data file", where=str(path))
-    if bin_width is not None:
-        return Data(arrays=(Values(name=names[0], values=read_events(path, bin_width)[None]),))
     return data_of(_read_npz(path), names, str(path))
+
+
+def data_from(given: Any, names: tuple[str, ...]) -> Data:
+    """Return the samples of `given`: a path, `Data`, arrays by name, or the only input's array.
+
+    Raises:
+        FileMissingError: there is no such file.
+        DataError: it cannot be used.
+    """
+    if isinstance(given, Data):
+        return given
+    if isinstance(given, str | Path):
+        return read_data(Path(given), names)
+    arrays = given if isinstance(given, Mapping) else {"input": given}
+    return data_of({name: np.asarray(array) for name, array in arrays.items()}, names)
 
 
 def data_of(given: Mapping[str, np.ndarray], names: tuple[str, ...], where: str = "") -> Data:
@@ -96,27 +119,20 @@ def data_of(given: Mapping[str, np.ndarray], names: tuple[str, ...], where: str 
     chosen = tuple(Values(name=name, values=_checked(arrays[name], name, where)) for name in names)
     if len({v.values.shape[0] for v in chosen}) != 1:
         raise DataError("the inputs have different numbers of samples", where=where)
-    return Data(arrays=chosen, label=_label(arrays, chosen[0].values.shape[0], where))
+    return Data.of(chosen, _label(arrays, chosen[0].values.shape[0], where))
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            largest = max((entry.file_size for entry in archive.infolist()), default=0)
-        if largest > LARGEST_ARRAY:
-            raise DataError(
-                f"an array would unpack to {largest} bytes, at most {LARGEST_ARRAY} are read",
-                where=str(path),
-                fix="split the samples into several files",
-            )
-        with np.load(path, allow_pickle=False) as npz:
-            return {key: npz[key] for key in npz.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as problem:
+        return unpack(path.read_bytes(), LARGEST_ARRAY)
+    except ArtifactDamagedError as problem:
         raise DataError(
-            f"not an NPZ file of plain arrays: {problem}",
+            f"not an NPZ file of plain arrays: {problem.message}",
             where=str(path),
             fix="np.savez(FILE, input=array); for recorded events add --bin-width SECONDS",
         ) from problem
+    except OSError as problem:
+        raise DataError(f"it cannot be read: {problem.strerror}", where=str(path)) from problem
 
 
 def _checked(array: np.ndarray, name: str, file: str) -> np.ndarray:
@@ -150,13 +166,22 @@ EVENT_BYTES = 5
 def read_events(
     path: Path, bin_width: float, shape: tuple[int, int] = (34, 34)
 ) -> Num[np.ndarray, "step polarity y x"]:
-    """Return the events of an N-MNIST recording, counted per bin of `bin_width` seconds.
+    """Return the events of a recording, counted per bin of `bin_width` seconds.
+
+    Each event has 5 bytes, as N-MNIST has them: x, y, and a time of 23 bits in microseconds with
+    the polarity in the bit above.
 
     Raises:
+        FileMissingError: there is no such file.
+        OptionError: the bin width is no time, or so short that the bins take too much memory.
         DataError: the file is no such recording, or an event lies outside `shape`.
     """
+    if not path.is_file():
+        raise FileMissingError("there is no such data file", where=str(path))
+    if not (math.isfinite(bin_width) and bin_width > 0):
+        raise OptionError(f"bins of {bin_width:g} s", where="--bin-width", fix="--bin-width 0.001")
     raw = np.frombuffer(path.read_bytes(), np.uint8)
-    if bin_width <= 0 or raw.size == 0 or raw.size % EVENT_BYTES:
+    if raw.size == 0 or raw.size % EVENT_BYTES:
         raise DataError(
             f"{raw.size} bytes are no recording of {EVENT_BYTES}-byte events", where=str(path)
         )
@@ -168,39 +193,58 @@ def read_events(
             f"an event at x={x.max()}, y={y.max()} lies outside {shape[1]} x {shape[0]}",
             where=str(path),
         )
-    step = (time / (bin_width * 1e6)).astype(np.int64)
-    counts = np.zeros((int(step.max()) + 1, 2, *shape), np.int32)
-    np.add.at(counts, (step, polarity, y, x), 1)
+    steps = math.floor(int(time.max()) / (bin_width * 1e6)) + 1
+    if steps * 2 * math.prod(shape) * 4 > LARGEST_ARRAY:
+        raise OptionError(
+            f"bins of {bin_width:g} s make {steps:,} steps of this recording, which is too much",
+            where="--bin-width",
+            fix="--bin-width 0.001",
+        )
+    counts = np.zeros((steps, 2, *shape), np.int32)
+    np.add.at(counts, ((time / (bin_width * 1e6)).astype(np.int64), polarity, y, x), 1)
     return counts
 
 
-def encode(data: Data, encoding: Encoding, first_sample: int = 0) -> Steps:
+def encode(data: Data, encoding: Encoding) -> Steps:
     """Return `data` as steps, in real values and in integer payloads.
 
     Raises:
-        DataError: a value cannot be encoded so.
+        DataError: a value cannot be encoded so, or a sample has no steps.
     """
     real, whole = [], []
-    for array in data.arrays:
-        values = _steps(array.values, encoding, first_sample)
+    for stream, array in enumerate(data.arrays):
+        values = _steps(array.values, encoding, data.number, stream)
+        if values.ndim < 2 or values.shape[1] == 0:
+            raise DataError("a sample has no steps", where=array.name)
         if encoding.how is Encode.RATE:
-            counts = values
+            counts, values = values, values * encoding.unit
         else:
-            counts = np.rint(values / encoding.unit).astype(np.int64)
-            if encoding.how is Encode.RECORDED and not np.array_equal(
-                counts * encoding.unit, values
-            ):
-                raise DataError(
-                    "an integer program reads whole numbers, and a recorded input has others",
-                    where=array.name,
-                    fix="export again with --input-unit U: the program reads rint(value / U)",
-                )
+            counts = _whole(values, encoding, array.name)
         real.append(Values(name=array.name, values=values))
         whole.append(Values(name=array.name, values=counts))
     return Steps(real=tuple(real), whole=tuple(whole))
 
 
-def _steps(values: np.ndarray, encoding: Encoding, first_sample: int) -> np.ndarray:
+NEARLY_WHOLE = 1e-3
+"""A recorded value this near to a multiple of the unit is that multiple: 0.3 is 3 units of 0.1."""
+
+
+def _whole(values: np.ndarray, encoding: Encoding, name: str) -> np.ndarray:
+    """Return rint(values / unit); recorded values, and currents without a unit, must be whole."""
+    counts = np.rint(values / encoding.unit).astype(np.int64)
+    rounds = encoding.how is Encode.CURRENT and encoding.unit != 1
+    if not rounds and np.any(np.abs(values / encoding.unit - counts) > NEARLY_WHOLE):
+        raise DataError(
+            "an integer program reads whole numbers, and these are others: "
+            f"they are no multiples of {encoding.unit:g}",
+            where=name,
+            fix="export again with --input-unit U and --input-range LOW:HIGH: "
+            "the program reads rint(value / U)",
+        )
+    return counts
+
+
+def _steps(values: np.ndarray, encoding: Encoding, number: np.ndarray, stream: int) -> np.ndarray:
     if encoding.how is Encode.RECORDED:
         return values
     if encoding.steps is None:
@@ -209,4 +253,6 @@ def _steps(values: np.ndarray, encoding: Encoding, first_sample: int) -> np.ndar
         )
     if encoding.how is Encode.CURRENT:
         return encode_current(values, encoding.steps)
-    return encode_rate(values.astype(np.float64), encoding.steps, encoding.seed, first_sample)
+    return encode_rate(
+        values.astype(np.float64), encoding.steps, encoding.seed, numbers=number, stream=stream
+    )

@@ -22,13 +22,13 @@ from snn_deploy.deploy.artifact import (
     write_folder,
 )
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.errors import ArtifactDamagedError, DataError
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
 from snn_deploy.ir.text import print_program
-from snn_deploy.targets import Target, find_target
+from snn_deploy.targets import Target
 
 if TYPE_CHECKING:
     from snn_deploy.ir.network import Network
@@ -39,6 +39,9 @@ class Deployment:
     """A network as integers for one target, with its origin and its findings."""
 
     program: Program
+    target: Target
+    """The chip that it was compiled for."""
+
     encoding: Encoding
     nir: bytes
     """The network as trained, as an annotated NIR file."""
@@ -60,11 +63,6 @@ class Deployment:
     folder: Path | None = None
     """Where it was written to or read from."""
 
-    @property
-    def target(self) -> Target:
-        """The chip that it was compiled for."""
-        return find_target(self.program.target)
-
     @cached_property
     def network(self) -> "Network":
         """The real-valued network, read from `nir`."""
@@ -81,6 +79,7 @@ class Deployment:
             "program.json": stored.json,
             "program.npz": stored.npz,
             "program.txt": print_program(self.program).encode(),
+            "target.json": json_bytes(self.target),
             "report.json": json_bytes(
                 {"schema": "snn-deploy/report/1", "layers": self.layers, "findings": self._found()}
             ),
@@ -128,16 +127,28 @@ def read_deployment(folder: Path) -> Deployment:
         ArtifactDamagedError: it is no artifact of this version, or a file was changed.
     """
     manifest, files = read_folder(folder)
-    program = load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"]))
-    if program.digest != manifest.program_digest:
+    try:
+        deployment = _deployment(manifest, files, folder)
+    except (msgspec.MsgspecError, KeyError, ValueError, DataError) as problem:
         raise ArtifactDamagedError(
-            "the program's digest is not the one of the manifest",
+            f"the artifact's files do not make sense: {problem!r:.200}",
+            where=str(folder),
+            fix="export the model again",
+        ) from problem
+    program = deployment.program
+    if (program.digest, program.target) != (manifest.program_digest, manifest.target):
+        raise ArtifactDamagedError(
+            "the program is not the one of the manifest",
             where=str(folder),
             fix="export the model again",
         )
-    report = msgspec.json.decode(files["report.json"])
+    return deployment
+
+
+def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Deployment:
     return Deployment(
-        program=program,
+        program=load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"])),
+        target=msgspec.json.decode(files["target.json"], type=Target),
         encoding=msgspec.convert(manifest.encoding, Encoding),
         nir=files["model.nir"],
         pipeline=manifest.pipeline,
@@ -145,7 +156,7 @@ def read_deployment(folder: Path) -> Deployment:
             Finding(kind=Kind(f.kind), layer=f.layer, amount=f.amount, reason=f.reason)
             for f in manifest.findings
         ),
-        layers=tuple(report["layers"]),
+        layers=tuple(msgspec.json.decode(files["report.json"])["layers"]),
         model_digest=manifest.model.sha256,
         model_bytes=manifest.model.bytes,
         configuration=manifest.configuration,

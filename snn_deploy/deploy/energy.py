@@ -75,6 +75,9 @@ class Profile:
     """A table of prices."""
 
     name: str
+    chip: str
+    """Whose prices they are."""
+
     title: str
     prices: tuple[Price, ...]
     unpriced: tuple[Unpriced, ...] = ()

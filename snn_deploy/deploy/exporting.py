@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from snn_deploy.backends.protocol import find_backend
+from snn_deploy.backends.protocol import check_range, find_backend
 from snn_deploy.deploy.artifact import check_output
-from snn_deploy.deploy.data import encode, read_data
+from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
-from snn_deploy.errors import FileMissingError, OptionError
-from snn_deploy.frontends import Imported, Overrides, load, write_nir
-from snn_deploy.frontends.dynamics import Choice, Origin, ResetRule
-from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.errors import DataError, FileMissingError, OptionError
+from snn_deploy.frontends import Imported, Overrides, ResetRule, load
+from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize import Compiled, Options, compile_network
 from snn_deploy.targets import Target, find_target
 
-CALIBRATION_SAMPLES = 64
+CALIBRATION_SAMPLES = 256
 """Samples of the calibration data that scales are chosen on."""
 
 
@@ -42,6 +42,8 @@ class Request:
     input_range: str | None = None
     input_unit: float | None = None
     weight_bits: int | None = None
+    search: bool = True
+    prove: bool = False
     sample_shape: tuple[int, ...] | None = None
     name: str | None = None
 
@@ -51,7 +53,7 @@ class Request:
         return {
             f.name: getattr(self, f.name)
             for f in fields(self)
-            if f.name == "target" or getattr(self, f.name) is not None
+            if f.name == "target" or getattr(self, f.name) != f.default
         }
 
 
@@ -59,7 +61,7 @@ def export(
     model: Any,
     request: Request,
     *,
-    calibrate: Path | None,
+    calibrate: Any,
     output: Path | None,
     force: bool,
     dry_run: bool,
@@ -72,28 +74,27 @@ def export(
     if output is not None:
         check_output(output, force=force)
     found = imported(model, request)
-    configuration = dict(request.chosen)
+    configuration = {**request.chosen, "target": target.name}
     calibration = None
     if calibrate is not None:
-        calibration = _calibration(found, calibrate)
-        configuration["calibrate"] = {
-            "name": calibrate.name,
-            "sha256": digest(calibrate.read_bytes()),
-        }
+        calibration, configuration["calibrate"] = _calibration(found, calibrate)
     compiled = compile_network(
         found.network,
         target,
         encoding=found.encoding,
         calibration=calibration,
-        options=Options(weight_bits=request.weight_bits),
+        options=Options(
+            weight_bits=request.weight_bits, search=request.search, prove=request.prove
+        ),
     )
     source = found.nir_bytes if in_memory else Path(model).read_bytes()
     deployment = Deployment(
         program=compiled.program,
+        target=target,
         encoding=found.encoding,
         nir=found.nir_bytes,
         pipeline=tuple(compiled.pipeline.splitlines()),
-        findings=(*found.findings, *_findings(compiled, target)),
+        findings=(*found.findings, *_input_findings(found), *_findings(compiled, target)),
         layers=tuple(msgspec.json.decode(msgspec.json.encode(r)) for r in compiled.layers),
         model_digest=digest(source),
         model_bytes=len(source),
@@ -114,6 +115,17 @@ def _findings(compiled: Compiled, target: Target) -> Iterator[Finding]:
     yield from find_backend(target.writer).supports(compiled.program, target)
 
 
+def _input_findings(found: Imported) -> Iterator[Finding]:
+    if found.encoding.how is Encode.CURRENT and found.encoding.unit != 1:
+        for entry in found.network.inputs:
+            yield Finding(
+                kind=Kind.ROUNDED,
+                layer=entry.name,
+                amount=f"input currents become multiples of {found.encoding.unit:g}",
+                reason="the chip reads whole numbers; --input-unit states the step",
+            )
+
+
 def imported(model: Any, request: Request) -> Imported:
     """Return the network that `model` holds, with the request's choices applied.
 
@@ -131,6 +143,8 @@ def imported(model: Any, request: Request) -> Imported:
         reset=choose(ResetRule, request.reset, "--reset"),
         compare=choose(Compare, request.compare, "--compare"),
         floor=request.floor,
+        decode=choose(Decode, request.decode, "--decode"),
+        encoding=_changes(request),
     )
     found = load(
         model,
@@ -138,47 +152,36 @@ def imported(model: Any, request: Request) -> Imported:
         overrides=overrides,
         sample_shape=request.sample_shape,
     )
+    if request.steps is not None and found.encoding.how is Encode.RECORDED:
+        raise OptionError(
+            "recorded data has its own number of steps",
+            where="--steps",
+            fix="--encode current or --encode rate, or leave --steps out",
+        )
     if request.name is not None:
+        if not request.name:
+            raise OptionError("a network needs a name", where="--name", fix="--name net")
         found = replace(found, network=replace(found.network, name=request.name))
-    return _with_codecs(found, request)
+    return found
 
 
-def _with_codecs(found: Imported, request: Request) -> Imported:
-    encoding = _encoding(found.encoding, request)
-    decode = choose(Decode, request.decode, "--decode")
-    outputs = found.network.outputs
-    if decode is not None:
-        outputs = tuple(replace(output, decode=decode) for output in outputs)
-    if encoding == found.encoding and outputs == found.network.outputs:
-        return found
-    annotation = replace(found.annotation, encoding=encoding)
-    if decode is not None:
-        chosen = Choice(value=decode, origin=Origin.OVERRIDE)
-        annotation = replace(annotation, outputs={output.name: chosen for output in outputs})
-    return replace(
-        found,
-        network=replace(found.network, outputs=outputs),
-        annotation=annotation,
-        encoding=encoding,
-        nir_bytes=write_nir(found.graph, annotation),
-    )
-
-
-def _encoding(encoding: Encoding, request: Request) -> Encoding:
-    changes: dict[str, Any] = {}
-    how = choose(Encode, request.encode, "--encode")
-    if how is not None:
-        changes["how"] = how
-    for name in ("steps", "seed"):
-        if getattr(request, name) is not None:
-            changes[name] = getattr(request, name)
-    if request.input_unit is not None:
-        if request.input_unit <= 0:
-            raise OptionError("the input unit is not above 0", fix="--input-unit 0.00390625")
-        changes["unit"] = request.input_unit
+def _changes(request: Request) -> EncodingChanges:
+    low = high = None
     if request.input_range is not None:
-        changes["low"], changes["high"] = _range(request.input_range)
-    return replace(encoding, **changes)
+        low, high = _range(request.input_range)
+    changes = EncodingChanges(
+        how=choose(Encode, request.encode, "--encode"),
+        steps=request.steps,
+        seed=request.seed,
+        low=low,
+        high=high,
+        unit=request.input_unit,
+    )
+    try:
+        changes.applied(Encoding())
+    except DataError as problem:
+        raise OptionError(problem.message, fix=problem.fix) from None
+    return changes
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -211,6 +214,16 @@ def choose(kind: type[Any], word: str | None, option: str) -> Any:
     )
 
 
-def _calibration(found: Imported, path: Path) -> tuple[Values, ...]:
-    data = read_data(path, tuple(entry.name for entry in found.network.inputs))
-    return encode(data.spread(CALIBRATION_SAMPLES), found.encoding).real
+def _calibration(found: Imported, given: Any) -> tuple[tuple[Values, ...], dict[str, str]]:
+    """Return calibration inputs, and what the manifest says of them.
+
+    Raises:
+        InputRangeError: a value lies outside the declared range.
+    """
+    data = data_from(given, tuple(entry.name for entry in found.network.inputs))
+    steps = encode(data.spread(CALIBRATION_SAMPLES), found.encoding)
+    for entry in steps.whole:
+        check_range(entry.values, entry.name, found.encoding.low, found.encoding.high)
+    content = b"".join(np.ascontiguousarray(a.values).tobytes() for a in data.arrays)
+    name = Path(given).name if isinstance(given, str | Path) else "(in memory)"
+    return steps.real, {"name": name, "sha256": digest(content)}

@@ -61,7 +61,7 @@ def _numbers(record: Any, path: str) -> list[list[str]]:
     return rows
 
 
-PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec", "torch", "norse", "matplotlib")
+PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec", "torch", "norse")
 
 
 def doctor() -> Listing:
@@ -73,8 +73,7 @@ def doctor() -> Listing:
         try:
             rows.append((package, installed(package), ""))
         except PackageNotFoundError:
-            use = {"torch": "norse modules", "norse": "norse modules", "matplotlib": "reports"}
-            rows.append((package, "missing", f"only needed for {use.get(package, package)}"))
+            rows.append((package, "missing", "only needed for norse modules"))
     names = sorted(entry.name for entry in entry_points(group="snn_deploy.backends"))
     rows.append(("backends", ", ".join(names), ""))
     rows.append(("targets", ", ".join(t.name for t in shipped_targets()), ""))

@@ -16,8 +16,10 @@ def printable(result: Any) -> str:
 
 def as_record(result: Any) -> str:
     """Return a result as one JSON object."""
-    encoded = msgspec.json.encode(_shown(result), enc_hook=_plain)
-    return msgspec.json.format(encoded, indent=2).decode()
+    shown = _shown(result)
+    record = msgspec.to_builtins(shown, enc_hook=_plain)
+    record |= {name: getattr(shown, name) for name in getattr(shown, "derived", ())}
+    return msgspec.json.format(msgspec.json.encode(record, enc_hook=_plain), indent=2).decode()
 
 
 def _shown(result: Any) -> Any:

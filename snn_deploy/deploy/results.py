@@ -1,10 +1,10 @@
 """What the commands return: one documented record each, for JSON, and from it the human text."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from snn_deploy.deploy.energy import Estimate, Event
-from snn_deploy.deploy.table import aligned
+from snn_deploy.deploy.table import aligned, many
 from snn_deploy.deploy.verify import Comparison, Difference
 from snn_deploy.ir.findings import Finding
 
@@ -26,6 +26,18 @@ class LayerActivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one output says of every sample."""
+
+    output: str
+    predicted: tuple[int, ...]
+    """Class of each sample."""
+
+    correct: int | None
+    """Samples with the right class, where the data has labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """The result of `simulate`."""
 
@@ -34,9 +46,7 @@ class Simulation:
     steps: int
     lag: int
     activity: tuple[LayerActivity, ...]
-    predicted: tuple[int, ...]
-    correct: int | None
-    """Samples with the right class, where the data has labels."""
+    answers: tuple[Answer, ...]
 
     def __str__(self) -> str:
         rows = [("layer", "neurons", "spikes/sample", "active", "overflows")]
@@ -45,15 +55,18 @@ class Simulation:
             for a in self.activity
         ]
         lines = [
-            f"{self.samples} samples of {self.steps} steps (+{self.lag} lag) on {self.backend}",
+            f"{many(self.samples, 'sample')} of {many(self.steps, 'step')} (+{self.lag} lag) "
+            f"on {self.backend}",
             "",
             aligned(rows, right=(1, 2, 3, 4)),
             "",
-            f"class    {' '.join(map(str, self.predicted[:20]))}"
-            + (" ..." if len(self.predicted) > 20 else ""),
         ]
-        if self.correct is not None:
-            lines.append(f"correct  {self.correct} of {self.samples}")
+        for answer in self.answers:
+            name = f" of {answer.output}" if len(self.answers) > 1 else ""
+            shown = " ".join(map(str, answer.predicted[:20]))
+            lines.append(f"class{name}    {shown}{' ...' if self.samples > 20 else ''}")
+            if answer.correct is not None:
+                lines.append(f"correct{name}  {answer.correct} of {self.samples}")
         return "\n".join(lines)
 
 
@@ -68,6 +81,8 @@ class Verification:
     overflows: int
     """Times that a register wrapped or saturated; all backends agree on the states even so."""
 
+    derived: ClassVar[tuple[str, ...]] = ("equal",)
+
     @property
     def equal(self) -> bool:
         """Whether every backend agrees on every state."""
@@ -75,7 +90,7 @@ class Verification:
 
     def __str__(self) -> str:
         width = max(len(c.second) for c in self.comparisons)
-        lines = [f"{self.samples} samples, {self.steps} steps each"]
+        lines = [f"{many(self.samples, 'sample')}, {many(self.steps, 'step')} each"]
         for comparison in self.comparisons:
             title = f"{comparison.first} = {comparison.second:{width}}"
             if comparison.difference is None:
@@ -116,6 +131,9 @@ class Evaluation:
 
     samples: int
     backend: str
+    output: str
+    """The program's first output, which is the one that is judged."""
+
     correct: int
     """By the integer program."""
 
@@ -124,6 +142,8 @@ class Evaluation:
 
     same: int | None
     """Samples for which both give the same class."""
+
+    derived: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_real")
 
     @property
     def accuracy(self) -> float:
@@ -136,7 +156,7 @@ class Evaluation:
         return None if self.correct_real is None else self.correct_real / self.samples
 
     def __str__(self) -> str:
-        rows = [("accuracy", f"{self.samples} samples")]
+        rows = [("accuracy", many(self.samples, "sample"))]
         if self.correct_real is not None:
             rows.append(("real values", f"{self.correct_real / self.samples:.2%}"))
         rows.append((f"integers ({self.backend})", f"{self.accuracy:.2%}"))
@@ -152,6 +172,23 @@ class EnergyEstimate:
     """The result of `estimate`."""
 
     estimate: Estimate
+
+    derived: ClassVar[tuple[str, ...]] = ("value", "low", "high")
+
+    @property
+    def value(self) -> float:
+        """Mean per sample [J]."""
+        return self.estimate.value
+
+    @property
+    def low(self) -> float:
+        """With the lowest published prices [J]."""
+        return self.estimate.low
+
+    @property
+    def high(self) -> float:
+        """With the highest published prices [J]."""
+        return self.estimate.high
 
     def __str__(self) -> str:
         found = self.estimate
@@ -179,7 +216,7 @@ class EnergyEstimate:
         if found.note:
             lines.append(found.note)
         lines += [
-            f"mean of {found.samples} samples of {found.steps} steps",
+            f"mean of {many(found.samples, 'sample')} of {many(found.steps, 'step')}",
             "",
             aligned(rows, right=(1, 2, 3, 4, 5, 6)),
             "",
@@ -202,6 +239,16 @@ class Listing:
     def __str__(self) -> str:
         table = aligned([self.headings, *self.rows])
         return f"{table}\n\n{self.note}" if self.note else table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A result that is a text."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,8 +298,7 @@ class Export:
         did = "wrote" if self.written else "would write"
         total = sum(self.files.values())
         lines = [
-            f"{self.name} for {self.target}, program {self.digest[:12]}, "
-            f"output lag {self.lag}",
+            f"{self.name} for {self.target}, program {self.digest[:12]}, output lag {self.lag}",
             "",
             aligned(rows, right=(2, 3, 4, 5, 6, 7)),
             findings_text(self.findings).lstrip("\n"),
@@ -291,7 +337,7 @@ def findings_text(findings: tuple[Finding, ...]) -> str:
     """Return the findings as lines under a heading; nothing where there are none."""
     if not findings:
         return ""
-    lines = [f"\n\n{len(findings)} findings"]
+    lines = [f"\n\n{many(len(findings), 'finding')}"]
     for found in findings:
         lines.append(f"  {found.kind.value:9}  {found.layer or '(network)'}: {found.amount}")
         lines.append(f"             {found.reason}")

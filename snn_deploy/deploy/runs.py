@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from snn_deploy.backends.protocol import Backend
-from snn_deploy.deploy.data import Data, Steps, encode
+from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.progress import bar
+from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import decode, needs, predict
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.presentation import present, windows
@@ -25,18 +26,24 @@ BLOCK_VALUES = 50_000_000
 class Block:
     """Some consecutive samples, as they are run together."""
 
-    first: int
     inputs: tuple[Values, ...]
     """As presented to the simulator."""
 
-    samples: int
+    number: Int64[np.ndarray, " sample"]
+    """Number of each sample in its file."""
+
     steps: int
     """Steps of one sample."""
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.number)
 
 
 def blocks(
     data: Data, deployment: Deployment, values_per_step: int, *, real: bool = False
-) -> Iterator[tuple[Block, Steps]]:
+) -> Iterator[Block]:
     """Yield the samples of `data` in blocks of bounded size; a continuous run is one block."""
     boundary = deployment.program.boundary
     size = data.samples
@@ -45,12 +52,9 @@ def blocks(
         size = max(1, min(size, BLOCK_VALUES // max(1, one * values_per_step)))
     for first in range(0, data.samples, size):
         part = data.part(first, first + size)
-        steps = encode(part, deployment.encoding, first)
+        steps = encode(part, deployment.encoding)
         inputs = present(boundary, steps.real if real else steps.whole)
-        yield (
-            Block(first=first, inputs=inputs, samples=part.samples, steps=steps.steps),
-            steps,
-        )
+        yield Block(inputs=inputs, number=part.number, steps=steps.steps)
 
 
 def run_answers(backend: Backend, deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
@@ -60,7 +64,7 @@ def run_answers(backend: Backend, deployment: Deployment, data: Data) -> Int64[n
     record = _recording(output)
     width = deployment.program.population(output.population).size
     with bar(f"integers ({backend.name})", data.samples) as advance:
-        for block, _ in blocks(data, deployment, width):
+        for block in blocks(data, deployment, width):
             trace = backend.run(deployment.program, block.inputs, record)
             predicted.append(predict(program_answer(deployment.program, output, trace, block)))
             advance(block.samples)
@@ -74,7 +78,7 @@ def network_answers(deployment: Deployment, data: Data) -> Int64[np.ndarray, "..
     predicted = []
     width = network.population(output.population).size + 2000
     with bar("real values", data.samples) as advance:
-        for block, _ in blocks(data, deployment, width, real=True):
+        for block in blocks(data, deployment, width, real=True):
             trace = simulate(network, block.inputs, _recording(output))
             predicted.append(predict(network_answer(network, output, trace, block)))
             advance(block.samples)
@@ -106,6 +110,12 @@ def network_answer(
 def _answer(
     boundary: Boundary, output: Output, trace: PopulationTrace, block: Block, lag: int
 ) -> Float[np.ndarray, "sample ..."]:
+    if block.steps <= output.delay:
+        raise DataError(
+            f"output {output.name!r} comes {output.delay} steps late in the network as trained, "
+            f"and the samples have {block.steps}",
+            fix="give longer samples",
+        )
     rows = []
     for row, start in windows(boundary, block.samples, block.steps):
         one = PopulationTrace(
@@ -130,7 +140,7 @@ def full_runs(
 ) -> Iterator[tuple[Block, tuple[Trace, ...]]]:
     """Yield each block with the full trace of every backend."""
     width = recorded_width(deployment.program) * len(backends)
-    for block, _ in blocks(data, deployment, width):
+    for block in blocks(data, deployment, width):
         traces = []
         for backend in backends:
             with bar(backend.name, 1) as advance:

@@ -135,7 +135,7 @@ class _Decider:
             neurons=dynamics,
             outputs=stated.outputs if stated else {},
             feedback=stated.feedback if stated else (),
-            encoding=self.overrides.encoding or (stated.encoding if stated else Encoding()),
+            encoding=self.overrides.encoding.applied(stated.encoding if stated else Encoding()),
         )
         return Decision(annotation=annotation, findings=tuple(self.findings))
 

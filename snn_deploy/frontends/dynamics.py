@@ -5,12 +5,12 @@ them in different ways; a `Dynamics` says which way, for one neuron node.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
 from snn_deploy.errors import OptionError
-from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.codecs import EncodingChanges
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, When
 
 T = TypeVar("T")
@@ -155,7 +155,7 @@ class Overrides:
     decode: Decode | None = None
     """How every output is read."""
 
-    encoding: Encoding | None = None
+    encoding: EncodingChanges = field(default_factory=EncodingChanges)
 
     def __post_init__(self) -> None:
         if self.dt is not None and not (math.isfinite(self.dt) and self.dt > 0):

@@ -5,6 +5,7 @@ other than plain ones, data kept elsewhere, unknown filters, foreign types and a
 than the limits below are refused before they are read.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,7 +99,8 @@ def read_graph(image: bytes, where: str) -> nir.NIRGraph:
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fapl_core(backing_store=False)
         access.set_file_image(image)
-        file = h5py.File(h5py.h5f.open(b"model.nir", h5py.h5f.ACC_RDONLY, fapl=access))
+        name = _no_file().encode()
+        file = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDONLY, fapl=access))
     try:
         return _Reader(where=where, image=image).root(file)
     finally:
@@ -314,6 +316,11 @@ def _text(value: Any, where: str) -> str:
         raise FileDamagedError("text that is not UTF-8", where=where) from error
 
 
+def _no_file() -> str:
+    """Return a name that no file has: libhdf5 looks for one even where it works in memory."""
+    return f"{uuid.uuid4()}.nir"
+
+
 def write_graph(graph: nir.NIRGraph) -> bytes:
     """Return the NIR file of a graph: HDF5 as `nir.read` reads it. Equal graphs, equal bytes.
 
@@ -321,7 +328,7 @@ def write_graph(graph: nir.NIRGraph) -> bytes:
     one machine to the next.
     """
     with h5py.File(
-        "model.nir", "w", driver="core", backing_store=False, libver=("v108", "v108")
+        _no_file(), "w", driver="core", backing_store=False, libver=("v108", "v108")
     ) as file:
         _write_text(file, "version", FORMAT_VERSION)
         _write_node(file.create_group("node"), graph)

@@ -3,11 +3,12 @@
 They are part of the model: the same image through another encoder is another network.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 
 from snn_deploy.errors import DataError
 from snn_deploy.ir.neuron import Decode, State
@@ -47,6 +48,40 @@ class Encoding:
     unit: float = 1.0
     """Real value of an integer payload of 1: the program gets rint(value / unit)."""
 
+    def __post_init__(self) -> None:
+        for wrong, what in (
+            (self.steps is not None and self.steps < 1, f"{self.steps} steps per sample"),
+            (self.seed < 0, f"a seed of {self.seed}"),
+            (self.low > self.high, f"payloads from {self.low} to {self.high}"),
+            (not (math.isfinite(self.unit) and self.unit > 0), f"a unit of {self.unit:g}"),
+        ):
+            if wrong:
+                raise DataError(
+                    f"no encoder has {what}",
+                    fix="at least 1 step, a seed of at least 0, low <= high, a unit above 0",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingChanges:
+    """Fields of an encoding that a user states; None leaves what the network says."""
+
+    how: Encode | None = None
+    steps: int | None = None
+    seed: int | None = None
+    low: int | None = None
+    high: int | None = None
+    unit: float | None = None
+
+    def applied(self, encoding: Encoding) -> Encoding:
+        """Return `encoding` with these changes.
+
+        Raises:
+            DataError: no encoder has such a value.
+        """
+        stated = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(encoding, **{k: v for k, v in stated.items() if v is not None})
+
 
 PROBABILITY_BITS = 24
 """Resolution of a spike's probability: 2**-24, that of a float32 in 0..1."""
@@ -60,14 +95,27 @@ def encode_current(
 
 
 def encode_rate(
-    values: Float[np.ndarray, "sample ..."], steps: int, seed: int, first_sample: int = 0
+    values: Float[np.ndarray, "sample ..."],
+    steps: int,
+    seed: int,
+    *,
+    numbers: Int[np.ndarray, " sample"] | None = None,
+    stream: int = 0,
 ) -> UInt8[np.ndarray, "sample step ..."]:
     """Return Bernoulli spikes: in each step 1 with probability `values`, else 0.
 
-    Sample n draws from its own generator, numpy's PCG64 seeded by
-    `SeedSequence([seed, first_sample + n])`, one raw 64-bit word per step and value in C order;
-    its upper 24 bits are compared with rint(value * 2**24). So a sample's spikes depend neither
-    on its batch nor on numpy's floating-point routines.
+    Sample n draws from its own generator, numpy's PCG64 seeded by `SeedSequence([seed, n])`, one
+    raw 64-bit word per step and value in C order; its upper 24 bits are compared with
+    rint(value * 2**24). So a sample's spikes depend neither on its batch nor on numpy's
+    floating-point routines.
+
+    Args:
+        values: Probabilities, 0..1.
+        steps: Steps per sample.
+        seed: Of the whole data set.
+        numbers: n of each sample in its data set; by default 0, 1, 2, ...
+        stream: Number of the input, where a network has several; from 1 on it joins the seed,
+            as `SeedSequence([seed, n, stream])`, so that inputs do not fire together.
 
     Raises:
         DataError: a value lies outside 0..1.
@@ -79,8 +127,10 @@ def encode_rate(
         )
     bound = np.rint(values.astype(np.float64) * 2**PROBABILITY_BITS).astype(np.uint64)
     spikes = np.empty((values.shape[0], steps, *values.shape[1:]), np.uint8)
-    for sample, limit in enumerate(bound):
-        generator = np.random.PCG64(np.random.SeedSequence([seed, first_sample + sample]))
+    chosen = np.arange(len(bound)) if numbers is None else numbers
+    for sample, (number, limit) in enumerate(zip(chosen, bound, strict=True)):
+        entropy = [seed, int(number), stream] if stream else [seed, int(number)]
+        generator = np.random.PCG64(np.random.SeedSequence(entropy))
         raw = generator.random_raw(steps * limit.size) >> np.uint64(64 - PROBABILITY_BITS)
         spikes[sample] = raw.reshape(steps, *limit.shape) < limit
     return spikes

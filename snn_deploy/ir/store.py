@@ -6,6 +6,7 @@ enums are their values, a map has a "kind", and an array of more than one number
 """
 
 import io
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _NO_PROGRAM = (
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, KeyError),
     *(MemoryError, RuntimeError),  # a shape beyond memory; encryption or compression unknown
+    *(tokenize.TokenError, SyntaxError),  # a header that is no Python literal
 )
 """What zipfile and numpy raise for an array file whose bytes were changed."""
 
@@ -120,8 +122,8 @@ def pack(arrays: dict[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of an NPZ file of ours.
+def unpack(data: bytes, largest: int = LARGEST_ARRAY) -> dict[str, np.ndarray]:
+    """Return the arrays of an NPZ file, none of which unpacks to more than `largest` bytes.
 
     Raises:
         ArtifactDamagedError: it is no NPZ, holds objects, or unpacks to too much.
@@ -129,14 +131,18 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
-                if entry.file_size > LARGEST_ARRAY:
+                if entry.file_size > largest:
                     raise ArtifactDamagedError(
                         f"{entry.filename} would unpack to {entry.file_size} bytes, "
-                        f"at most {LARGEST_ARRAY} are read"
+                        f"at most {largest} are read"
                     )
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
-            return {key: npz[key] for key in npz.files}
+            arrays = {key: npz[key] for key in npz.files}
     except _DAMAGED as problem:
         raise ArtifactDamagedError(
             f"the array file is damaged: {problem}", fix="export the model again"
         ) from problem
+    strange = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise ArtifactDamagedError(f"{strange[0]!r} in the array file is no array")
+    return arrays

@@ -181,7 +181,7 @@ class Target:
     """Name of the table of prices per event that `estimate` takes by default."""
 
     energy_note: str = ""
-    """What must be said above an estimate for this target."""
+    """What must be said above an estimate for this target, after whose prices they are."""
 
     @property
     def arithmetic(self) -> Arithmetic:

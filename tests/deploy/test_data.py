@@ -1,12 +1,14 @@
 """Data files are checked before use, and encoded as the network says."""
 
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from snn_deploy.deploy.data import Data, encode, read_data, read_events
-from snn_deploy.errors import DataError, FileMissingError
+from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.trace import Values
 
@@ -39,7 +41,8 @@ def test_a_file_that_is_no_npz_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError) as problem:
         read_data(tmp_path / "d.npz", ("input",))
     assert str(problem.value) == (
-        "error[SNN208]: not an NPZ file of plain arrays: File is not a zip file\n"
+        "error[SNN208]: not an NPZ file of plain arrays: "
+        "the array file is damaged: File is not a zip file\n"
         f"  at: {tmp_path / 'd.npz'}\n"
         "  fix: np.savez(FILE, input=array); for recorded events add --bin-width SECONDS"
     )
@@ -87,7 +90,7 @@ def test_half_an_event_is_refused(tmp_path: Path) -> None:
 
 
 def images(values: np.ndarray) -> Data:
-    return Data(arrays=(Values(name="input", values=values),))
+    return Data.of((Values(name="input", values=values),))
 
 
 def test_a_current_is_rounded_for_the_program_only() -> None:
@@ -101,8 +104,10 @@ def test_rates_do_not_depend_on_the_block_of_a_sample() -> None:
     values = np.linspace(0, 1, 40).reshape(4, 10)
     encoding = Encoding(how=Encode.RATE, steps=20, seed=3)
     whole = encode(images(values), encoding).whole[0].values
-    last = encode(images(values[3:]), encoding, first_sample=3).whole[0].values
+    last = encode(images(values).part(3, 4), encoding).whole[0].values
+    spread = encode(images(values).spread(2), encoding).whole[0].values
     assert np.array_equal(whole[3:], last)
+    assert np.array_equal(whole[[0, 3]], spread)
     assert whole[0, :, 0].max() == 0
     assert whole[3, :, 9].min() == 1
 
@@ -120,9 +125,73 @@ def test_an_encoder_without_steps_is_refused() -> None:
 
 
 def test_spread_takes_samples_from_the_whole_file() -> None:
-    data = Data(
-        arrays=(Values(name="input", values=np.arange(100)[:, None]),), label=np.arange(100)
-    )
+    data = Data.of((Values(name="input", values=np.arange(100)[:, None]),), np.arange(100))
     label = data.spread(5).label
     assert label is not None
     assert label.tolist() == [0, 25, 50, 74, 99]
+
+
+def test_two_inputs_do_not_fire_together() -> None:
+    half = np.full((1, 200), 0.5)
+    data = Data.of((Values(name="a", values=half), Values(name="b", values=half)))
+    steps = encode(data, Encoding(how=Encode.RATE, steps=10))
+    assert not np.array_equal(steps.whole[0].values, steps.whole[1].values)
+
+
+def test_a_rate_of_worthier_spikes_is_the_same_in_reals_and_integers() -> None:
+    steps = encode(images(np.full((1, 50), 0.5)), Encoding(how=Encode.RATE, steps=4, unit=0.25))
+    assert np.array_equal(steps.real[0].values, steps.whole[0].values * 0.25)
+    assert steps.whole[0].values.max() == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_of_255_levels_are_whole_in_their_unit(dtype: type) -> None:
+    levels = np.arange(256)
+    values = (levels / 255).astype(dtype)[None, None]
+    steps = encode(images(values), Encoding(unit=1 / 255, high=255))
+    assert np.array_equal(steps.whole[0].values.ravel(), levels)
+
+
+def test_currents_are_not_rounded_without_a_stated_unit() -> None:
+    with pytest.raises(DataError) as problem:
+        encode(images(np.array([[0.5]])), Encoding(how=Encode.CURRENT, steps=2))
+    assert str(problem.value) == (
+        "error[SNN208]: an integer program reads whole numbers, and these are others: "
+        "they are no multiples of 1\n"
+        "  at: input\n"
+        "  fix: export again with --input-unit U and --input-range LOW:HIGH: "
+        "the program reads rint(value / U)"
+    )
+
+
+def test_samples_without_steps_are_refused() -> None:
+    with pytest.raises(DataError, match="a sample has no steps"):
+        encode(images(np.zeros((2, 0, 3), np.uint8)), Encoding())
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, np.nan, np.inf, 1e-12])
+def test_bins_must_be_a_time(tmp_path: Path, width: float) -> None:
+    (tmp_path / "e.bin").write_bytes(event(1, 1, 1, 70_000))
+    with pytest.raises(OptionError, match="bins of"):
+        read_events(tmp_path / "e.bin", width)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_npz_is_a_numbered_error_or_read(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    np.savez_compressed(tmp_path / "good.npz", input=rng.integers(0, 2, (3, 4, 5)))
+    raw = bytearray((tmp_path / "good.npz").read_bytes())
+    for _ in range(60):
+        bad = bytearray(raw)
+        for place in rng.integers(0, len(raw), 3):
+            bad[place] = rng.integers(0, 256)
+        (tmp_path / "bad.npz").write_bytes(bad)
+        with suppress(DataError):
+            read_data(tmp_path / "bad.npz", ("input",))
+
+
+def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("input", b"hello")
+    with pytest.raises(DataError, match="not an NPZ file of plain arrays"):
+        read_data(tmp_path / "d.npz", ("input",))

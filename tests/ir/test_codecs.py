@@ -32,14 +32,16 @@ def test_rate_spikes_follow_the_stated_generator():
     generator = np.random.PCG64(np.random.SeedSequence([7, 2]))
     raw = generator.random_raw(12) >> np.uint64(40)
     expected = raw.reshape(4, 3) < round(0.6 * 2**24)
-    assert np.array_equal(encode_rate(np.full((1, 3), 0.6), 4, 7, first_sample=2)[0], expected)
+    assert np.array_equal(
+        encode_rate(np.full((1, 3), 0.6), 4, 7, numbers=np.array([2]))[0], expected
+    )
 
 
 @given(st.integers(0, 2**32), st.integers(0, 4))
 def test_the_spikes_of_a_sample_do_not_depend_on_its_batch(seed, first):
     values = np.linspace(0, 1, 30).reshape(5, 2, 3)
     together = encode_rate(values, 4, seed)
-    alone = encode_rate(values[first:], 4, seed, first_sample=first)
+    alone = encode_rate(values[first:], 4, seed, numbers=np.arange(first, 5))
     assert np.array_equal(together[first:], alone)
 
 

@@ -1,0 +1,131 @@
+"""An artifact carries all it needs, and nonsense in it is named."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snn_deploy
+from snn_deploy.deploy import artifact
+from snn_deploy.deploy.cli import run
+from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.targets import find_target
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(demo_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("deployment") / "net"
+    snn_deploy.export(demo_network, output=output)
+    return output
+
+
+def test_a_users_own_target_is_carried_by_the_artifact(demo_network: Path, tmp_path: Path) -> None:
+    import snn_deploy.targets
+
+    shipped = Path(snn_deploy.targets.__file__).parent / "loihi2.toml"
+    own = tmp_path / "mine.toml"
+    text = shipped.read_text().replace('name = "loihi2"', 'name = "mine"')
+    own.write_text(text.replace('aliases = ["loihi"]', "aliases = []"))
+    output = tmp_path / "net"
+    assert run(["export", str(demo_network), "--target", str(own), "--output", str(output)]) == 0
+    own.unlink()
+    read = snn_deploy.load(output)
+    assert read.target.name == "mine"
+    images = np.zeros((1, 1, 28, 28))
+    assert snn_deploy.verify(read, input=images).equal
+
+
+def test_the_ideal_target_carries_no_files_of_a_chip(demo_network: Path) -> None:
+    files = snn_deploy.export(demo_network, target="cpu", dry_run=True).files
+    assert "run_lava.py" not in files
+    assert "program.json" in files
+
+
+def test_the_manifest_tells_options_and_the_target_by_name(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["configuration"] == {"target": "loihi2"}
+    assert manifest["target"] == find_target("loihi").name
+    assert str(folder) not in (folder / "manifest.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("program.json", None),
+        ("report.json", None),
+        ("target.json", None),
+        ("encoding", {"how": "morse"}),
+        ("encoding", {"unit": 0}),
+        ("encoding", {"how": "rate", "steps": -4}),
+        ("target", "loihi9"),
+        ("program_digest", "0"),
+        ("findings", [{"kind": "odd", "layer": "", "amount": "", "reason": ""}]),
+    ],
+)
+def test_nonsense_in_the_manifest_is_one_numbered_error(
+    folder: Path, tmp_path: Path, name: str, change: object
+) -> None:
+    copy = tmp_path / "net"
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / artifact.MANIFEST).read_text())
+    if change is None:
+        del manifest["files"][name]
+    else:
+        manifest[name] = change
+    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactDamagedError):
+        snn_deploy.load(copy)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--steps", "0"),
+        ("--steps=-5",),
+        ("--seed=-1",),
+        ("--input-unit", "0"),
+        ("--input-unit", "nan"),
+        ("--input-unit", "1e400"),
+        ("--encode", "recorded", "--steps", "5"),
+        ("--name", ""),
+        ("--output", ""),
+    ],
+)
+def test_options_without_meaning_are_usage_errors(
+    demo_network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    output = () if "--output" in words else ("--output", str(tmp_path / "net"))
+    assert run(["export", str(demo_network), *output, *words]) == 2
+    assert capsys.readouterr().err.startswith("error[SNN102]: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_beyond_the_declared_range_is_refused(demo_network: Path) -> None:
+    from snn_deploy.errors import InputRangeError
+
+    images = np.full((2, 1, 28, 28), 3.0)
+    with pytest.raises(InputRangeError, match="--input-range 0:3"):
+        snn_deploy.export(demo_network, encode="current", steps=4, calibrate=images, dry_run=True)
+
+
+def test_a_decoder_that_the_user_names_is_not_called_a_guess(demo_network: Path) -> None:
+    found = snn_deploy.export(demo_network, decode="membrane-max", dry_run=True)
+    assert found.program.outputs[0].decode.value == "membrane-max"
+    assert found.network.outputs[0].decode.value == "membrane-max"
+    assert not [f for f in found.findings if f.kind.value == "guessed"]
+
+
+def test_the_python_example_of_the_readme_runs(
+    demo_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    shutil.copy(demo_network, tmp_path / "model.nir")
+    np.savez(tmp_path / "data.npz", input=np.zeros((2, 1, 28, 28)))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block.replace(",lava", ""), "README.md", "exec"), {})
+    assert (tmp_path / "model-loihi2" / "manifest.json").is_file()
