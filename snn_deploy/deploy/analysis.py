@@ -50,10 +50,11 @@ def simulate(
     events: Counter[str] = Counter()
     overflows: Counter[str] = Counter()
     predicted: dict[str, list[int]] = {output.name: [] for output in program.outputs}
-    steps = 0
+    steps = slots = 0
     for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
-        presented = block.inputs[0].values.shape[1]
+        rows, presented = block.inputs[0].values.shape[:2]
+        slots += rows * presented
         for population in program.populations:
             record = trace[population.name]
             sent = own_steps(population, record.payload, presented)
@@ -68,7 +69,7 @@ def simulate(
             layer=p.name,
             neurons=p.size,
             spikes=spikes[p.name] / data.samples,
-            active=events[p.name] / (data.samples * p.size * max(1, steps)),
+            active=events[p.name] / (p.size * slots),
             overflows=overflows[p.name],
         )
         for p in program.populations

@@ -58,6 +58,7 @@ def test_a_continuous_run_answers_per_sample(deployment: Deployment) -> None:
     data = samples(9)
     assert snn_deploy.simulate(stream, input=data).answers[0].predicted == tuple(data["label"])
     assert snn_deploy.verify(stream, input=data).equal
+    assert all(layer.active <= 1 for layer in snn_deploy.simulate(stream, input=data).activity)
 
 
 def test_a_sample_has_the_same_spikes_wherever_the_run_starts(demo_network: Path) -> None:
