@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -90,6 +91,9 @@ def run(arguments: Sequence[str]) -> int:
     except DeployError as problem:
         complain(problem, as_json=as_json)
         return problem.exit_status
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except KeyboardInterrupt:
         print("interrupted; nothing is left half written", file=sys.stderr)
         return INTERRUPTED
@@ -103,7 +107,7 @@ def show(result: Any, *, as_json: bool) -> None:
     """Print what a command returned, on standard output."""
     from snn_deploy.deploy.printing import as_record, printable  # noqa: PLC0415 - on demand
 
-    print(as_record(result) if as_json else printable(result))
+    print(as_record(result) if as_json else printable(result), flush=True)
 
 
 def complain(problem: DeployError, *, as_json: bool) -> None:

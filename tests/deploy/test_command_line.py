@@ -125,3 +125,14 @@ def test_an_interrupt_says_that_nothing_is_half_written(
     monkeypatch.setattr(listings, "targets", stopped)
     assert run(["targets"]) == 130
     assert capsys.readouterr().err == "interrupted; nothing is left half written\n"
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    snn = [sys.executable, "-c", "from snn_deploy.deploy.cli import main; main()"]
+    command = [*snn, "targets", "loihi2", "--sources"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
