@@ -187,7 +187,7 @@ class Role(Enum):
     """One neuron that fires every step from its lag on, to carry biases."""
 
     RELAY = "relay"
-    """Repeats its input one step later, to make a longer delay."""
+    """Repeats its input later, to make a longer delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from snn_deploy.ir.neuron import Fires, FloorWhen, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.rounding import weight_range
+from snn_deploy.quantize.words import counted
 from snn_deploy.targets import Target
 
 Bound = Float[np.ndarray, " neuron"]
@@ -125,7 +126,7 @@ class CheckRanges:
         wrong = np.flatnonzero(size > highest)
         if not wrong.size:
             return
-        reason = "for the worst input that the program admits; Options(prove=True) may help"
+        reason = "for the worst input that the program admits; --prove may help"
         worst = int(np.argmax(size))
         bound = f"may reach {size[worst]:.0f}"
         if np.isinf(size[worst]):
@@ -139,7 +140,7 @@ class CheckRanges:
             kind=Kind.UNPROVEN,
             layer=population.name,
             amount=f"{what} of neuron {neuron} {bound}; the register holds {highest} "
-            f"({wrong.size} of {population.size} neurons)",
+            f"({wrong.size} of {counted(population.size, 'neuron')})",
             reason=reason,
         )
 

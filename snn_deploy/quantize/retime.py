@@ -10,6 +10,7 @@ from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.quantize.lag import chip_lags
 from snn_deploy.quantize.passes import Passed
+from snn_deploy.quantize.words import counted
 from snn_deploy.targets import Target
 
 
@@ -45,9 +46,10 @@ class Retime:
             Finding(
                 kind=Kind.RETIMED,
                 layer=output.population,
-                amount=f"output {output.name!r} comes {steps_text(lag[output.population])} later",
-                reason=f"{self.target.name} needs {self.target.delay.low} step per projection; "
-                "the spikes are the same",
+                amount=f"output {output.name!r} comes "
+                f"{counted(lag[output.population], 'step')} later",
+                reason=f"{self.target.name} needs {counted(self.target.delay.low, 'step')} per "
+                "projection; the spikes are the same",
             )
             for output in graph.outputs
             if lag[output.population]
@@ -59,17 +61,12 @@ class Retime:
         longest = int(delay.max(initial=0))
         if longest > self.target.delay.high:
             raise DoesNotFitError(
-                f"a delay of {int(projection.delay.max())} steps becomes {longest} beside the "
-                f"longest path, but {self.target.name} has {self.target.delay}",
+                f"a delay of {counted(int(projection.delay.max()), 'step')} becomes {longest} "
+                f"beside the longest path, but {self.target.name} has {self.target.delay}",
                 where=projection.name,
                 fix="--target cpu, or a network with shorter delays",
             )
         return replace(projection, delay=delay)
-
-
-def steps_text(steps: int) -> str:
-    """Return a number of steps in words."""
-    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def _later(population: Population, lag: int) -> Population:

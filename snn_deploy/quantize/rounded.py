@@ -1,17 +1,18 @@
 """One population on a chosen scale: its whole numbers, its findings, its report."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snn_deploy.errors import DoesNotFitError
-from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.network import Population, Projection
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Bias, Binary, Current, Floor, Reset
 from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.ir.program import Projection as WholeProjection
+from snn_deploy.quantize.losses import population_losses, weight_losses
 from snn_deploy.quantize.report import (
     LayerReport,
     ProjectionReport,
@@ -31,9 +32,6 @@ from snn_deploy.quantize.rounding import (
 from snn_deploy.quantize.scale import Choice, Task
 from snn_deploy.targets import Target
 from snn_deploy.targets.target import SourcedRange
-
-NOTABLE = 0.01
-"""Relative change of a time constant or threshold from which on a finding tells of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +77,8 @@ def round_population(
         projections=tuple(wholes),
         scale=choice.scale,
         findings=(
-            *_population_findings(task, population, choice.scale),
-            *_weight_findings(projections, wholes, reports),
+            *population_losses(task, population, choice.scale),
+            *weight_losses(projections, wholes, reports),
         ),
         report=_report(task, population, choice.scale, reports),
     )
@@ -161,20 +159,29 @@ def _threshold(population: Population, target: Target, scale: float) -> np.ndarr
     threshold = on_grid(np.asarray(population.threshold * scale), lattice)
     if population.fires is Fires.COUNT:
         threshold = np.asarray(np.maximum(threshold, lattice))
-    low, high = (
-        end * lattice
-        for end in (target.thresholds.mantissa.low, target.highest_threshold // lattice)
-    )
-    wrong = np.argwhere((threshold < low) | (threshold > high))
+    low = target.thresholds.mantissa.low * lattice
+    wrong = np.argwhere(threshold < low)
     if len(wrong):
-        first = tuple(int(i) for i in wrong[0])
-        raise DoesNotFitError(
-            f"a threshold of {population.threshold[first]:.6g} above the reset becomes "
-            f"{threshold[first]:.0f} state units, but {target.name} stores {low}..{high}",
-            where=f"{population.name}.threshold{list(first)}, first of {len(wrong)}",
-            fix="train with a threshold above the reset value",
-        )
+        raise _too_low(population, target, threshold, low, wrong)
     return whole(threshold)
+
+
+def _too_low(
+    population: Population, target: Target, threshold: np.ndarray, low: int, wrong: np.ndarray
+) -> DoesNotFitError:
+    """Return the error for thresholds below `low`; a hard reset to 0 may be one that was moved."""
+    first = tuple(int(i) for i in wrong[0])
+    value, reset = population.threshold[first], population.reset
+    what, least = f"a threshold of {value:.6g}", "0"
+    if reset.kind is ResetKind.VALUE and not np.any(reset.amount):
+        what, least = f"a threshold {-value:.6g} below the reset value", "the reset value"
+    place = f"{list(first)}, first of {len(wrong)}" if first else ""
+    return DoesNotFitError(
+        f"{what} becomes {threshold[first]:.0f} state units, but {target.name} stores "
+        f"{low}..{target.highest_threshold}",
+        where=f"{population.name}.threshold{place}",
+        fix=f"--target cpu, or train with a threshold that is not below {least}",
+    )
 
 
 def _biases(task: Task, scale: float) -> tuple[Bias, ...]:
@@ -210,79 +217,3 @@ def _report(
         bias_error=max(biases, default=0.0),
         projections=tuple(reports),
     )
-
-
-def _population_findings(task: Task, made: WholePopulation, scale: float) -> Iterator[Finding]:
-    population, target = task.population, task.target
-    yield from _decay_finding(
-        population.name, "membrane", made.decay, population.decay, target.decay_one
-    )
-    if made.current is not None and population.synapse is not None:
-        yield from _decay_finding(
-            population.name,
-            "current",
-            made.current.decay,
-            population.synapse.decay,
-            target.decay_one,
-        )
-    if not task.fires:
-        return
-    vanished = int(np.count_nonzero((made.threshold == 0) & (population.threshold > 0)))
-    error = relative_error(made.threshold / scale, population.threshold)
-    if vanished:
-        yield Finding(
-            kind=Kind.CHANGED,
-            layer=population.name,
-            amount=f"{vanished} of {made.threshold.size} thresholds round to 0",
-            reason="they are far smaller than the weights; rescale weights and thresholds alike",
-        )
-    elif error > NOTABLE:
-        yield Finding(
-            kind=Kind.ROUNDED,
-            layer=population.name,
-            amount=f"{error * 100:.2g} % of a threshold",
-            reason=f"{target.name} stores multiples of {1 << target.thresholds.shift.value} "
-            "state units; give the neurons of a layer more equal thresholds",
-        )
-
-
-def _decay_finding(
-    layer: str, what: str, made: np.ndarray, wanted: np.ndarray, one: int
-) -> Iterator[Finding]:
-    errors = time_constant_errors(made / one, wanted)
-    worst = int(np.argmax(errors))
-    error = errors.flat[worst]
-    if error <= NOTABLE:
-        return
-    yield Finding(
-        kind=Kind.ROUNDED,
-        layer=layer,
-        amount=f"the {what} no longer decays"
-        if np.isinf(error)
-        else f"{error * 100:.2g} % of the {what} time constant",
-        reason=f"a factor of {wanted.flat[worst]:.6g} per step becomes {made.flat[worst]}/{one}; "
-        "a time step that suits the time constant better loses less",
-    )
-
-
-def _weight_findings(
-    projections: Sequence[Projection],
-    wholes: Sequence[WholeProjection],
-    reports: Sequence[ProjectionReport],
-) -> Iterator[Finding]:
-    for projection, made, report in zip(projections, wholes, reports, strict=True):
-        if np.any(projection.map.numbers()) and not np.any(made.map.numbers()):
-            yield Finding(
-                kind=Kind.CHANGED,
-                layer=projection.name,
-                amount="all weights round to 0",
-                reason="they are far smaller than the threshold or the other weights of "
-                f"{projection.target}; rescale or prune them in training",
-            )
-        if report.clipped:
-            yield Finding(
-                kind=Kind.ROUNDED,
-                layer=projection.name,
-                amount=f"{report.clipped * 100:.2g} % of the weights are clipped",
-                reason="so the others are finer, which loses less; without search none is clipped",
-            )

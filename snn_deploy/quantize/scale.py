@@ -59,7 +59,11 @@ PROOF_MARGIN = 0.98
 TINY = 1e-300
 """Stands for 0 in a division."""
 
-LARGEST_SCALE = 2.0**60
+SIZES = (2.0**-200, 2.0**200)
+"""Sizes of numbers that are scaled, far beyond those of float32: their squares stay normal."""
+
+LARGEST_SCALE = 2.0**300
+"""Larger scales come from numbers that are all 0."""
 
 CROSSINGS = 256.0
 """Worst-case steps that a membrane without leak must take before it can saturate."""
@@ -357,13 +361,14 @@ def _sums(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def _memory(task: Task, most: float = MEMORY) -> Float[np.ndarray, " neuron"]:
     """Return over how many steps a membrane adds up a constant drive."""
     population = task.population
-    steps = _geometric(task.neurons(population.decay), most)
+    steps = geometric(task.neurons(population.decay), most)
     if population.synapse is not None:
-        steps = steps * _geometric(task.neurons(population.synapse.decay), most)
+        steps = steps * geometric(task.neurons(population.synapse.decay), most)
     return np.minimum(steps, most)
 
 
-def _geometric(decay: np.ndarray, most: float) -> np.ndarray:
+def geometric(decay: np.ndarray, most: float = MEMORY) -> Float[np.ndarray, "..."]:
+    """Return 1 / (1 - decay), at most `most`: over how many steps a state adds up what comes."""
     with np.errstate(divide="ignore"):
         return np.minimum(1 / np.maximum(1 - np.abs(decay), 1e-12), most)
 
@@ -392,8 +397,8 @@ def _worst(task: Task) -> float:
             down = down + np.maximum(-task.neurons(bias.value), 0)
     step = np.maximum(up, down)
     if population.synapse is not None:
-        step = step * _geometric(task.neurons(population.synapse.decay), 4096.0)
-    membrane = step * _geometric(task.neurons(population.decay), CROSSINGS)
+        step = step * geometric(task.neurons(population.synapse.decay), 4096.0)
+    membrane = step * geometric(task.neurons(population.decay), CROSSINGS)
     return float(membrane.max(initial=0.0)) + float(np.abs(population.threshold).max())
 
 
@@ -462,7 +467,7 @@ class _Terms:
         if task.fires:
             threshold = task.neurons(task.population.threshold)
             reference = np.where(threshold > 0, threshold, reference)
-        reference = np.where(reference > 0, reference, 1.0)
+        reference = np.where(reference >= SIZES[0], reference, 1.0)
         return cls(task=task, memory=memory, reference=reference, known={})
 
     def choice(self, scale: float) -> Choice:

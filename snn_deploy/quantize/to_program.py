@@ -20,6 +20,7 @@ from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.report import LayerReport
 from snn_deploy.quantize.rounded import Rounded, round_population
 from snn_deploy.quantize.scale import (
+    SIZES,
     USUAL_RATE,
     Activity,
     Choice,
@@ -54,7 +55,8 @@ class ToIntegers:
         """Return the program of `graph`.
 
         Raises:
-            DoesNotFitError: an input range or a threshold that the target cannot store.
+            DoesNotFitError: an input range or a threshold that the target cannot store, or
+                numbers too large or too small to be scaled.
             UnsupportedError: a decay outside 0..1.
             LoopTooShortError: a loop has less delay than the chip needs.
         """
@@ -102,6 +104,24 @@ class ToIntegers:
                         where=population.name,
                         fix="--dt with a step shorter than the time constant",
                     )
+            self._check_sizes(graph, population)
+
+    def _check_sizes(self, graph: Network, population: Population) -> None:
+        """Refuse numbers whose scale, or whose square, float64 cannot tell from 0 or infinity."""
+        parts = [("bias", b.value) for b in population.biases]
+        parts += [("reset", population.reset.amount), ("initial membrane", population.initial)]
+        if population.synapse is not None:
+            parts.append(("initial current", population.synapse.initial))
+        if population.floor is not None:
+            parts.append(("floor", population.floor.value))
+        for what, values in parts:
+            _check_size(what, float(np.abs(values).max(initial=0.0)), population.name)
+        if population.fires is not Fires.NEVER:
+            for threshold in np.unique(np.abs(population.threshold)):
+                _check_size("threshold", float(threshold), population.name)
+        for p in graph.into(population.name):
+            weight = float(np.abs(p.map.numbers()).max(initial=0.0))
+            _check_size("weight", weight * self._unit(graph, p.source), p.name)
 
     def _task(self, graph: Network, name: str, lag: int, trials: Trials | None) -> Task:
         population = graph.population(name)
@@ -178,6 +198,17 @@ class ToIntegers:
             outputs=graph.outputs,
             boundary=graph.boundary,
             dt=None if graph.dt is None else Binary.of(graph.dt),
+        )
+
+
+def _check_size(what: str, size: float, layer: str) -> None:
+    if size and not SIZES[0] <= size <= SIZES[1]:
+        largest = "smallest" if what == "threshold" and size < 1 else "largest"
+        raise DoesNotFitError(
+            f"the {largest} {what} is {size:.3g} in size; "
+            f"{SIZES[0]:.1g} to {SIZES[1]:.1g} can be scaled to whole numbers",
+            where=layer,
+            fix="multiply the weights, biases, thresholds and resets of the layer by one factor",
         )
 
 

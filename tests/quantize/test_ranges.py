@@ -111,10 +111,10 @@ def test_a_sum_that_does_not_fit_the_accumulator_is_told():
     assert findings(layer(high=2000, decay=2048, threshold=number(6400), reset=hard)) == [
         "unproven   l: the sum of weights of neuron [1] may reach 200000; the register holds "
         "131071 (1 of 2 neurons); for the worst input that the program admits; "
-        "Options(prove=True) may help",
+        "--prove may help",
         "unproven   l: the membrane of neuron [1] may reach 12803200; the register holds 8388607 "
         "(1 of 2 neurons); for the worst input that the program admits; "
-        "Options(prove=True) may help",
+        "--prove may help",
     ]
 
 

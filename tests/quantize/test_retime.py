@@ -26,6 +26,7 @@ from snn_deploy.ir.program import (
 )
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize.biases import LowerBiases
+from snn_deploy.quantize.ranges import CheckRanges
 from snn_deploy.quantize.retime import Retime
 from snn_deploy.targets import find_target
 
@@ -87,7 +88,12 @@ def test_a_clock_brings_every_neuron_exactly_its_biases(seed):
     rng = np.random.default_rng(seed)
     populations = tuple(_with_biases(p, rng) for p in program.populations)
     late = retimed(replace(program, populations=populations))
-    lowered = LowerBiases(target=LOIHI2)(late).graph
+    high = int(rng.integers(1, 5))  # with relays for the later ones
+    target = replace(LOIHI2, delay=replace(LOIHI2.delay, high=high))
+    lowered = LowerBiases(target=target)(late).graph
+    clocks = [p.name for p in lowered.populations if p.role is not Role.NEURONS]
+    wires = [p for p in lowered.projections if p.source in clocks]
+    assert all(1 <= p.delay <= high for p in wires)
     before, after = run(late, inputs), run(lowered, inputs)
     for population in late.populations:
         for state in State:
@@ -217,7 +223,7 @@ def test_a_bias_is_split_into_low_and_high_bits():
         (6, -3, "inhibitory"),
     ]
     assert [str(f) for f in done.findings] == [
-        "retimed    clock: one clock neuron with 2 projections carries the biases of 1 neurons; "
+        "retimed    clock: one clock neuron with 2 projections carries the biases of 1 neuron; "
         "loihi2 has no bias that starts late or enters a current"
     ]
 
@@ -261,20 +267,57 @@ def test_a_bias_into_a_current_delays_even_a_population_without_inputs():
             "  at: b.bias\n"
             "  fix: rescale the biases in training, or use --target cpu",
         ),
-        (
-            Bias(value=number(64), start=62),
-            "error[SNN302]: a bias starts in step 64, but a wire from the clock takes 1..63 steps\n"
-            "  at: b.bias\n"
-            "  fix: --target cpu",
-        ),
     ],
-    ids=["odd", "large", "late"],
+    ids=["odd", "large"],
 )
 def test_a_bias_that_no_wire_can_carry_is_refused(bias, text):
     with pytest.raises(DoesNotFitError) as caught:
         LowerBiases(target=LOIHI2)(Retime(target=LOIHI2)(chain(bias=bias)).graph)
     assert str(caught.value) == text
     LowerBiases(target=CPU)(Retime(target=CPU)(chain(bias=bias)).graph)
+
+
+def test_a_bias_that_starts_later_than_any_delay_comes_from_a_relay():
+    program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=190))).graph
+    assert program.populations[1].biases[0].start == 192
+    done = LowerBiases(target=LOIHI2)(program)
+    assert [p.role for p in done.graph.populations[2:]] == [Role.CLOCK, *[Role.RELAY] * 3]
+    assert done.graph.lag == program.lag
+    assert [(p.source, p.target, int(p.delay)) for p in done.graph.projections[3:]] == [
+        ("clock.3", "b", 3),
+        ("clock", "clock.1", 63),
+        ("clock.1", "clock.2", 63),
+        ("clock.2", "clock.3", 63),
+    ]
+    assert [str(f) for f in done.findings] == [
+        "retimed    clock: one clock neuron with 4 projections and 3 relays carries the biases of "
+        "1 neuron; "
+        "loihi2 has no bias that starts late or enters a current"
+    ]
+    zeros = (Values(name="in", values=np.zeros((1, 200, 1), np.int32)),)
+    after, before = run(done.graph, zeros), run(program, zeros)
+    assert np.array_equal(after["b"].membrane, before["b"].membrane)
+    assert after["clock.3"].payload.ravel().tolist() == [0] * 189 + [1] * 13
+    assert CheckRanges(target=LOIHI2)(done.graph).findings == ()
+
+
+@pytest.mark.parametrize("start", [61, 62, 124, 125])
+def test_a_relay_is_added_only_where_no_delay_is_long_enough(start):
+    program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=start))).graph
+    relays = len(LowerBiases(target=LOIHI2)(program).graph.populations) - 3
+    assert relays == {61: 0, 62: 1, 124: 1, 125: 2}[start]
+
+
+def test_a_late_bias_where_no_delays_add_up_to_its_start_is_refused():
+    program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=5))).graph
+    target = replace(LOIHI2, delay=replace(LOIHI2.delay, low=4, high=5))
+    with pytest.raises(DoesNotFitError) as caught:
+        LowerBiases(target=target)(program)
+    assert str(caught.value) == (
+        "error[SNN302]: a bias starts in step 7, but a wire from the clock takes 4..5 steps\n"
+        "  at: b.bias\n"
+        "  fix: --target cpu"
+    )
 
 
 def test_the_clock_takes_a_name_that_is_free():

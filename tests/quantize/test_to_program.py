@@ -1,6 +1,8 @@
 """From real numbers to whole ones: what fits exactly stays exact, what does not is told."""
 
+import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -339,8 +341,82 @@ def test_a_decay_that_the_chip_does_not_have_is_told():
         "4096/4096; a time step that suits the time constant better loses less"
     )
     assert told(one_layer(leaky(synapse=Synapse(decay=real(1.0)))))[0] == (
-        "rounded    l: 1e+02 % of the current time constant; a factor of 1 per step becomes "
-        "4095/4096; a time step that suits the time constant better loses less"
+        "rounded    l: the current decays, with a time constant of 4095 steps, where it did not; "
+        "a factor of 1 per step becomes 4095/4096; loihi2 has no larger factor, --target cpu has 1"
+    )
+    assert told(one_layer(leaky(synapse=Synapse(decay=real(1e-5)))))[0] == (
+        "rounded    l: nothing of the current stays from step to step; a factor of 1e-05 per step "
+        "becomes 0/4096; a time step that suits the time constant better loses less"
+    )
+
+
+def test_a_neuron_without_memory_keeps_a_little_of_it():
+    readout = leaky(decay=real(0), fires=Fires.NEVER, reset=Reset())
+    for population in (leaky(decay=real(0)), readout):
+        assert told(one_layer(population)) == [
+            "rounded    l: 1/4096 of the membrane stays in each step, where none did; "
+            "loihi2 has no smaller factor; --target cpu has 0",
+            RETIMED,
+        ]
+        assert told(one_layer(population), CPU) == []
+    assert told(one_layer(leaky(decay=np.array([0, 0.99999]))))[:2] == [
+        "rounded    l: 1/4096 of the membrane stays in each step, where none did; "
+        "loihi2 has no smaller factor; --target cpu has 0",
+        "rounded    l: the membrane no longer decays; a factor of 0.99999 per step becomes "
+        "4096/4096; a time step that suits the time constant better loses less",
+    ]
+
+
+def with_biases(values, weight=50.0, **fields):
+    """Return a layer whose biases start in its second step, which needs a clock on Loihi."""
+    return one_layer(leaky(biases=(Bias(value=real(values), start=1),), **fields), weight)
+
+
+def test_a_bias_that_rounds_badly_is_told():
+    assert told(with_biases([0.003, 1.0]))[0] == (
+        "rounded    l: the bias of neuron [0] is 0.003 and becomes 0.00521, 74 % off: 0.0022 "
+        "thresholds per step; the worst of this layer, beside larger weights or thresholds; "
+        "smaller weights or larger biases in training lose less"
+    )
+
+
+def test_biases_that_vanish_are_told():
+    assert told(with_biases([0.003, 1.0], decay=real(1)))[0] == (
+        "rounded    l: the bias of neuron [0] is 0.003 and rounds to 0: 0.003 thresholds per "
+        "step; the worst of this layer, beside larger weights or thresholds; smaller weights or "
+        "larger biases in training lose less"
+    )
+    assert told(with_biases([1e-6, -1e-6]))[0] == (
+        "changed    l: all biases round to 0; far smaller than the weights or the threshold; "
+        "smaller weights or larger biases in training lose less"
+    )
+
+
+def test_a_bias_error_that_changes_nothing_is_not_told():
+    kinds = [f.kind for f in compile_network(with_biases([1e-6, 1.0]), LOIHI2).findings]
+    assert set(kinds) == {Kind.RETIMED}
+    small = [f.kind for f in compile_network(with_biases([0.02, 0.03], 0.5), LOIHI2).findings]
+    assert set(small) == {Kind.RETIMED}
+
+
+def test_the_bias_of_a_readout_is_compared_with_its_weights():
+    network = with_biases([0.7, 80.0], 400.0, fires=Fires.NEVER, reset=Reset())
+    assert told(network, options=Options(search=False))[0] == (
+        "rounded    l: the bias of neuron [0] is 0.7 and rounds to 0: 0.0017 times the largest "
+        "weight per step; the worst of this layer, beside larger weights or thresholds; smaller "
+        "weights or larger biases in training lose less"
+    )
+    assert {f.kind for f in compile_network(network, LOIHI2).findings} == {Kind.RETIMED}
+
+
+def test_a_bias_into_a_current_counts_for_as_long_as_that_remembers():
+    synapse = Synapse(decay=real(0.875))
+    bias = Bias(value=real([0.02, 0.03]), into=State.CURRENT)
+    network = one_layer(leaky(decay=real(1), synapse=synapse, biases=(bias,)), 50.0)
+    assert told(network)[0] == (
+        "rounded    l: the bias of neuron [1] is 0.03 and becomes 0.0306, 2.1 % off: 0.0051 "
+        "thresholds per step; the worst of this layer, beside larger weights or thresholds; "
+        "smaller weights or larger biases in training lose less"
     )
 
 
@@ -358,9 +434,30 @@ def test_weights_that_vanish_beside_others_are_told():
 
 def test_thresholds_that_vanish_beside_the_weights_are_told():
     assert told(one_layer(leaky(threshold=real(1e-5)), 1000.0))[0] == (
-        "changed    l: 1 of 1 thresholds round to 0; they are far smaller than the weights; "
-        "rescale weights and thresholds alike"
+        "changed    l: the threshold rounds to 0; far smaller than the weights; "
+        "make the weights smaller in training"
     )
+    some = leaky(threshold=np.array([1e-5, 1.0]))
+    assert told(one_layer(some, 1000.0))[0] == (
+        "changed    l: 1 of 2 thresholds rounds to 0; far smaller than the weights; "
+        "make the weights smaller in training"
+    )
+
+
+def test_clipped_weights_are_told_with_the_way_to_clip_none():
+    rng = np.random.default_rng(0)
+    weight = np.append(rng.normal(0, 0.1, (2, 40)), [[0.9], [0.2]], axis=1)
+    network = replace(
+        one_layer(leaky()),
+        inputs=(Input(name="in", shape=(41,)),),
+        projections=(Projection(name="w", source="in", target="l", map=Dense(weight=weight)),),
+    )
+    four = Options(weight_bits=3)
+    assert told(network, options=four)[0] == (
+        "rounded    w: 1.2 % of the weights are clipped; so the others are finer, which loses "
+        "less; with --no-search none is clipped"
+    )
+    assert not [f for f in told(network, options=replace(four, search=False)) if "clipped" in f]
 
 
 def test_what_runs_in_the_simulator_only_is_told():
@@ -431,16 +528,147 @@ def test_an_input_range_that_the_chip_cannot_send_is_refused():
     compile_network(network, LOIHI2, encoding=Encoding(low=0, high=8388607))
 
 
-def test_a_threshold_below_the_reset_is_refused():
+LOW = {
+    "below the reset": (
+        leaky(threshold=np.array([1.0, -1.0])),
+        "a threshold 1 below the reset value",
+        "l.threshold[1], first of 1",
+        "the reset value",
+    ),
+    "below a reset elsewhere": (
+        leaky(threshold=real(-2), reset=Reset(kind=ResetKind.VALUE, amount=real(-1))),
+        "a threshold 1 below the reset value",
+        "l.threshold",
+        "the reset value",
+    ),
+    "subtracted": (
+        leaky(threshold=real(-1), reset=Reset(kind=ResetKind.SUBTRACT, amount=real(-1))),
+        "a threshold of -1",
+        "l.threshold",
+        "0",
+    ),
+    "never reset": (
+        leaky(threshold=real(-1), reset=Reset()),
+        "a threshold of -1",
+        "l.threshold",
+        "0",
+    ),
+}
+"""Neurons with thresholds that Loihi does not store: what is said of them, where, the least."""
+
+
+@pytest.mark.parametrize(("population", "what", "where", "least"), LOW.values(), ids=LOW)
+def test_a_threshold_that_is_too_low_is_refused_and_runs_on_a_cpu(population, what, where, least):
+    network = one_layer(population, -1.0)
     with pytest.raises(DoesNotFitError) as caught:
-        compile_network(one_layer(leaky(threshold=np.array([1.0, -1.0]))), LOIHI2)
-    first, *rest = str(caught.value).splitlines()
-    assert first.startswith("error[SNN302]: a threshold of -1 above the reset becomes -")
-    assert first.endswith(" state units, but loihi2 stores 0..8388544")
-    assert rest == [
-        "  at: l.threshold[1], first of 1",
-        "  fix: train with a threshold above the reset value",
-    ]
+        compile_network(network, LOIHI2)
+    units = re.search(r"becomes (-\d+) ", str(caught.value)).group(1)
+    assert str(caught.value) == (
+        f"error[SNN302]: {what} becomes {units} state units, but loihi2 stores 0..8388544\n"
+        f"  at: {where}\n"
+        f"  fix: --target cpu, or train with a threshold that is not below {least}"
+    )
+    inputs = [Values(name="in", values=spikes(np.random.default_rng(0), 2, 20, 2))]
+    wanted = simulate(network, inputs, EVERYTHING)["l"]
+    (_, payload, _) = next(windowed(compile_network(network, CPU), inputs, network))
+    assert np.array_equal(payload, wanted.payload)
+    assert payload.any()
+    assert not payload.all()
+
+
+@TARGETS
+@pytest.mark.parametrize(
+    ("fields", "weight", "text"),
+    [
+        ({}, 1e300, "the largest weight is 1e+300 in size; {range}\n  at: w\n"),
+        (
+            {"threshold": real(1e-320)},
+            1e-320,
+            "the smallest threshold is 1e-320 in size; {range}\n  at: l\n",
+        ),
+        ({}, 1e-320, "the largest weight is 1e-320 in size; {range}\n  at: w\n"),
+        (
+            {"threshold": np.array([1e300, 1.0])},
+            0.5,
+            "the largest threshold is 1e+300 in size; {range}\n  at: l\n",
+        ),
+        (
+            {"biases": (Bias(value=real(-1e300)),)},
+            0.5,
+            "the largest bias is 1e+300 in size; {range}\n  at: l\n",
+        ),
+        (
+            {"initial": real(1e300)},
+            0.5,
+            "the largest initial membrane is 1e+300 in size; {range}\n  at: l\n",
+        ),
+        (
+            {"floor": Floor(value=real(-1e300))},
+            0.5,
+            "the largest floor is 1e+300 in size; {range}\n  at: l\n",
+        ),
+    ],
+    ids=["weight", "all", "tiny", "threshold", "bias", "initial", "floor"],
+)
+def test_numbers_that_no_scale_can_hold_are_refused(target, fields, weight, text):
+    with pytest.raises(DoesNotFitError) as caught:
+        compile_network(one_layer(leaky(**fields), weight), target)
+    said = "6e-61 to 2e+60 can be scaled to whole numbers"
+    assert str(caught.value) == "error[SNN302]: " + text.format(range=said) + (
+        "  fix: multiply the weights, biases, thresholds and resets of the layer by one factor"
+    )
+
+
+@TARGETS
+@pytest.mark.parametrize("exponent", [-195, -149, -60, 60, 127, 198])
+def test_numbers_of_any_size_in_between_give_the_same_integers(target, exponent):
+    def layer(factor):
+        population = leaky(
+            threshold=real(factor), biases=(Bias(value=real([factor / 8, -factor / 16])),)
+        )
+        return one_layer(population, 0.5 * factor)
+
+    plain, far = (compile_network(layer(2.0**e), target).program for e in (0, exponent))
+    assert np.array_equal(far.populations[0].threshold, plain.populations[0].threshold)
+    assert np.array_equal(far.projections[0].map.weight, plain.projections[0].map.weight)
+
+
+@TARGETS
+@pytest.mark.parametrize("weight", [2.0**-199, 2.0**199])
+@pytest.mark.parametrize("search", [True, False])
+def test_numbers_of_extreme_sizes_side_by_side_compile(target, weight, search):
+    population = leaky(threshold=np.array([1 / weight, 1.0]))
+    options = Options(search=search)
+    findings = compile_network(one_layer(population, weight), target, options=options).findings
+    assert Kind.CHANGED in {f.kind for f in findings}
+
+
+def test_a_deep_chain_with_biases_has_its_spikes_on_the_chip():
+    depth, rng = 70, np.random.default_rng(1)
+    names = ["in", *(f"l{n}" for n in range(depth))]
+    network = Network(
+        name="deep",
+        inputs=(Input(name="in", shape=(3,)),),
+        populations=tuple(
+            integrate_and_fire(
+                name, 3, Compare.GREATER, ResetKind.VALUE,
+                biases=(Bias(value=rng.integers(1, 5, (3,)) / 16),),
+            )
+            for name in names[1:]
+        ),
+        projections=tuple(
+            Projection(name=f"{a}>{b}", source=a, target=b, map=Dense(weight=np.eye(3) / 4))
+            for a, b in pairwise(names)
+        ),
+        outputs=(Output(name="out", population=names[-1]),),
+    )  # fmt: skip
+    inputs = [Values(name="in", values=spikes(rng, 1, 30, 3))]
+    wanted = simulate(network, inputs, EVERYTHING)
+    for target in (LOIHI2, CPU):
+        compiled = compile_network(network, target)
+        for name, payload, _ in windowed(compiled, inputs, network):
+            assert np.array_equal(payload, wanted[name].payload)
+    assert wanted["l69"].payload.any()
 
 
 def test_a_decay_that_swings_is_refused():
