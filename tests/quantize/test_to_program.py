@@ -406,7 +406,7 @@ def test_the_bias_of_a_readout_is_compared_with_its_weights():
         "weight per step; the worst of this layer, beside larger weights or thresholds; smaller "
         "weights or larger biases in training lose less"
     )
-    assert {f.kind for f in compile_network(network, LOIHI2).findings} == {Kind.RETIMED}
+    assert not [f for f in told(network) if "the bias of" in f]
 
 
 def test_a_bias_into_a_current_counts_for_as_long_as_that_remembers():
@@ -657,7 +657,7 @@ def test_a_deep_chain_with_biases_has_its_spikes_on_the_chip():
             for name in names[1:]
         ),
         projections=tuple(
-            Projection(name=f"{a}>{b}", source=a, target=b, map=Dense(weight=np.eye(3) / 4))
+            Projection(name=f"{a}>{b}", source=a, target=b, map=Dense(weight=np.eye(3) * 255 / 1024))
             for a, b in pairwise(names)
         ),
         outputs=(Output(name="out", population=names[-1]),),
@@ -665,7 +665,7 @@ def test_a_deep_chain_with_biases_has_its_spikes_on_the_chip():
     inputs = [Values(name="in", values=spikes(rng, 1, 30, 3))]
     wanted = simulate(network, inputs, EVERYTHING)
     for target in (LOIHI2, CPU):
-        compiled = compile_network(network, target)
+        compiled = compile_network(network, target, options=Options(search=False))
         for name, payload, _ in windowed(compiled, inputs, network):
             assert np.array_equal(payload, wanted[name].payload)
     assert wanted["l69"].payload.any()
