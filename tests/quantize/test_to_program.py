@@ -645,6 +645,7 @@ def test_numbers_of_extreme_sizes_side_by_side_compile(target, weight, search):
 
 def test_a_deep_chain_with_biases_has_its_spikes_on_the_chip():
     depth, rng = 70, np.random.default_rng(1)
+    weight = np.eye(3) * 255 / 1024  # exact without a search
     names = ["in", *(f"l{n}" for n in range(depth))]
     network = Network(
         name="deep",
@@ -657,7 +658,7 @@ def test_a_deep_chain_with_biases_has_its_spikes_on_the_chip():
             for name in names[1:]
         ),
         projections=tuple(
-            Projection(name=f"{a}>{b}", source=a, target=b, map=Dense(weight=np.eye(3) * 255 / 1024))
+            Projection(name=f"{a}>{b}", source=a, target=b, map=Dense(weight=weight))
             for a, b in pairwise(names)
         ),
         outputs=(Output(name="out", population=names[-1]),),
