@@ -165,6 +165,7 @@ def test_the_runner_works_alone(artifact: Deployment, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for population in artifact.program.populations:
         assert population.name in done.stdout
+    assert contents(artifact.folder) == dict(artifact.files)  # and leaves nothing behind
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 
+sys.dont_write_bytecode = True  # a run leaves the artifact's folder as it was
+
 
 def arguments():
     """Return the command line, parsed."""
