@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_deploy.deploy.energy import Estimate, Event
-from snn_deploy.deploy.table import aligned, many
+from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.verify import Comparison, Difference
 from snn_deploy.ir.findings import Finding
+from snn_deploy.ir.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class Simulation:
             for a in self.activity
         ]
         lines = [
-            f"{many(self.samples, 'sample')} of {many(self.steps, 'step')} (+{self.lag} lag) "
+            f"{counted(self.samples, 'sample')} of {counted(self.steps, 'step')} (+{self.lag} lag) "
             f"on {self.backend}",
             "",
             aligned(rows, right=(1, 2, 3, 4)),
@@ -90,7 +91,7 @@ class Verification:
 
     def __str__(self) -> str:
         width = max(len(c.second) for c in self.comparisons)
-        lines = [f"{many(self.samples, 'sample')}, {many(self.steps, 'step')} each"]
+        lines = [f"{counted(self.samples, 'sample')}, {counted(self.steps, 'step')} each"]
         for comparison in self.comparisons:
             title = f"{comparison.first} = {comparison.second:{width}}"
             if comparison.difference is None:
@@ -156,7 +157,7 @@ class Evaluation:
         return None if self.correct_real is None else self.correct_real / self.samples
 
     def __str__(self) -> str:
-        rows = [("accuracy", many(self.samples, "sample"))]
+        rows = [("accuracy", counted(self.samples, "sample"))]
         if self.correct_real is not None:
             rows.append(("real values", f"{self.correct_real / self.samples:.2%}"))
         rows.append((f"integers ({self.backend})", f"{self.accuracy:.2%}"))
@@ -216,7 +217,7 @@ class EnergyEstimate:
         if found.note:
             lines.append(found.note)
         lines += [
-            f"mean of {many(found.samples, 'sample')} of {many(found.steps, 'step')}",
+            f"mean of {counted(found.samples, 'sample')} of {counted(found.steps, 'step')}",
             "",
             aligned(rows, right=(1, 2, 3, 4, 5, 6)),
             "",
@@ -337,7 +338,7 @@ def findings_text(findings: tuple[Finding, ...]) -> str:
     """Return the findings as lines under a heading; nothing where there are none."""
     if not findings:
         return ""
-    lines = [f"\n\n{many(len(findings), 'finding')}"]
+    lines = [f"\n\n{counted(len(findings), 'finding')}"]
     for found in findings:
         lines.append(f"  {found.kind.value:9}  {found.layer or '(network)'}: {found.amount}")
         lines.append(f"             {found.reason}")

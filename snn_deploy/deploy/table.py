@@ -19,8 +19,3 @@ def aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def many(number: int, what: str) -> str:
-    """Return `number` with its noun: 1 sample, 2 samples."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

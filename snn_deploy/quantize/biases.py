@@ -13,9 +13,9 @@ from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Dense, LinearMap, Sparse
 from snn_deploy.ir.neuron import Compare, ResetKind
 from snn_deploy.ir.program import Bias, Population, Program, Projection, Reset, Role, Sign
+from snn_deploy.ir.words import counted
 from snn_deploy.quantize.lag import CLOCK, must_lower
 from snn_deploy.quantize.passes import Passed
-from snn_deploy.quantize.words import counted
 from snn_deploy.targets import Target
 
 

@@ -16,9 +16,9 @@ from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Fires, FloorWhen, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program, Projection
+from snn_deploy.ir.words import counted
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.rounding import weight_range
-from snn_deploy.quantize.words import counted
 from snn_deploy.targets import Target
 
 Bound = Float[np.ndarray, " neuron"]

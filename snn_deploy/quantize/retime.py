@@ -8,9 +8,9 @@ import numpy as np
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Population, Program, Projection
+from snn_deploy.ir.words import counted
 from snn_deploy.quantize.lag import chip_lags
 from snn_deploy.quantize.passes import Passed
-from snn_deploy.quantize.words import counted
 from snn_deploy.targets import Target
 
 
