@@ -7,7 +7,7 @@ Per step, each population computes, in this order (DESIGN section 3):
     v  = decay * v + gain * (i or a) + bias                   i before or after its update
     v  = late reset of the last step's spikes
     v  = max(v, floor)                                        if before the test
-    s  = fires(v, threshold)
+    s  = fires(v, threshold), or fires(v - amount, threshold) if retested and v(t-1) fires
     v  = reset
     v  = max(v, floor)                                        if after the reset
 """
@@ -155,6 +155,11 @@ class Population:
         check_parameters(self, REAL)
         if self.synapse is None and any(b.into is State.CURRENT for b in self.biases):
             raise DynamicsError("a bias enters a current that is not there", where=self.name)
+        retested = self.reset.when is When.RETESTED
+        if retested and (self.fires, self.reset.kind) != (Fires.BINARY, ResetKind.SUBTRACT):
+            raise DynamicsError(
+                "only a binary neuron whose spike subtracts can be tested again", where=self.name
+            )
 
     @property
     def size(self) -> int:

@@ -29,6 +29,9 @@ class Fires(Enum):
     NEVER = "never"
     """A linear readout: its membrane is the answer."""
 
+    GRADED = "graded"
+    """A linear filter: it sends its membrane, in every step and whatever it is."""
+
     BINARY = "binary"
     """One spike a step at most."""
 
@@ -56,6 +59,11 @@ class When(Enum):
 
     NEXT = "next"
     """In the next step, after its leak and input: a reset to a value drops that input."""
+
+    RETESTED = "retested"
+    """In the step of the spike; but where the membrane ends above the threshold all the same, the
+    next test sees it lowered once more, for that test alone (snnTorch's subtracting reset without
+    delay)."""
 
 
 class Reads(Enum):

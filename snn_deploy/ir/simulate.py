@@ -118,8 +118,11 @@ def _advance(
         v = _after_reset(population, v, state.payload, dtype)
     if floor is not None and floor.when is FloorWhen.BEFORE_TEST:
         v = np.maximum(v, real(floor.value))
-    payload = _fires(population, v, dtype)
-    if reset.when is When.NOW:
+    tested = v
+    if reset.when is When.RETESTED:
+        tested = _after_reset(population, v, _fires(population, state.membrane, dtype), dtype)
+    payload = _fires(population, tested, dtype)
+    if reset.when is not When.NEXT:
         v = _after_reset(population, v, payload, dtype)
     if floor is not None and floor.when is FloorWhen.AFTER_RESET:
         v = np.maximum(v, real(floor.value))
@@ -130,6 +133,8 @@ def _fires(population: Population, v: Reals, dtype: np.dtype[Any]) -> Reals:
     threshold = per_neuron(population.threshold.astype(dtype), population.shape)
     if population.fires is Fires.NEVER:
         return np.zeros_like(v)
+    if population.fires is Fires.GRADED:
+        return v
     if population.fires is Fires.BINARY:
         greater = population.compare is Compare.GREATER
         return (v > threshold if greater else v >= threshold).astype(dtype)

@@ -111,6 +111,8 @@ def _some(values: np.ndarray) -> str:
 def _fires(population: real.Population | whole.Population) -> str:
     if population.fires is Fires.NEVER:
         return "never"
+    if population.fires is Fires.GRADED:
+        return "graded"
     text = f"v {population.compare.value} {_numbers(population.threshold)}"
     if population.fires is Fires.COUNT:
         return f"{text}, 0..{population.max_spikes} times"
@@ -118,9 +120,9 @@ def _fires(population: real.Population | whole.Population) -> str:
 
 
 def _reset(reset: real.Reset | whole.Reset, fires: Fires) -> str:
-    if fires is Fires.NEVER or reset.kind is ResetKind.NONE:
+    if fires in (Fires.NEVER, Fires.GRADED) or reset.kind is ResetKind.NONE:
         return ""
-    late = " late" if reset.when is When.NEXT else ""
+    late = {When.NOW: "", When.NEXT: " late", When.RETESTED: " retested"}[reset.when]
     verb = "to" if reset.kind is ResetKind.VALUE else "by"
     return f"{verb} {_numbers(reset.amount)}{late}"
 

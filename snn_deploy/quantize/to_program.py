@@ -11,7 +11,7 @@ from snn_deploy.ir import program as whole_ir
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.network import Network, Population
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.neuron import Fires, When
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.lag import chip_lags, must_lower
@@ -92,6 +92,7 @@ class ToIntegers:
                 f":{min(high, self.target.payload.high)}",
             )
         for population in graph.populations:
+            self._check_kind(population)
             decays = [population.decay]
             if population.synapse is not None:
                 decays.append(population.synapse.decay)
@@ -105,6 +106,22 @@ class ToIntegers:
                         fix="--dt with a step shorter than the time constant",
                     )
             self._check_sizes(graph, population)
+
+    def _check_kind(self, population: Population) -> None:
+        """Refuse neurons of which no integer form is known yet."""
+        if population.fires is Fires.GRADED:
+            raise UnsupportedError(
+                "its membrane is what other layers read; a whole-number form of neurons that "
+                "send their membrane is not known",
+                where=population.name,
+                fix="fold the filter into the neurons behind it, as their synaptic current",
+            )
+        if population.reset.when is When.RETESTED:
+            raise UnsupportedError(
+                "a reset that tests the membrane again in the next step has no whole-number form",
+                where=population.name,
+                fix="train with reset_delay=True",
+            )
 
     def _check_sizes(self, graph: Network, population: Population) -> None:
         """Refuse numbers whose scale, or whose square, float64 cannot tell from 0 or infinity."""

@@ -1,0 +1,297 @@
+"""What every framework's network is read into: named layers, joined, with numpy arrays only.
+
+A frontend adds one node per layer that it finds; `to_nir.py` turns the graph into NIR and its
+annotation. Shapes are those of one sample in one step, without batch and time: (features,),
+(channels, length) or (channels, height, width).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Num
+
+from snn_deploy.errors import GraphError
+from snn_deploy.frontends.dynamics import Unit
+from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
+from snn_deploy.ir.neuron import Compare, Decode, Fires, State
+
+Array = Num[np.ndarray, "..."]
+Parameter = Float[np.ndarray, "..."]
+"""Broadcasts to the layer's shape, aligned at the last axis; leading axes of 1 may be there."""
+
+Sides = tuple[int, ...]
+"""One whole number per spatial axis."""
+
+
+def _one() -> np.ndarray:
+    return np.ones(())
+
+
+def _zero() -> np.ndarray:
+    return np.zeros(())
+
+
+class Layer:
+    """What one node does with the sum of what enters it."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear(Layer):
+    """y = weight x + bias, on the last axis."""
+
+    weight: Num[np.ndarray, "post pre"]
+    bias: Num[np.ndarray, " post"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convolution(Layer):
+    """Cross-correlation over one or two axes, as torch's Conv1d and Conv2d, zeros around."""
+
+    weight: Array
+    """[out, in / groups, *kernel]"""
+
+    bias: Num[np.ndarray, " out"] | None = None
+    stride: Sides
+    padding: Sides | Literal["same", "valid"]
+    dilation: Sides
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransposedConvolution(Layer):
+    """The adjoint of a convolution, as torch's ConvTranspose1d and ConvTranspose2d."""
+
+    weight: Array
+    """[in, out / groups, *kernel]"""
+
+    bias: Num[np.ndarray, " out"] | None = None
+    stride: Sides
+    padding: Sides
+    output_padding: Sides
+    dilation: Sides
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelAffine(Layer):
+    """y = scale * x + shift per channel, or per feature: a batch normalisation after training."""
+
+    scale: Num[np.ndarray, " channel"]
+    shift: Num[np.ndarray, " channel"]
+
+
+class Pooling(Enum):
+    """What a window becomes."""
+
+    SUM = "sum"
+    AVERAGE = "average"
+    """Over the whole window, its padding included."""
+
+    MAX = "max"
+    """Of binary spikes: whether any of them fired."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool(Layer):
+    """Windows of each channel become one value; zeros around."""
+
+    pooling: Pooling
+    kernel: Sides
+    stride: Sides
+    padding: Sides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveAverage(Layer):
+    """The mean of windows that cut each spatial axis into `size` parts, as torch cuts them."""
+
+    size: tuple[int | None, ...]
+    """None: as many as there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsample(Layer):
+    """Each value repeated along the spatial axes: nearest neighbour."""
+
+    factors: Sides | None = None
+    size: Sides | None = None
+    """Exactly one of both is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flatten(Layer):
+    """Axes `start` to `end` become one, C order; both count without the batch."""
+
+    start: int = 0
+    end: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale(Layer):
+    """y = factor * x."""
+
+    factor: Parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum(Layer):
+    """The sum of all its inputs, which have one shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concatenation(Layer):
+    """Its inputs side by side along one axis, which counts without the batch."""
+
+    axis: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rectifier(Layer):
+    """max(0, x), and min(that, ceiling) where there is one: no spike, an ANN's activation."""
+
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell(Layer):
+    """Neurons: the fields of `ir.network.Population`, whose step they compute exactly.
+
+    One that never fires but has layers behind it sends its membrane (`Fires.GRADED`).
+    """
+
+    decay: Parameter
+    gain: Parameter = field(default_factory=_one)
+    synapse: Synapse | None = None
+    fires: Fires = Fires.BINARY
+    threshold: Parameter = field(default_factory=_one)
+    compare: Compare = Compare.GREATER
+    max_spikes: int = 1
+    reset: Reset = field(default_factory=Reset)
+    floor: Floor | None = None
+    bias: Parameter = field(default_factory=_zero)
+    """Added to the membrane in every step."""
+
+    current_bias: Parameter = field(default_factory=_zero)
+    """Added to the synaptic current in every step."""
+
+    initial: Parameter = field(default_factory=_zero)
+
+    def population(self, name: str, shape: Shape) -> Population:
+        """Return these neurons as a population of `shape`.
+
+        Raises:
+            ShapeError: a parameter does not broadcast to `shape`.
+            NotFiniteError: a parameter is NaN or infinite.
+            DynamicsError: parameters that contradict each other.
+        """
+        biases = []
+        for value, into in ((self.bias, State.MEMBRANE), (self.current_bias, State.CURRENT)):
+            if np.any(value):
+                biases.append(Bias(value=fitted(value, shape), into=into))
+        synapse, floor = self.synapse, self.floor
+        return Population(
+            name=name,
+            shape=shape,
+            decay=fitted(self.decay, shape),
+            gain=fitted(self.gain, shape),
+            synapse=None
+            if synapse is None
+            else replace(
+                synapse,
+                decay=fitted(synapse.decay, shape),
+                gain=fitted(synapse.gain, shape),
+                initial=fitted(synapse.initial, shape),
+            ),
+            fires=self.fires,
+            threshold=fitted(self.threshold, shape),
+            compare=self.compare,
+            max_spikes=self.max_spikes,
+            reset=replace(self.reset, amount=fitted(self.reset.amount, shape)),
+            floor=None if floor is None else replace(floor, value=fitted(floor.value, shape)),
+            biases=tuple(biases),
+            initial=fitted(self.initial, shape),
+        )
+
+
+def fitted(values: Array, shape: Shape) -> np.ndarray:
+    """Return a parameter without leading axes of 1 that `shape` has not: a batch axis, say."""
+    array = np.asarray(values, np.float64)
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    return array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A layer and where its input comes from."""
+
+    layer: Layer
+    inputs: tuple[str, ...]
+    """Nodes or inputs of the graph. Several add up, but for a `Concatenation`."""
+
+    fed_back: tuple[str, ...] = ()
+    """Nodes whose output of the step before adds up too; 0 in the first step."""
+
+
+@dataclass(slots=True)
+class LayerGraph:
+    """A network on its way in, filled node by node, each behind those it reads."""
+
+    inputs: dict[str, Shape] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Node that each output reads, by the output's name."""
+
+    decodes: dict[str, Decode] = field(default_factory=dict)
+    """How an output is read, by its name, where the model says it."""
+
+    dt: float = 1.0
+    """Length of a step, in `unit`."""
+
+    unit: Unit = Unit.STEP
+
+    bias_waits: bool = False
+    """Whether a bias on a feedback path waits for the first spikes that are fed back."""
+
+    def add(self, name: str, layer: Layer, *inputs: str) -> str:
+        """Add a layer that reads `inputs`; return its name.
+
+        Raises:
+            GraphError: the name is taken, or an input does not exist.
+        """
+        if name in self.nodes or name in self.inputs:
+            raise GraphError("two layers have the same name", where=name)
+        for source in inputs:
+            self._check_source(source, name)
+        self.nodes[name] = Node(layer=layer, inputs=inputs)
+        return name
+
+    def feed_back(self, source: str, target: str) -> None:
+        """Let `target` also read what `source` gave in the step before.
+
+        Raises:
+            GraphError: one of them does not exist.
+        """
+        self._check_source(source, target)
+        if target not in self.nodes:
+            raise GraphError(f"{source!r} is fed back to no layer", where=target)
+        node = self.nodes[target]
+        self.nodes[target] = replace(node, fed_back=(*node.fed_back, source))
+
+    def _check_source(self, source: str, name: str) -> None:
+        if source not in self.nodes and source not in self.inputs:
+            raise GraphError(f"a layer reads {source!r}, which does not exist", where=name)
+
+    def consumers(self) -> Mapping[str, list[str]]:
+        """Return which nodes read each node or input, feedback included."""
+        readers: dict[str, list[str]] = {name: [] for name in (*self.inputs, *self.nodes)}
+        for name, node in self.nodes.items():
+            for source in (*node.inputs, *node.fed_back):
+                readers[source].append(name)
+        return readers

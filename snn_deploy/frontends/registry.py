@@ -1,0 +1,119 @@
+"""Who reads a layer: the frontends of all frameworks, found by the class of a layer.
+
+A third party adds one by an entry point of the group `snn_deploy.frontends` that names a
+`Frontend`. A frontend is imported only when a layer of its packages turns up.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from snn_deploy.errors import UnknownNodeError
+from snn_deploy.frontends.layers import LayerGraph
+
+GROUP = "snn_deploy.frontends"
+
+Read = Callable[[LayerGraph, str, Any, str], str]
+"""(graph, name, layer, source) -> name of the node that gives the layer's output.
+
+Adds to `graph` what the layer called `name` does with what `source` gives. Only attributes of the
+layer are read: it may be a live torch module or the inert record of a pickled one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """What one framework brings."""
+
+    name: str
+    """As on the command line, such as `snntorch`."""
+
+    packages: tuple[str, ...]
+    """Top-level packages whose classes it reads."""
+
+    layers: Mapping[str, Read]
+    """By the name of the class, without its module."""
+
+    containers: frozenset[str] = frozenset()
+    """Classes whose children act one after another, in order."""
+
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    """Classes that are known and refused: the reason, by the name of the class."""
+
+
+def class_name(layer: object) -> str:
+    """Return the full name of a layer's class, such as `torch.nn.modules.linear.Linear`.
+
+    The record of a pickled layer says it by `type_name`; no class of a file is ever made.
+    """
+    recorded = getattr(type(layer), "type_name", None)
+    if recorded is not None:
+        return str(layer.type_name)  # type: ignore[attr-defined]
+    return f"{type(layer).__module__}.{type(layer).__qualname__}"
+
+
+@cache
+def _frontends() -> Mapping[str, Any]:
+    """Return the entry points by name; loading one imports its file."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+@cache
+def frontend(name: str) -> Frontend:
+    """Return the frontend registered as `name`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    found = _frontends()[name].load()
+    assert isinstance(found, Frontend), f"{name} is not a Frontend"
+    return found
+
+
+def frontend_of(layer: object) -> Frontend | None:
+    """Return the frontend that reads classes of the layer's package; None: nobody does.
+
+    An entry point's name is the package it reads; a frontend of several packages has one
+    entry point for each.
+    """
+    package = class_name(layer).partition(".")[0]
+    return frontend(package) if package in _frontends() else None
+
+
+def is_container(layer: object) -> bool:
+    """Return whether the children of a layer act one after another, in order."""
+    found = frontend_of(layer)
+    return found is not None and short_name(layer) in found.containers
+
+
+def short_name(layer: object) -> str:
+    """Return the name of a layer's class, without its module."""
+    return class_name(layer).rpartition(".")[2]
+
+
+def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
+    """Add what `layer` does with what `source` gives; return the node that gives its output.
+
+    Raises:
+        UnknownNodeError: nobody reads this class.
+        ModelError: its frontend refuses it.
+    """
+    found = frontend_of(layer)
+    kind = short_name(layer)
+    if found is None:
+        raise UnknownNodeError(
+            f"a layer of class {class_name(layer)} is not read",
+            where=name,
+            fix=f"layers of {', '.join(sorted(_frontends()))} are read, and torch modules that "
+            "are made of them",
+        )
+    if kind in found.wrong:
+        raise UnknownNodeError(f"{kind}: {found.wrong[kind]}", where=name)
+    if kind not in found.layers:
+        raise UnknownNodeError(
+            f"a layer of class {class_name(layer)} is not read",
+            where=name,
+            fix=f"known of {found.name} are {', '.join(found.layers)}",
+        )
+    return found.layers[kind](graph, name, layer, source)
