@@ -7,8 +7,6 @@ and stands still at a free one of size 0. Everything else that is wrong it repor
 import struct
 from collections.abc import Iterator
 
-from snn_deploy.errors import FileDamagedError
-
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAP_START = b"GCOL\x01\x00\x00\x00"
 """Signature, version 1 and three reserved bytes of a global heap; the library reads no other."""
@@ -23,24 +21,13 @@ LARGEST_HEAP = 2**28
 """Bytes of a heap; the library makes them as small as it can, 4096 mostly."""
 
 
-def check_image(image: bytes, where: str) -> None:
-    """Refuse an HDF5 file that the library cannot be trusted with.
+def is_safe(image: bytes) -> bool:
+    """Return whether the library can be trusted with an image.
 
-    Raises:
-        FileDamagedError: not HDF5 from its first byte on, addresses of another width than 64
-            bits, or a global heap that the library would not get through.
+    It cannot with what is not HDF5 from its first byte on, has addresses of another width than
+    64 bits, or a global heap that the library would not get through.
     """
-    if not image.startswith(SIGNATURE) or not _has_wide_addresses(image) or _is_stuck(image):
-        raise damaged(where)
-
-
-def damaged(where: str) -> FileDamagedError:
-    """Return the error for a file that is no HDF5 file, or no longer one."""
-    return FileDamagedError(
-        "the file is not HDF5, or it is truncated or damaged",
-        where=where,
-        fix="copy or download it again; NIR files are written by nir.write",
-    )
+    return image.startswith(SIGNATURE) and _has_wide_addresses(image) and not _is_stuck(image)
 
 
 def _has_wide_addresses(image: bytes) -> bool:
