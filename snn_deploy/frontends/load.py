@@ -11,11 +11,10 @@ from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides
 from snn_deploy.frontends.hdf5_reader import LARGEST_FILE
 from snn_deploy.frontends.imported import Imported
-from snn_deploy.frontends.modules import is_module, read_module
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.to_nir import to_nir
+from snn_deploy.frontends.norse import is_module, read_module
 
 
 def load(
@@ -83,13 +82,13 @@ def _of_module(
             where="dialect",
             fix="leave dialect out",
         )
-    form = to_nir(read_module(module, sample_shape))
+    read = read_module(module, sample_shape)
     return import_graph(
-        checked_graph(form.graph, ""),
+        checked_graph(read.graph, ""),
         name="network",
         where="module",
         overrides=overrides,
-        annotation=form.annotation,
+        annotation=read.annotation,
     )
 
 
