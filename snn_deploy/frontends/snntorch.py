@@ -68,7 +68,7 @@ def _lapicque(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
         array_of(value).astype(np.float32) for value in (layer.R, layer.C, layer.time_step)
     )
     time = resistance * capacitance
-    gain = real_of(resistance) * real_of(1 / time) * real_of(step)
+    gain = np.asarray(real_of(resistance) * real_of(1 / time) * real_of(step))
     return _neurons(graph, name, layer, source, decay=real_of(1 - step / time), gain=gain)
 
 
@@ -152,7 +152,7 @@ def _check(name: str, layer: Any) -> None:
         )
     if not (layer.surrogate_disable or _is_step(layer.spike_grad)):
         raise UnknownNodeError(
-            f"{kind} with a spike_grad of your own is not read: it need not fire as a step function",
+            f"{kind} with a spike_grad of your own is not read: it may fire otherwise",
             where=name,
             fix="train with it, then set spike_grad=snntorch.surrogate.heaviside()",
         )
