@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 import nir
 
-from snn_deploy.errors import FileDamagedError
+from snn_deploy.errors import FileDamagedError, ModelError
+from snn_deploy.frontends.cells import CellRecord, population_in, record_of
 from snn_deploy.frontends.dynamics import (
     Choice,
     Dynamics,
@@ -19,9 +20,9 @@ from snn_deploy.frontends.dynamics import (
     Unit,
 )
 from snn_deploy.frontends.nir_file import write_graph
-from snn_deploy.frontends.nir_nodes import digest
+from snn_deploy.frontends.nir_nodes import digest, node_digest
 from snn_deploy.ir.codecs import Encode, Encoding
-from snn_deploy.ir.network import Arithmetic
+from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import Compare, Decode, Fires
 
 KEY = "snn_deploy"
@@ -49,7 +50,10 @@ class Annotation:
     """Whether a bias on a feedback path acts before anything was fed back."""
 
     neurons: Mapping[str, Dynamics]
-    """By node name; a node `b` of an inner graph `a` is `a.b`."""
+    """How NIR's equations are meant, by node name; a node `b` of an inner graph `a` is `a.b`."""
+
+    cells: Mapping[str, Population] = field(default_factory=dict)
+    """Neurons whose numbers are known, by node name: NIR's equations are not used for them."""
 
     outputs: Mapping[str, Choice[Decode]] = field(default_factory=dict)
     """How each Output is read, by its name."""
@@ -86,7 +90,7 @@ class _Encoding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: float
 
 
-class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     schema: int
     digest: str
     dt: float
@@ -97,6 +101,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, Decode]
     feedback: list[tuple[str, str]]
     encoding: _Encoding
+    cells: dict[str, CellRecord] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,9 @@ class Stated:
     annotation: Annotation
     untouched: bool
     """The nodes and edges are those that the metadata was written for."""
+
+    changed: frozenset[str] = frozenset()
+    """Neuron nodes that were changed since; what was stated of them is left out."""
 
 
 def annotated(graph: nir.NIRGraph, annotation: Annotation) -> nir.NIRGraph:
@@ -118,6 +126,10 @@ def annotated(graph: nir.NIRGraph, annotation: Annotation) -> nir.NIRGraph:
         arithmetic=annotation.arithmetic.value,
         feedback_bias_at_start=annotation.feedback_bias_at_start.value,
         neurons={name: _neuron(each) for name, each in annotation.neurons.items()},
+        cells={
+            name: record_of(each, node_digest(graph.nodes[name]))
+            for name, each in annotation.cells.items()
+        },
         outputs={name: choice.value for name, choice in annotation.outputs.items()},
         feedback=sorted(annotation.feedback),
         encoding=_Encoding(
@@ -165,7 +177,16 @@ def stated_in(graph: nir.NIRGraph, where: str) -> Stated | None:
         record = msgspec.json.decode(text, type=_Record)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FileDamagedError(f"our metadata is damaged: {error}", where=where) from error
-    return Stated(annotation=_annotation(record, where), untouched=record.digest == digest(graph))
+    changed = frozenset(
+        name
+        for name, cell in record.cells.items()
+        if name not in graph.nodes or node_digest(graph.nodes[name]) != cell.node
+    )
+    return Stated(
+        annotation=_annotation(record, changed, where),
+        untouched=record.digest == digest(graph),
+        changed=changed,
+    )
 
 
 def _schema(text: str, where: str) -> Any:
@@ -180,8 +201,9 @@ def _stated(value: T) -> Choice[T]:
     return Choice(value=value, origin=Origin.METADATA)
 
 
-def _annotation(record: _Record, where: str) -> Annotation:
+def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotation:
     counts = [n.firing.max_spikes for n in record.neurons.values() if n.firing]
+    counts += [cell.max_spikes for cell in record.cells.values()]
     lates = [n.firing.late for n in record.neurons.values() if n.firing]
     sizes_fit = all(1 <= n < 2**31 for n in counts) and all(0 <= n < 2**16 for n in lates)
     if not (record.dt > 0 and sizes_fit and record.encoding.low <= record.encoding.high):
@@ -192,6 +214,11 @@ def _annotation(record: _Record, where: str) -> Annotation:
         arithmetic=_stated(record.arithmetic),
         feedback_bias_at_start=_stated(record.feedback_bias_at_start),
         neurons={name: _dynamics(each) for name, each in record.neurons.items()},
+        cells={
+            name: _cell(name, cell, where)
+            for name, cell in record.cells.items()
+            if name not in changed
+        },
         outputs={name: _stated(decode) for name, decode in record.outputs.items()},
         feedback=tuple(record.feedback),
         encoding=Encoding(
@@ -203,6 +230,16 @@ def _annotation(record: _Record, where: str) -> Annotation:
             unit=record.encoding.unit,
         ),
     )
+
+
+def _cell(name: str, record: CellRecord, where: str) -> Population:
+    try:
+        return population_in(name, record)
+    except (ValueError, ModelError) as error:
+        what = error.message if isinstance(error, ModelError) else str(error)
+        raise FileDamagedError(
+            f"our metadata states neurons that cannot be: {what}", where=f"{where}: {name}"
+        ) from error
 
 
 def _neuron(dynamics: Dynamics) -> _Neuron:

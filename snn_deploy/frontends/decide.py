@@ -9,6 +9,7 @@ import nir
 
 from snn_deploy.errors import OptionError, UnknownNameError
 from snn_deploy.frontends.annotation import Annotation, Stated
+from snn_deploy.frontends.cells import overridden
 from snn_deploy.frontends.dialects import (
     RULES,
     SPIKE_CAP,
@@ -72,6 +73,7 @@ def decide(
     """Return everything NIR leaves open about the neuron nodes, and about the step.
 
     An override comes first, then the file's metadata, then the dialect; without one, a guess.
+    Of neurons whose numbers are stated nothing is open, but an override still counts.
 
     Raises:
         OptionError: a `dt` that contradicts a file whose time is counted in steps.
@@ -87,12 +89,18 @@ class _Decider:
         dialect: Dialect | None,
         overrides: Overrides,
     ) -> None:
-        self.neurons = neurons
         self.stated = stated.annotation if stated else None
+        self.cells = self.stated.cells if self.stated else {}
+        self.neurons = neurons = {n: node for n, node in neurons.items() if n not in self.cells}
         self.overrides = overrides
         self.findings: list[Finding] = []
         open_nodes = [n for n in neurons if self.stated is None or n not in self.stated.neurons]
         self.needs_rules = bool(open_nodes) or self.stated is None
+        for name in sorted(stated.changed if stated else ()):
+            self._guessed(
+                f"the metadata about the neurons {name} is not used",
+                "their node was changed after it was written",
+            )
         if stated and not stated.untouched:
             self._guessed(
                 "its metadata belongs to other weights or edges",
@@ -133,6 +141,7 @@ class _Decider:
             if stated
             else self._ruled(rules.feedback_bias_at_start),
             neurons=dynamics,
+            cells={name: overridden(cell, self.overrides) for name, cell in self.cells.items()},
             outputs=stated.outputs if stated else {},
             feedback=stated.feedback if stated else (),
             encoding=self.overrides.encoding.applied(stated.encoding if stated else Encoding()),
@@ -153,6 +162,13 @@ class _Decider:
                     f"dt is {dt:g}, but this file counts time in steps: its dt is 1",
                     where="--dt",
                     fix="leave --dt out, or name another --dialect",
+                )
+            if self.cells and self.stated is not None and dt != self.stated.dt.value:
+                raise OptionError(
+                    f"dt is {dt:g}, but these neurons were read with the step they compute: "
+                    f"{self.stated.dt.value:g}",
+                    where="--dt",
+                    fix="leave --dt out",
                 )
             return Choice(value=dt, origin=Origin.OVERRIDE)
         if self.stated is not None:

@@ -133,10 +133,26 @@ class Flatten(Layer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unflatten(Layer):
+    """All values take another shape, C order."""
+
+    shape: Shape
+    """One side may be -1: as large as the values make it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scale(Layer):
     """y = factor * x."""
 
     factor: Parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay(Layer):
+    """What entered some steps ago; 0 in the first steps."""
+
+    steps: int
+    """At least 1 [steps]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +197,8 @@ class Cell(Layer):
     """Added to the synaptic current in every step."""
 
     initial: Parameter = field(default_factory=_zero)
+    per_channel: bool = False
+    """Whether parameters of one axis have a number for each channel, which is the first axis."""
 
     def population(self, name: str, shape: Shape) -> Population:
         """Return these neurons as a population of `shape`.
@@ -190,32 +208,38 @@ class Cell(Layer):
             NotFiniteError: a parameter is NaN or infinite.
             DynamicsError: parameters that contradict each other.
         """
+        def placed(values: Array) -> np.ndarray:
+            array = np.asarray(values)
+            if self.per_channel and array.ndim == 1:
+                array = array.reshape(-1, *(1,) * (len(shape) - 1))
+            return fitted(array, shape)
+
         biases = []
         for value, into in ((self.bias, State.MEMBRANE), (self.current_bias, State.CURRENT)):
             if np.any(value):
-                biases.append(Bias(value=fitted(value, shape), into=into))
+                biases.append(Bias(value=placed(value), into=into))
         synapse, floor = self.synapse, self.floor
         return Population(
             name=name,
             shape=shape,
-            decay=fitted(self.decay, shape),
-            gain=fitted(self.gain, shape),
+            decay=placed(self.decay),
+            gain=placed(self.gain),
             synapse=None
             if synapse is None
             else replace(
                 synapse,
-                decay=fitted(synapse.decay, shape),
-                gain=fitted(synapse.gain, shape),
-                initial=fitted(synapse.initial, shape),
+                decay=placed(synapse.decay),
+                gain=placed(synapse.gain),
+                initial=placed(synapse.initial),
             ),
             fires=self.fires,
-            threshold=fitted(self.threshold, shape),
+            threshold=placed(self.threshold),
             compare=self.compare,
             max_spikes=self.max_spikes,
-            reset=replace(self.reset, amount=fitted(self.reset.amount, shape)),
-            floor=None if floor is None else replace(floor, value=fitted(floor.value, shape)),
+            reset=replace(self.reset, amount=placed(self.reset.amount)),
+            floor=None if floor is None else replace(floor, value=placed(floor.value)),
             biases=tuple(biases),
-            initial=fitted(self.initial, shape),
+            initial=placed(self.initial),
         )
 
 

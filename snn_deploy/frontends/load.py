@@ -11,10 +11,11 @@ from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides
 from snn_deploy.frontends.hdf5_reader import LARGEST_FILE
 from snn_deploy.frontends.imported import Imported
+from snn_deploy.frontends.modules import is_module, read_module
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.norse import is_module, read_module
+from snn_deploy.frontends.to_nir import to_nir
 
 
 def load(
@@ -82,13 +83,13 @@ def _of_module(
             where="dialect",
             fix="leave dialect out",
         )
-    read = read_module(module, sample_shape)
+    form = to_nir(read_module(module, sample_shape))
     return import_graph(
-        checked_graph(read.graph, ""),
+        checked_graph(form.graph, ""),
         name="network",
         where="module",
         overrides=overrides,
-        annotation=read.annotation,
+        annotation=form.annotation,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import nir
 import numpy as np
 
-from snn_deploy.errors import GraphError
+from snn_deploy.errors import ShapeError
 from snn_deploy.frontends.annotation import KEY, Annotation, Stated, annotated, stated_in
 from snn_deploy.frontends.decide import decide
 from snn_deploy.frontends.dialects import Dialect
@@ -17,7 +17,7 @@ from snn_deploy.frontends.nir_file import write_graph
 from snn_deploy.frontends.nir_flat import FlatGraph, complete_ports, flatten, natural
 from snn_deploy.frontends.nir_maps import Stage, stage_of
 from snn_deploy.frontends.nir_neurons import population_of, with_biases
-from snn_deploy.frontends.nir_nodes import NEURONS, SPIKING, node_type
+from snn_deploy.frontends.nir_nodes import NEURONS
 from snn_deploy.frontends.nir_routes import (
     Route,
     arriving_biases,
@@ -139,7 +139,8 @@ class _Assembly:
         outputs, readouts = self._outputs(routes, populations)
         populations |= {population.name: population for population in readouts}
         inner = [route for route in routes if route.target in populations]
-        self._check_senders(inner, populations)
+        senders = {route.source for route in inner}
+        populations = {n: _sending(p, senders) for n, p in populations.items()}
         late = self._late()
         sizes = {n: math.prod(self.shapes.gives[n]) for n in self._sources()}
         projections, feedback = self._delay_loops(projections_of(inner, sizes, late))
@@ -172,6 +173,13 @@ class _Assembly:
 
     def _population(self, name: str) -> Population:
         node, shape = self.flat.nodes[name], self.shapes.reads[name]
+        stated = self.annotation.cells.get(name)
+        if stated is not None:
+            if stated.shape != shape:
+                raise ShapeError(
+                    f"neurons of shape {stated.shape} are given values of shape {shape}", where=name
+                )
+            return stated
         dynamics = self.annotation.neurons[name]
         return population_of(name, node, shape, dynamics, self.annotation.dt.value)
 
@@ -189,7 +197,7 @@ class _Assembly:
             direct = _direct(arriving)
             if direct is not None and arriving[0].source in populations:
                 source = populations[arriving[0].source]
-                spiking = source.fires is not Fires.NEVER
+                spiking = source.fires not in (Fires.NEVER, Fires.GRADED)
                 decode = Decode.COUNT if spiking else Decode.MEMBRANE_END
                 late = direct + self._late().get(source.name, 0)
                 outputs.append(Output(name=name, population=source.name, decode=decode, delay=late))
@@ -222,21 +230,6 @@ class _Assembly:
                 )
             )
         return Choice(value=likely, origin=Origin.GUESSED)
-
-    def _check_senders(
-        self, routes: Sequence[Route], populations: Mapping[str, Population]
-    ) -> None:
-        for route in routes:
-            node = self.flat.nodes[route.source]
-            if isinstance(node, NEURONS) and not isinstance(node, SPIKING):
-                raise GraphError(
-                    f"{node_type(node)} neurons have no spikes to send; "
-                    "their membrane can go to an Output only",
-                    where=" -> ".join(
-                        [route.source, *(s.name for s in route.stages), route.target]
-                    ),
-                    fix="use the spiking kind of neuron, or end the network there",
-                )
 
     def _delay_loops(self, projections: Sequence[Projection]) -> tuple[list[Projection], set[Pair]]:
         """Return the projections, those that close a loop delayed by a step, and their ends."""
@@ -323,6 +316,13 @@ class _Assembly:
 class _Walk:
     order: list[str]
     closing: list[Pair]
+
+
+def _sending(population: Population, senders: set[str]) -> Population:
+    """Return neurons that never fire as ones that send their membrane, if anything reads them."""
+    if population.fires is not Fires.NEVER or population.name not in senders:
+        return population
+    return replace(population, fires=Fires.GRADED)
 
 
 def _direct(routes: Sequence[Route]) -> int | None:

@@ -10,10 +10,14 @@ from snn_deploy.errors import DynamicsError, ShapeError
 from snn_deploy.frontends.nir_shapes import Shapes, kernel_of
 from snn_deploy.ir.arrays import REAL, fits
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Scale, Shape, Sparse
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Scale, Shape, Sparse, to_sparse
 
 LONGEST_DELAY = 2**16
 """Steps of a delay; a longer one comes from a wrong dt."""
+
+SPARSE_FROM, SPARSE_BELOW = 256, 8
+"""A matrix of at least that many numbers, of which less than one in so many is not 0, is stored
+synapse by synapse: an upsampling, say, for which NIR has no node but a matrix."""
 
 WHOLE_WITHIN = 1e-6
 """Relative distance to a whole number of steps that is rounding, not a delay between steps."""
@@ -70,8 +74,13 @@ def stage_of(
 
 
 def _matrix(weight: np.ndarray) -> LinearMap:
-    """Return a dense map; of a weight [..., out, in] with more axes, one block per row of them."""
+    """Return a dense map, or a sparse one where most weights are 0.
+
+    A weight [..., out, in] with more axes is one block per row of them.
+    """
     if weight.ndim == 2:
+        if weight.size >= SPARSE_FROM and np.count_nonzero(weight) < weight.size // SPARSE_BELOW:
+            return to_sparse(Dense(weight=weight.astype(REAL)))
         return Dense(weight=weight.astype(REAL))
     blocks = weight.astype(REAL).reshape(-1, *weight.shape[-2:])
     count, outs, ins = blocks.shape

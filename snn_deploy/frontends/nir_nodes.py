@@ -314,17 +314,23 @@ def digest(graph: nir.NIRGraph) -> str:
     total = hashlib.sha256()
     for name in sorted(graph.nodes):
         node = graph.nodes[name]
-        total.update(f"{name}/{node_type(node)}/".encode())
-        if isinstance(node, nir.NIRGraph):
-            total.update(digest(node).encode())
-            continue
-        for field, value in stored_fields(node):
-            array = np.asarray(value)
-            kind = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
-            total.update(f"{field}/{kind}/{array.shape}/".encode())
-            total.update(_canonical_bytes(array))
+        total.update(f"{name}/".encode())
+        total.update(node_digest(node).encode())
     for source, target in sorted(graph.edges):
         total.update(f"{source}/{target}/".encode())
+    return f"sha256:{total.hexdigest()}"
+
+
+def node_digest(node: nir.NIRNode) -> str:
+    """Return the SHA-256 of a node's type and fields; of a graph, that of its nodes and edges."""
+    if isinstance(node, nir.NIRGraph):
+        return digest(node)
+    total = hashlib.sha256(f"{node_type(node)}/".encode())
+    for field, value in stored_fields(node):
+        array = np.asarray(value)
+        kind = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
+        total.update(f"{field}/{kind}/{array.shape}/".encode())
+        total.update(_canonical_bytes(array))
     return f"sha256:{total.hexdigest()}"
 
 

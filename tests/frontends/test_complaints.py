@@ -207,18 +207,6 @@ def test_more_ways_than_projections_can_be(build, port, out, complaint):
     )
 
 
-def test_a_membrane_that_would_have_to_be_sent(build, port, out, integrate, complaint):
-    leak = nir.LI(tau=np.full(1, 4.0), r=np.ones(1), v_leak=np.zeros(1))
-    fc = nir.Linear(weight=np.ones((1, 1)))
-    nodes = {"input": port(1), "li": leak, "fc": fc, "n": integrate(1), "output": out(1)}
-    assert complaint(build(nodes, "input li fc n output")) == (
-        "error[SNN206]: LI neurons have no spikes to send; their membrane can go to an Output "
-        "only\n"
-        "  at: li -> fc -> n\n"
-        "  fix: use the spiking kind of neuron, or end the network there"
-    )
-
-
 def test_an_inner_graph_of_two_inputs(build, port, out, integrate, complaint):
     inner = build({"i1": port(1), "i2": port(1), "n": integrate(1), "o": out(1)}, "i1 n o", "i2 n")
     nodes = {"input": port(1), "block": inner, "output": out(1)}

@@ -542,3 +542,16 @@ def test_the_same_graph_in_another_order_is_the_same_network(build, port, out, i
     backward = build(dict(reversed(nodes.items())), "input b output", "fc b", "a fc", "input a")
     assert read(forward).nir_bytes == read(backward).nir_bytes
     assert names(read(forward)) == names(read(backward))
+
+
+def test_a_membrane_is_sent_in_every_step_to_the_layers_behind_it(
+    build, port, out, integrate, read, run
+):
+    leak = nir.LI(tau=np.full(1, 4.0), r=np.full(1, 4.0), v_leak=np.zeros(1))
+    fc = nir.Linear(weight=np.full((1, 1), 0.5))
+    nodes = {"input": port(1), "li": leak, "fc": fc, "n": integrate(1, threshold=9.0)}
+    imported = read(build({**nodes, "output": out(1)}, "input li fc n output"))
+    trace = run(imported, input=np.array([[1.0], [0.0], [0.0]]))
+    filtered = np.array([1.0, 0.75, 0.75**2])
+    np.testing.assert_allclose(trace["li"].state(State.PAYLOAD)[0, :, 0], filtered)
+    np.testing.assert_allclose(trace["n"].state(State.MEMBRANE)[0, :, 0], 0.5 * np.cumsum(filtered))

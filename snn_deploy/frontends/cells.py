@@ -1,0 +1,167 @@
+"""Neurons as our metadata in a NIR file states them: every number of a population, exactly."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+from snn_deploy.frontends.dynamics import Overrides, ResetRule
+from snn_deploy.ir.arrays import REAL
+from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
+from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
+
+
+class _Array(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    shape: tuple[int, ...]
+    values: list[float]
+
+
+_Parameter = float | _Array
+
+
+class _Synapse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    decay: _Parameter
+    gain: _Parameter
+    reads: Reads
+    initial: _Parameter
+
+
+class _Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: ResetKind
+    amount: _Parameter
+    when: When
+
+
+class _Floor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: _Parameter
+    when: FloorWhen
+
+
+class _Bias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    value: _Parameter
+    into: State
+    start: int
+
+
+class CellRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One population, as JSON has it."""
+
+    node: str
+    """Digest of the NIR node that it belongs to."""
+
+    shape: tuple[int, ...]
+    decay: _Parameter
+    gain: _Parameter
+    synapse: _Synapse | None
+    fires: Fires
+    threshold: _Parameter
+    compare: Compare
+    max_spikes: int
+    reset: _Reset
+    floor: _Floor | None
+    biases: list[_Bias]
+    initial: _Parameter
+
+
+def record_of(population: Population, node: str) -> CellRecord:
+    """Return the record of neurons that belong to the node of that digest."""
+    synapse, floor = population.synapse, population.floor
+    return CellRecord(
+        node=node,
+        shape=population.shape,
+        decay=_stored(population.decay),
+        gain=_stored(population.gain),
+        synapse=None
+        if synapse is None
+        else _Synapse(
+            decay=_stored(synapse.decay),
+            gain=_stored(synapse.gain),
+            reads=synapse.reads,
+            initial=_stored(synapse.initial),
+        ),
+        fires=population.fires,
+        threshold=_stored(population.threshold),
+        compare=population.compare,
+        max_spikes=population.max_spikes,
+        reset=_Reset(
+            kind=population.reset.kind,
+            amount=_stored(population.reset.amount),
+            when=population.reset.when,
+        ),
+        floor=None if floor is None else _Floor(value=_stored(floor.value), when=floor.when),
+        biases=[
+            _Bias(value=_stored(b.value), into=b.into, start=b.start) for b in population.biases
+        ],
+        initial=_stored(population.initial),
+    )
+
+
+def population_in(name: str, record: CellRecord) -> Population:
+    """Return the neurons of a record.
+
+    Raises:
+        ValueError: an array has not as many numbers as its shape says.
+        ModelError: parameters do not fit the shape or contradict each other.
+    """
+    synapse, floor = record.synapse, record.floor
+    return Population(
+        name=name,
+        shape=record.shape,
+        decay=_read(record.decay),
+        gain=_read(record.gain),
+        synapse=None
+        if synapse is None
+        else Synapse(
+            decay=_read(synapse.decay),
+            gain=_read(synapse.gain),
+            reads=synapse.reads,
+            initial=_read(synapse.initial),
+        ),
+        fires=record.fires,
+        threshold=_read(record.threshold),
+        compare=record.compare,
+        max_spikes=record.max_spikes,
+        reset=Reset(
+            kind=record.reset.kind, amount=_read(record.reset.amount), when=record.reset.when
+        ),
+        floor=None if floor is None else Floor(value=_read(floor.value), when=floor.when),
+        biases=tuple(Bias(value=_read(b.value), into=b.into, start=b.start) for b in record.biases),
+        initial=_read(record.initial),
+    )
+
+
+def _stored(parameter: np.ndarray) -> _Parameter:
+    if parameter.ndim == 0:
+        return float(parameter)
+    return _Array(shape=tuple(parameter.shape), values=parameter.ravel().tolist())
+
+
+def _read(parameter: _Parameter) -> np.ndarray:
+    if isinstance(parameter, _Array):
+        return np.array(parameter.values, REAL).reshape(parameter.shape)
+    return np.asarray(parameter, REAL)
+
+
+def overridden(population: Population, options: Overrides) -> Population:
+    """Return neurons with what the user states about firing; those that do not fire stay."""
+    if population.fires not in (Fires.BINARY, Fires.COUNT):
+        return population
+    if options.compare is not None:
+        population = replace(population, compare=options.compare)
+    keeps = population.reset.kind is ResetKind.NONE and not np.any(population.decay)
+    if options.reset is not None and not keeps:
+        population = replace(population, reset=_reset_by(population, options.reset))
+    if options.floor is not None and not keeps:
+        low = None if options.floor == float("-inf") else options.floor
+        floor = None if low is None else Floor(value=np.asarray(low, REAL))
+        population = replace(population, floor=floor)
+    return population
+
+
+def _reset_by(population: Population, rule: ResetRule) -> Reset:
+    amount = np.zeros(())
+    if rule.kind is ResetKind.SUBTRACT:
+        amount = population.threshold
+    elif rule.kind is ResetKind.VALUE and population.reset.kind is ResetKind.VALUE:
+        amount = population.reset.amount
+    return Reset(kind=rule.kind, amount=amount, when=rule.when)
