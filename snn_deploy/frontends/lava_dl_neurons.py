@@ -1,0 +1,180 @@
+"""Neurons of lava-dl files, as lava-dl's netx gives them to Lava.
+
+Lava's LIF with du = iDecay - 1 and dv = vDecay multiplies u by 4096 - (du + 1) and v by 4096 - dv,
+both over 4096, shifts threshold and input sums by 6 bits, and resets to 0.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32
+
+from snn_deploy.errors import DynamicsError, ShapeError, UnknownNodeError
+from snn_deploy.frontends.lava_dl_fields import Fields
+from snn_deploy.ir.arrays import WHOLE
+from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.program import Current, Reset
+
+DECAY_BITS = 12
+"""Decays of a file are in 1/4096."""
+
+DECAY_ONE = 1 << DECAY_BITS
+
+STATE_SHIFT = 6
+"""A threshold, a bias and an input sum of 1 are 64 state units."""
+
+UNREACHABLE = 1 << 17
+"""A threshold that Lava's membrane of 24 bits never passes: shifted, it is 2**23. slayer writes
+2**18 - 1 for layers without spikes."""
+
+INTEGRATORS = ("CUBA", "LOIHI")
+"""Types that netx makes LIF processes of."""
+
+OTHERS = ("SDNN", "RF", "RF_IZ", "RF_PHASE", "ADRF", "ADRF_IZ", "ALIF")
+"""Types that slayer trains."""
+
+_COMMON = ("type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike")
+_TRAINING = ("theta", "scaleRho", "tauRho")
+"""Of the surrogate gradient; nothing on the chip."""
+
+_EXPONENTS = ("wgtExp", "weight_exp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neurons:
+    """The neuron parameters of one layer; arrays broadcast to its shape."""
+
+    kind: str
+    """What the file calls them."""
+
+    decay: Int32[np.ndarray, "..."]
+    """Multiplier on the membrane."""
+
+    current: Current
+    threshold: Int32[np.ndarray, "..."]
+    """In state units."""
+
+    fires: Fires
+    reset: Reset
+
+
+def read_neurons(layer: Fields, shape: Shape, decay_bits: int) -> Neurons:
+    """Return the neurons of a layer.
+
+    Args:
+        layer: The layer; without a group `neuron` it gets netx's integrator.
+        shape: Of the layer; parameters may differ per channel or per neuron of a flat layer.
+        decay_bits: Fraction bits of the program's decays, 12 or more.
+
+    Raises:
+        UnknownNodeError: a neuron type, or graded spikes, that programs do not have.
+        DynamicsError: a decay or threshold that no neuron has.
+        ShapeError: a parameter that does not fit the layer.
+        FileDamagedError: a parameter is missing or no whole number.
+    """
+    fields = layer.inner("neuron")
+    if fields is None:
+        layer.found(
+            "its neurons never fire; their current adds up what comes and never decays, and the "
+            "membrane is the current",
+            "the file gives the layer no neuron, and netx then takes this one",
+        )
+        decays, kind = (np.zeros(()), np.full((), DECAY_ONE)), "integrator"
+        threshold = np.full((), UNREACHABLE)
+    else:
+        kind = _kind(fields)
+        decays = _decay(fields, "iDecay", shape), _decay(fields, "vDecay", shape)
+        threshold = _threshold(fields, shape)
+        _report_ignored(fields)
+    extra = decay_bits - DECAY_BITS
+    u, v = (((DECAY_ONE - d.astype(np.int64)) << extra).astype(WHOLE) for d in decays)
+    silent = bool(np.all(threshold >= UNREACHABLE))
+    return Neurons(
+        kind=kind,
+        decay=v,
+        current=Current(decay=u),
+        threshold=(threshold.astype(np.int64) << STATE_SHIFT).astype(WHOLE),
+        fires=Fires.NEVER if silent else Fires.BINARY,
+        reset=Reset() if silent else Reset(kind=ResetKind.VALUE),
+    )
+
+
+def _kind(fields: Fields) -> str:
+    kind = fields.text("type")
+    if kind in INTEGRATORS:
+        return kind
+    if kind in OTHERS or "RF" in kind:
+        raise UnknownNodeError(
+            f"{kind} neurons are no leaky integrators, and programs have no others yet",
+            where=fields.at("type"),
+            fix="train the layer with CUBA neurons (slayer.block.cuba)",
+        )
+    near = difflib.get_close_matches(kind, (*INTEGRATORS, *OTHERS), n=1)
+    raise UnknownNodeError(
+        f"neuron type {kind!r} is none of lava-dl's that we read",
+        where=fields.at("type"),
+        fix=f"is {near[0]!r} meant?" if near else f"known are {', '.join(INTEGRATORS)}",
+    )
+
+
+def _decay(fields: Fields, name: str, shape: Shape) -> np.ndarray:
+    values = _spread(fields, name, shape)
+    wrong = values[(values < 0) | (values > DECAY_ONE)]
+    if wrong.size:
+        raise DynamicsError(
+            f"a decay of {int(wrong.flat[0])}; 0..{DECAY_ONE} keep from all to nothing",
+            where=fields.at(name),
+        )
+    return values
+
+
+def _threshold(fields: Fields, shape: Shape) -> np.ndarray:
+    values = _spread(fields, "vThMant", shape)
+    if values.min() < 0:
+        raise DynamicsError(
+            f"a threshold of {int(values.min())}; it is 0 or more", where=fields.at("vThMant")
+        )
+    return np.minimum(values, 2 * UNREACHABLE)  # shifted, it stays within 32 bits
+
+
+def _spread(fields: Fields, name: str, shape: Shape) -> np.ndarray:
+    """Return a parameter so that it broadcasts to the layer: scalar, or one per channel."""
+    values = fields.whole(name)
+    if values.size == 1:
+        return values.reshape(())
+    if values.size != shape[0]:
+        raise ShapeError(
+            f"{values.size} values; a layer of shape {shape} has 1 or {shape[0]}",
+            where=fields.at(name),
+        )
+    return values.reshape(-1, *(1 for _ in shape[1:]))
+
+
+def _report_ignored(fields: Fields) -> None:
+    """Refuse graded spikes; note what netx passes over although it would matter."""
+    if "messageBits" in fields.names or _flag(fields, "gradedSpike"):
+        raise UnknownNodeError(
+            "its spikes are graded, and integrators of programs send 0 or 1",
+            where=fields.where,
+            fix="train the layer without graded spikes",
+        )
+    if fields.has("refDelay"):
+        steps = fields.whole("refDelay")
+        if np.any(steps != 1):
+            fields.found(
+                f"the refractory period of {int(steps.max())} steps is not kept",
+                "lava-dl's netx passes over refDelay, and Lava's LIF has no such period",
+            )
+    for name in _EXPONENTS:
+        if fields.has(name) and np.any(fields.whole(name) != 0):
+            fields.found(
+                f"the weight exponent {name} = {int(fields.whole(name).flat[0])} is not applied",
+                "lava-dl's netx passes over it",
+            )
+    fields.report_unused((*_COMMON, *_TRAINING, *_EXPONENTS))
+
+
+def _flag(fields: Fields, name: str) -> bool:
+    return fields.has(name) and bool(np.any(fields.whole(name)))

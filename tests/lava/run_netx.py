@@ -1,0 +1,98 @@
+"""Runs lava-dl files with lava-dl's own netx in Lava, and records every state of every layer.
+
+    python run_netx.py FILE.net INPUT.npz OUTPUT.npz [FILE.net INPUT.npz OUTPUT.npz ...]
+
+INPUT has `input` [step, *shape], shape being channels, height, width, or neurons, and the scalars
+`message_bits` and `layers` (0: all). OUTPUT gets u_0, v_0, s_0, u_1, ... [step, *shape], layer by
+layer.
+
+lava-dl imports torch although netx needs none of it: stubs stand for torch and for slayer. States
+are recorded where they are computed, in the process of each layer: Lava's monitors take a
+hundred times as long.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+
+def stub_torch() -> None:
+    """Let lava-dl's netx be imported without torch."""
+
+    def stub(name: str, **names: object) -> ModuleType:
+        module = ModuleType(name)
+        vars(module).update(names)
+        sys.modules[name] = module
+        return module
+
+    stub("torch", tensor=np.ndarray)
+    home = "lava.lib.dl.slayer"
+    rf = stub(f"{home}.neuron.rf", neuron_params=None)
+    stub(home, neuron=stub(f"{home}.neuron", rf=rf))
+
+
+def recording(plain: Callable[[Any], None], folder: Path, steps: int) -> Callable[[Any], None]:
+    """Return LIF's step such that it writes all states after the last, as `<process id>.npz`."""
+    records: dict[str, list[np.ndarray]] = {"u": [], "v": [], "s": []}  # one process, one copy
+
+    def run_spk(self: Any) -> None:
+        plain(self)
+        for name, state in (("u", self.u), ("v", self.v), ("s", self.s_out_buff)):
+            records[name].append(np.array(state, np.int64))
+        if self.time_step == steps:
+            np.savez(
+                folder / f"{self.model_id}.npz", **{k: np.stack(a) for k, a in records.items()}
+            )
+
+    return run_spk
+
+
+def run_all(jobs: list[tuple[Path, Path, Path]]) -> None:
+    stub_torch()
+    from lava.proc.lif.models import AbstractPyLifModelFixed as Model
+
+    plain = Model.run_spk
+    for net, given, out in jobs:
+        with tempfile.TemporaryDirectory() as name:
+            Model.run_spk = recording(plain, Path(name), np.load(given)["input"].shape[0])
+            np.savez(out, **run(net, given, Path(name)))
+
+
+def run(net: Path, given: Path, folder: Path) -> dict[str, np.ndarray]:
+    from lava.lib.dl.netx import hdf5
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    arrays = np.load(given)
+    values = arrays["input"]
+    network = hdf5.Network(
+        net_config=str(net),
+        num_layers=int(arrays["layers"]) or None,
+        input_message_bits=int(arrays["message_bits"]),
+        input_shape=values.shape[:0:-1] if values.ndim == 4 else None,
+    )
+    source = Source(data=values.transpose().astype(np.int32))  # width, height, channel, step
+    sink = Sink(shape=network.out.shape, buffer=1)
+    source.s_out.connect(network.inp)
+    network.out.connect(sink.a_in)
+    configuration = Loihi2SimCfg(select_tag="fixed_pt")
+    network.run(condition=RunSteps(num_steps=values.shape[0]), run_cfg=configuration)
+    network.stop()
+    found = {}
+    for index, layer in enumerate(network.layers):
+        for key, record in np.load(folder / f"{layer.neuron.id}.npz").items():
+            image = record.ndim == 4
+            found[f"{key}_{index}"] = record.transpose(0, 3, 2, 1) if image else record
+    return found
+
+
+if __name__ == "__main__":
+    files = [Path(argument) for argument in sys.argv[1:]]
+    run_all(list(zip(files[::3], files[1::3], files[2::3], strict=True)))

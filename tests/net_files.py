@@ -1,0 +1,119 @@
+"""lava-dl files, written with plain h5py as lava-dl's slayer lays them out."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+Layer = Mapping[str, Any]
+"""Fields of a layer by name; `neuron` is such a mapping again. Texts are stored as slayer does."""
+
+
+def net_bytes(layers: Sequence[Layer]) -> bytes:
+    """Return a file of these layers."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file.create_group("layer")
+        for index, layer in enumerate(layers):
+            _write(file.create_group(f"layer/{index}"), layer)
+    return content.getvalue()
+
+
+def _write(group: h5py.Group, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            _write(group.create_group(name), value)
+        elif name == "type" and group.name.count("/") == 2:
+            group.create_dataset(name, (1,), "S10", [value.encode()])
+        else:
+            group.create_dataset(name, data=value)
+
+
+def cuba(**changes: Any) -> dict[str, Any]:
+    """Return CUBA neurons."""
+    usual = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 80, "refDelay": 1}
+    return {**usual, "gradedSpike": False, **changes}
+
+
+def dense(weight: Any, **fields: Any) -> dict[str, Any]:
+    """Return a dense layer."""
+    weight = np.asarray(weight, np.float32)
+    usual = {"type": "dense", "shape": np.array(weight.shape[:1]), "weight": weight}
+    return {**usual, "neuron": cuba(), **fields}
+
+
+def conv(weight: Any, reads: Sequence[int], **fields: Any) -> dict[str, Any]:
+    """Return a convolution of images of shape `reads`: channels, height, width."""
+    weight = np.asarray(weight, np.float32)
+    usual: dict[str, Any] = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
+    geometry = {name: fields.pop(name, value) for name, value in usual.items()}
+    sides = []
+    for axis in (0, 1):
+        stride, padding, dilation = (
+            np.broadcast_to(geometry[name], 2)[axis] for name in ("stride", "padding", "dilation")
+        )
+        reach = dilation * (weight.shape[2 + axis] - 1) + 1
+        sides.append((reads[1 + axis] + 2 * padding - reach) // stride + 1)
+    shape = np.array([weight.shape[0], *sides])
+    return {"type": "conv", "shape": shape, "weight": weight, "neuron": cuba()} | geometry | fields
+
+
+def random_net(rng: np.random.Generator) -> tuple[list[dict[str, Any]], tuple[int, ...]]:
+    """Return a random chain of convolutions, a flatten, and dense layers, and its input shape.
+
+    Weights are even and lean to the positive, thresholds fit the number of inputs, so that most
+    layers are active. What netx is known to get wrong is left out.
+    """
+    groups = int(rng.integers(1, 3))
+    reads = (2 * groups, int(rng.integers(6, 10)), int(rng.integers(6, 10)))
+    layers: list[dict[str, Any]] = [{"type": "input", "shape": np.array(reads)}]
+    entry = reads
+    for _ in range(int(rng.integers(1, 3))):
+        outs = 2 * int(rng.integers(1, 4))
+        groups = 2 if rng.random() < 0.5 else 1
+        size = [int(rng.integers(1, min(4, side + 1))) for side in reads[1:]]
+        weight = _weights(rng, (outs, reads[0] // groups, *size))
+        geometry: dict[str, Any] = {
+            "stride": rng.integers(1, 3, 2),
+            "padding": rng.integers(0, 3, 2),
+            "dilation": rng.integers(1, 3, 2) if min(reads[1:]) > 5 else [1, 1],
+            "groups": groups,
+        }
+        layers.append(conv(weight, reads, neuron=_neurons(rng, weight[0].size, outs), **geometry))
+        if rng.random() < 0.7:
+            layers[-1]["bias"] = rng.integers(-30, 40, outs)
+        reads = tuple(int(side) for side in layers[-1]["shape"])
+    layers.append({"type": "flatten", "shape": np.array([np.prod(reads), 1, 1])})
+    width = int(np.prod(reads))
+    for kind in rng.permutation(["dense", "delayed", "dense_rec"]):
+        outs = int(rng.integers(3, 12))
+        layer = dense(_weights(rng, (outs, width)), neuron=_neurons(rng, width, outs))
+        if rng.random() < 0.5:
+            layer["bias"] = rng.integers(-30, 40, outs)
+        if kind == "delayed":
+            shape = [(), (outs,), (width,), (outs, width)][int(rng.integers(4))]
+            layer["delay"] = rng.integers(0, 12, shape)
+        if kind == "dense_rec":
+            layer |= {"type": "dense_rec", "weight_rec": _weights(rng, (outs, outs))}
+        layers.append(layer)
+        width = outs
+    return layers, entry
+
+
+def _weights(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    weight = 2 * rng.integers(-60, 72, shape)
+    weight.flat[0], weight.flat[-1] = -120, 140  # both signs, whatever is drawn
+    return weight.astype(np.float32)
+
+
+def _neurons(rng: np.random.Generator, fan_in: int, channels: int) -> dict[str, Any]:
+    decays: dict[str, Any] = {
+        "iDecay": int(rng.integers(200, 4097)),
+        "vDecay": int(rng.integers(0, 3000)),
+    }
+    if rng.random() < 0.3:  # slayer's shared_param=False
+        decays = {name: rng.integers(300, 4097, channels) for name in decays}
+    threshold = int(rng.integers(60, 160) * fan_in**0.5)
+    return cuba(vThMant=threshold, **decays)
