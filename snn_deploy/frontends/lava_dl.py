@@ -2,8 +2,9 @@
 
 A file is a chain of layers with whole numbers, so nothing is quantized here. Every connection
 takes one step, as in Lava, and all layers start at step 0: no population has a lag. The one
-exception is a file whose input layer has neurons, which netx feeds without a connection; in the
-program they get one, so that all of it runs one step behind netx.
+exception is a file whose input layer has neurons: netx takes their bias for the input, which is
+no connection. In the program they get one, into the membrane, so that all of it runs one step
+behind netx, with a lag of 1.
 
 What netx passes over in silence is a finding. Its `reset_interval` belongs to a run, not to the
 file: a program starts each sample afresh instead.
@@ -12,7 +13,7 @@ file: a program starts each sample afresh instead.
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import h5py
 import numpy as np
@@ -348,6 +349,14 @@ class _Chain:
         self._enter(self.entry)
         self.lag = 1
         self._populate(layer, self.entry, None)
+        without = self.populations[-1]
+        assert without.current is not None
+        if np.any(without.current.decay):
+            layer.found(
+                "its neurons have no current: the input goes into their membrane",
+                "netx writes the input into their bias, which passes the current by",
+            )
+        self.populations[-1] = replace(without, current=None)
         self._join(f"{layer.layer}.one", self.source, layer.layer, _one_to_one(self.entry))
         self.behind, self.source = 1, layer.layer
         self._report_transform(layer)
@@ -369,8 +378,8 @@ class _Chain:
                 kind=Kind.RETIMED,
                 layer="",
                 amount="everything is 1 step later than in lava-dl",
-                reason="netx feeds the neurons of an input layer without a connection, and each "
-                "connection of the program takes a step",
+                reason="netx writes the input into the bias of an input layer's neurons; here they "
+                "have a connection, which takes a step",
             )
         )
 

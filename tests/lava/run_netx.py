@@ -65,6 +65,7 @@ def run_all(jobs: list[tuple[Path, Path, Path]]) -> None:
 
 def run(net: Path, given: Path, folder: Path) -> dict[str, np.ndarray]:
     from lava.lib.dl.netx import hdf5
+    from lava.lib.dl.netx.blocks.process import Input
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.io.sink import RingBuffer as Sink
@@ -78,12 +79,16 @@ def run(net: Path, given: Path, folder: Path) -> dict[str, np.ndarray]:
         input_message_bits=int(arrays["message_bits"]),
         input_shape=values.shape[:0:-1] if values.ndim == 4 else None,
     )
-    source = Source(data=values.transpose().astype(np.int32))  # width, height, channel, step
+    values = values.transpose().astype(np.int32)  # width, height, channel, step
+    if isinstance(network.in_layer, Input):  # it has no way in but the bias of its neurons
+        assert np.all(values == values[..., :1]), "only a constant input is a bias"
+        network.in_layer.neuron.bias_mant.init = values[..., 0]
+    else:
+        Source(data=values).s_out.connect(network.inp)
     sink = Sink(shape=network.out.shape, buffer=1)
-    source.s_out.connect(network.inp)
     network.out.connect(sink.a_in)
     configuration = Loihi2SimCfg(select_tag="fixed_pt")
-    network.run(condition=RunSteps(num_steps=values.shape[0]), run_cfg=configuration)
+    network.run(condition=RunSteps(num_steps=values.shape[-1]), run_cfg=configuration)
     network.stop()
     found = {}
     for index, layer in enumerate(network.layers):
