@@ -230,7 +230,8 @@ class Convolution(LinearMap):
         per_group = self.weight.shape[1]
         grouped = padded.reshape(padded.shape[0], self.groups, per_group, *padded.shape[2:])
         weight = self.weight.astype(values.dtype).reshape(self.groups, -1, *self.weight.shape[1:])
-        out = np.zeros((padded.shape[0], self.groups, weight.shape[1], height, width), values.dtype)
+        each = (self.groups, weight.shape[1], height * width)
+        out = np.zeros((padded.shape[0], *each), values.dtype)
         for row, column in np.ndindex(*self.weight.shape[2:]):
             y, x = row * self.dilation[0], column * self.dilation[1]
             seen = grouped[
@@ -238,7 +239,8 @@ class Convolution(LinearMap):
                 y : y + self.stride[0] * (height - 1) + 1 : self.stride[0],
                 x : x + self.stride[1] * (width - 1) + 1 : self.stride[1],
             ]
-            out += np.einsum("ngihw,goi->ngohw", seen, weight[..., row, column])
+            flat = seen.reshape(*seen.shape[:3], height * width)
+            out += np.matmul(weight[..., row, column], flat)
         return out.reshape(*lead, *self.out_shape)
 
     def numbers(self) -> Num[np.ndarray, "..."]:
