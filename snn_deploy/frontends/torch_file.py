@@ -35,7 +35,7 @@ TRAINING_KEYS: Final = ("optim", "lr_sched", "scheduler", "scaler")
 
 REFUSED: Final = {
     ArchiveKind.SCRIPT: "export the model to ONNX, or " + SAVE_STATE,
-    ArchiveKind.EXPORTED: "give it the name of a .pt2 file",
+    ArchiveKind.EXPORTED: "name it model.pt2: such archives are read by that name",
     ArchiveKind.PACKAGE: "load the package and " + SAVE_STATE,
     ArchiveKind.TAR: "load it with the torch that wrote it and " + SAVE_STATE,
     ArchiveKind.PICKLE: SAVE_STATE,
@@ -85,7 +85,7 @@ def read_torch_file(content: bytes, where: str) -> TorchFile:
         )
     kind = archive_kind(content)
     if kind in REFUSED:
-        raise FileDamagedError(f"{kind.value} is not read", where=where, fix=REFUSED[kind])
+        raise FileDamagedError(f"the file is {kind.value}", where=where, fix=REFUSED[kind])
     if kind is ArchiveKind.SAFETENSORS:
         tensors, remarks = read_safetensors(content, where)
         return StateDict(tensors=MappingProxyType(tensors), extras=MappingProxyType(remarks))

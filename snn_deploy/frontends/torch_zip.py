@@ -76,7 +76,7 @@ class ArchiveKind(Enum):
     SAFETENSORS = "a safetensors file"
     PICKLE = "a plain pickle"
     NUMPY = "an archive of numpy"
-    UNKNOWN = "no file of torch"
+    UNKNOWN = "neither of torch nor a safetensors file"
 
 
 def archive_kind(content: bytes) -> ArchiveKind:
@@ -106,7 +106,7 @@ def _zip_kind(content: bytes) -> ArchiveKind:
         ArchiveKind.SCRIPT: "constants.pkl" in inner
         or any(name.startswith("code/") for name in inner),
         ArchiveKind.TORCH: "data.pkl" in inner,
-        ArchiveKind.NUMPY: all(name.endswith(".npy") for name in names),
+        ArchiveKind.NUMPY: bool(names) and all(name.endswith(".npy") for name in names),
         ArchiveKind.UNKNOWN: True,
     }
     return next(kind for kind, found in signs.items() if found)
