@@ -1,21 +1,30 @@
 """The way in: a file, a NIR graph or a module becomes a `Network`."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nir
 
-from snn_deploy.errors import FileDamagedError, FileMissingError, OptionError
+from snn_deploy.errors import OptionError, UnknownNodeError
+from snn_deploy.frontends.arch import Architecture, build, read_architecture
 from snn_deploy.frontends.decide import dialect_named
 from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides
-from snn_deploy.frontends.hdf5_reader import LARGEST_FILE
+from snn_deploy.frontends.factory import module_from
+from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.imported import Imported
-from snn_deploy.frontends.modules import is_module, read_module
+from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.modules import first_foreign, is_module, read_module
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.registry import class_name
 from snn_deploy.frontends.to_nir import to_nir
+from snn_deploy.frontends.torch_file import StateDict, TorchFile, read_torch_file
+from snn_deploy.ir.codecs import EncodingChanges
+from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.words import counted
 
 
 def load(
@@ -24,16 +33,21 @@ def load(
     dialect: Dialect | str | None = None,
     overrides: Overrides | None = None,
     sample_shape: tuple[int, ...] | None = None,
+    arch: Path | str | None = None,
+    factory: str | None = None,
 ) -> Imported:
     """Return the network of a model.
 
     Args:
-        model: Path of a `.nir` file, its bytes, a `nir.NIRGraph`, or a torch module of norse's
-            layers.
-        dialect: Who wrote it, such as `snntorch`; only where its metadata does not say.
+        model: Path of a model file (NIR, torch, safetensors, .pt2, ONNX), the bytes of a NIR
+            file, a `nir.NIRGraph`, or a torch module of layers that a frontend reads.
+        dialect: Who wrote a NIR file, such as `snntorch`; only where its metadata does not say.
             None: guess, and say so in a finding.
         overrides: Single things that the user states, whatever file and dialect say.
         sample_shape: Of a module: the shape of one sample's values in one step.
+        arch: An architecture file: the layers that the weights of a state dict belong to.
+        factory: `package.module:function` that makes the module of a state dict. This runs the
+            user's code.
 
     Raises:
         UnknownNameError: no such dialect.
@@ -42,69 +56,162 @@ def load(
         ModelError: the model cannot be read.
     """
     chosen = None if dialect is None else dialect_named(dialect)
-    options = overrides or Overrides()
+    given = _Given(
+        overrides=overrides or Overrides(),
+        dialect=chosen,
+        sample_shape=sample_shape,
+        arch=None if arch is None else Path(arch),
+        factory=factory,
+    )
     if is_module(model):
-        return _of_module(model, chosen, options, sample_shape)
-    if sample_shape is not None:
+        given.refuse_for_layers("a module", arch=True, factory=True)
+        return _of_layers(read_module(model, sample_shape), given, name="network", where="module")
+    if isinstance(model, nir.NIRGraph):
+        return _of_nir(checked_graph(model, ""), given, name="network", where="graph")
+    if isinstance(model, bytes):
+        graph = read_graph(model, "model.nir")
+        return _of_nir(graph, given, name="network", where="model.nir")
+    if isinstance(model, str | Path):
+        return _of_file(Path(model), given)
+    raise OptionError(
+        f"no model can be read from an object of type {type(model).__name__}",
+        fix="give a path, a nir.NIRGraph, or a torch module of known layers",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What the caller says beside the model."""
+
+    overrides: Overrides
+    dialect: Dialect | None
+    sample_shape: Shape | None
+    arch: Path | None
+    factory: str | None
+
+    def refuse_for_layers(self, what: str, *, arch: bool, factory: bool) -> None:
+        """Refuse what says nothing about a model whose layers are known; the switches tell
+        whether `arch` and `factory` are such things too.
+
+        Raises:
+            OptionError: the first of them that is given.
+        """
+        if self.dialect is not None:
+            raise OptionError(
+                f"the dialect {self.dialect.value} is only for NIR: {what}'s layers say what they "
+                "compute",
+                where="dialect",
+                fix="leave dialect out",
+            )
+        self.refuse_makers(what, arch=arch, factory=factory)
+
+    def refuse_makers(self, what: str, *, arch: bool = True, factory: bool = True) -> None:
+        """Refuse `arch` and `factory` for a model that says its layers itself.
+
+        Raises:
+            OptionError: the first of them that is given.
+        """
+        if self.arch is not None and self.factory is not None:
+            raise OptionError(
+                "an architecture and a module both say what the layers are",
+                where="--arch, --module",
+                fix="give one of them",
+            )
+        for option, value, refused in (
+            ("--arch", self.arch, arch),
+            ("--module", self.factory, factory),
+        ):
+            if refused and value is not None:
+                raise OptionError(
+                    f"{option} is for files of weights: {what} says its layers itself",
+                    where=option,
+                    fix=f"leave {option} out",
+                )
+
+
+def _of_nir(graph: nir.NIRGraph, given: _Given, *, name: str, where: str) -> Imported:
+    if given.sample_shape is not None:
         raise OptionError(
             "a sample's shape is only for a module: a NIR graph says it in its Input node",
             where="sample_shape",
             fix="leave sample_shape out",
         )
-    if isinstance(model, nir.NIRGraph):
-        graph = checked_graph(model, "")
-        return import_graph(graph, name="network", where="graph", dialect=chosen, overrides=options)
-    if isinstance(model, bytes):
-        graph = read_graph(model, "model.nir")
-        return import_graph(
-            graph, name="network", where="model.nir", dialect=chosen, overrides=options
-        )
-    if isinstance(model, str | Path):
-        path = Path(model)
-        graph = read_graph(_bytes(path), path.name)
-        return import_graph(
-            graph, name=path.stem, where=path.name, dialect=chosen, overrides=options
-        )
-    raise OptionError(
-        f"no model can be read from an object of type {type(model).__name__}",
-        fix="give a path, a nir.NIRGraph, or a Sequential of norse layers",
+    given.refuse_makers("a NIR graph")
+    return import_graph(
+        graph, name=name, where=where, dialect=given.dialect, overrides=given.overrides
     )
 
 
-def _of_module(
-    module: Any,
-    dialect: Dialect | None,
-    overrides: Overrides,
-    sample_shape: tuple[int, ...] | None,
-) -> Imported:
-    if dialect is not None:
+def _of_file(path: Path, given: _Given) -> Imported:
+    content = read_bytes(path)
+    kind = kind_of(content, path.name)
+    if kind is FileKind.NIR:
+        graph = read_graph(content, path.name)
+        return _of_nir(graph, given, name=path.stem, where=path.name)
+    if kind is FileKind.NET:
         raise OptionError(
-            f"the dialect {dialect.value} is only for NIR: a module's layers say what they compute",
-            where="dialect",
-            fix="leave dialect out",
+            "a .net file holds integers, and needs no network of real numbers",
+            where=path.name,
+            fix="snn-deploy export reads it",
         )
-    form = to_nir(read_module(module, sample_shape))
+    if kind is not FileKind.TORCH:
+        raise UnknownNodeError(f"{kind.value} is not read yet", where=path.name)
+    given.refuse_for_layers("a file of weights", arch=False, factory=False)
+    architecture = None if given.arch is None else read_architecture(given.arch)
+    layers = _of_torch(read_torch_file(content, path.name), architecture, given, path)
+    encoding = None if architecture is None else architecture.encoding
+    return _of_layers(layers, given, name=path.stem, where=path.name, encoding=encoding)
+
+
+def _of_torch(
+    file: TorchFile, architecture: Architecture | None, given: _Given, path: Path
+) -> LayerGraph:
+    """Return the layers of a file of torch, with what the user says about them."""
+    if isinstance(file, StateDict):
+        if architecture is not None:
+            return build(architecture, file.tensors)
+        if given.factory is not None:
+            return read_module(module_from(given.factory, file.tensors), given.sample_shape)
+        raise UnknownNodeError(
+            f"the file holds {counted(len(file.tensors), 'tensor')}, but neither the layers nor "
+            "the neurons that they belong to (a norse module saves as nothing else)",
+            where=path.name,
+            fix="--arch FILE.toml, which names them; snn-deploy inspect drafts one. Or --module "
+            "package.module:function, which makes the network in your own code",
+        )
+    if given.factory is not None:
+        given.refuse_makers("a pickled module", arch=False)
+    if architecture is not None:
+        return build(architecture, file.root)
+    foreign = first_foreign(file.root)
+    if foreign is not None:
+        part, layer = foreign
+        raise UnknownNodeError(
+            f"{class_name(layer)} is none of the layers that are read; if it joins other layers, "
+            "how it does is code, which is not in the file",
+            where=f"{path.name}: {part or 'the module'}",
+            fix="--arch FILE.toml, which joins its parts by their names. Or save its "
+            "state_dict(), and --module package.module:function, which runs your own code",
+        )
+    return read_module(file.root, given.sample_shape)
+
+
+def _of_layers(
+    layers: LayerGraph,
+    given: _Given,
+    *,
+    name: str,
+    where: str,
+    encoding: EncodingChanges | None = None,
+) -> Imported:
+    form = to_nir(layers)
+    annotation = form.annotation
+    if encoding is not None:
+        annotation = replace(annotation, encoding=encoding.applied(annotation.encoding))
     return import_graph(
         checked_graph(form.graph, ""),
-        name="network",
-        where="module",
-        overrides=overrides,
-        annotation=form.annotation,
+        name=name,
+        where=where,
+        overrides=given.overrides,
+        annotation=annotation,
     )
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            what = "it is a folder" if path.is_dir() else "there is no such file"
-            raise FileMissingError(f"cannot read the model: {what}", where=str(path))
-        if path.stat().st_size > LARGEST_FILE:
-            raise FileDamagedError(
-                f"the file has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read",
-                where=path.name,
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise FileMissingError(
-            f"cannot read the model: {error.strerror}", where=str(path)
-        ) from error

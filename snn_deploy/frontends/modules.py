@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from snn_deploy.errors import OptionError
+from snn_deploy.errors import OptionError, UnknownNodeError
 from snn_deploy.frontends.layers import LayerGraph, Linear
+from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import (
+    children_of,
+    class_name,
     frontend_of,
     is_container,
     read_layer,
@@ -28,7 +31,7 @@ def is_module(model: object) -> bool:
 def is_readable(module: object) -> bool:
     """Return whether a module is a layer that a frontend reads, or a row of such."""
     if is_container(module):
-        return all(is_readable(child) for _, child in _children(module))
+        return all(is_readable(child) for _, child in children_of(module))
     found = frontend_of(module)
     return found is not None and short_name(module) in {*found.layers, *found.wrong}
 
@@ -47,39 +50,67 @@ def read_module(module: Any, sample_shape: Shape | None = None) -> LayerGraph:
         OptionError: `sample_shape` is needed.
         ModelError: its layers cannot be one network.
     """
-    layers = list(_layers(module, ""))
-    graph = LayerGraph(inputs={INPUT: sample_shape or _first_shape(layers)})
-    source = INPUT
-    for name, layer in layers:
-        source = read_layer(graph, name, layer, source)
-    graph.outputs[OUTPUT] = source
+    _check_shared(module)
+    graph = LayerGraph(inputs={INPUT: sample_shape or _first_shape(module)})
+    graph.outputs[OUTPUT] = _read(graph, module)
     return graph
 
 
-def _children(module: Any) -> list[tuple[str, Any]]:
-    return list(module.named_children())
-
-
-def _layers(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield (dotted name, layer) for each layer, in the order they act."""
+def _read(graph: LayerGraph, module: Any) -> str:
+    """Add all layers of a module; return the node that gives its output."""
     if not is_container(module):
-        yield prefix.rstrip(".") or "0", module
+        return read_layer(graph, "0", module, INPUT)
+    source = INPUT
+    for name, child in children_of(module):
+        source = read_nested(graph, name, child, source)
+    return source
+
+
+def _leaves(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted name, layer) for each layer in containers, in the order they act."""
+    if not is_container(module):
+        yield prefix.rstrip("."), module
         return
-    for name, child in _children(module):
-        yield from _layers(child, f"{prefix}{name}.")
+    for name, child in children_of(module):
+        yield from _leaves(child, f"{prefix}{name}.")
 
 
-def _first_shape(layers: list[tuple[str, Any]]) -> Shape:
-    for name, layer in layers:
-        graph = LayerGraph(inputs={INPUT: ()})
-        if read_layer(graph, name, layer, INPUT) == INPUT:
-            continue
-        first = next(iter(graph.nodes.values())).layer
-        if isinstance(first, Linear):
-            return (int(first.weight.shape[1]),)
-        break
+def _check_shared(module: Any) -> None:
+    """Refuse neurons that act twice in a step: both times they would move the same state.
+
+    Raises:
+        UnknownNodeError: with both names.
+    """
+    seen: dict[int, str] = {}
+    for name, layer in _leaves(module):
+        first = seen.setdefault(id(layer), name)
+        if first != name and not class_name(layer).startswith("torch."):
+            raise UnknownNodeError(
+                f"the same {short_name(layer)} is {first!r} too: its neurons would act twice in a "
+                "step",
+                where=name,
+                fix="make two of them",
+            )
+
+
+def first_foreign(module: Any, name: str = "") -> tuple[str, Any] | None:
+    """Return the first part of a module, and its name, that no frontend reads; None: all are."""
+    if not is_container(module):
+        return None if is_readable(module) else (name.rstrip("."), module)
+    found = (first_foreign(child, f"{name}{key}.") for key, child in children_of(module))
+    return next((part for part in found if part is not None), None)
+
+
+def _first_shape(module: Any) -> Shape:
+    """Return the shape that the first layer reads, where its weights say it."""
+    graph = LayerGraph(inputs={INPUT: ()})
+    _read(graph, module)
+    first = next(iter(graph.nodes.values()), None)
+    if first is not None and isinstance(first.layer, Linear):
+        return (int(first.layer.weight.shape[1]),)
     raise OptionError(
         "the shape of a sample is needed: the first layer takes inputs of any size",
         where="sample_shape",
-        fix="sample_shape=(channels, height, width), without batch and time",
+        fix="--sample-shape CHANNELSxHEIGHTxWIDTH; in Python sample_shape=(channels, height, "
+        "width), without batch and time",
     )

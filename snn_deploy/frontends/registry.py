@@ -87,6 +87,12 @@ def is_container(layer: object) -> bool:
     return found is not None and short_name(layer) in found.containers
 
 
+def children_of(container: Any) -> list[tuple[str, Any]]:
+    """Return the children of a container in the order they act; one that acts twice is there
+    twice, which torch's `named_children` hides."""
+    return [(name, child) for name, child in container._modules.items() if child is not None]
+
+
 def short_name(layer: object) -> str:
     """Return the name of a layer's class, without its module."""
     return class_name(layer).rpartition(".")[2]
