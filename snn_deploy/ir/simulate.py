@@ -6,6 +6,7 @@ compared with, and what calibration runs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,7 @@ def _advance(
     dtype: np.dtype[Any],
 ) -> None:
     """Compute one step of one population, in place: the lines of `ir/network.py`."""
-
-    def real(parameter: np.ndarray) -> np.ndarray:
-        return parameter.astype(dtype)
-
+    real = partial(np.asarray, dtype=dtype)
     synapse = population.synapse
     integrated = drive
     if synapse is not None and state.current is not None:
