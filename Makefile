@@ -1,19 +1,23 @@
 # make demo   set-up, then the main job on a real network
 # make test   set-up, then all tests
 # make check  lint, types, layers
+# make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
+# PYTHON310  the Python 3.10 that makes lava-dl's environment; lava-dl runs on no newer one
 # TORCH   pip's arguments for torch; empty: torch is not installed and its tests are skipped.
 #         Give the build you want, so that nobody gets a CUDA build by surprise, for example
 #         make test TORCH="torch==2.13.0"
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON310 ?= $(shell command -v python3.10)
 TORCH ?=
 VENV := .venv
+LAVA_DL := .venv-lava-dl
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: demo test check golden clean
+.PHONY: demo test check golden lava-dl clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -46,5 +50,13 @@ ifneq ($(strip $(TORCH)),)
 endif
 	@touch $@
 
+lava-dl: $(LAVA_DL)/.done
+
+# netx needs no torch: the tests stand in for it
+$(LAVA_DL)/.done:
+	$(PYTHON310) -m venv --clear $(LAVA_DL)
+	$(LAVA_DL)/bin/python -m pip install --quiet --no-deps lava-nc==0.10.0 lava-dl==0.6.0 numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33 h5py==3.16.0
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(LAVA_DL) build

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -9,6 +10,23 @@ import numpy as np
 
 Layer = Mapping[str, Any]
 """Fields of a layer by name; `neuron` is such a mapping again. Texts are stored as slayer does."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file and what is given to it."""
+
+    name: str
+    content: bytes
+    values: np.ndarray
+    """[step, *shape]."""
+
+    low: int = 0
+    high: int = 1
+    message_bits: int = 0
+    """What netx must be told where values are not 0 and 1."""
+
+    layers: int | None = None
 
 
 def net_bytes(layers: Sequence[Layer]) -> bytes:
@@ -40,7 +58,7 @@ def cuba(**changes: Any) -> dict[str, Any]:
 def dense(weight: Any, **fields: Any) -> dict[str, Any]:
     """Return a dense layer."""
     weight = np.asarray(weight, np.float32)
-    usual = {"type": "dense", "shape": np.array(weight.shape[:1]), "weight": weight}
+    usual: dict[str, Any] = {"type": "dense", "shape": np.array(weight.shape[:1]), "weight": weight}
     return {**usual, "neuron": cuba(), **fields}
 
 
@@ -117,3 +135,77 @@ def _neurons(rng: np.random.Generator, fan_in: int, channels: int) -> dict[str, 
         decays = {name: rng.integers(300, 4097, channels) for name in decays}
     threshold = int(rng.integers(60, 160) * fan_in**0.5)
     return cuba(vThMant=threshold, **decays)
+
+
+def random_case(seed: int, steps: int = 60) -> Case:
+    """Return a random chain and random spikes."""
+    rng = np.random.default_rng(seed)
+    layers, entry = random_net(rng)
+    values = (rng.random((steps, *entry)) < 0.3).astype(np.int32)
+    return Case(name=f"random-{seed}", content=net_bytes(layers), values=values)
+
+
+def special_cases(steps: int = 120) -> tuple[Case, ...]:
+    """Return files with what slayer writes seldom, and netx reads all the same."""
+    rng = np.random.default_rng(1)
+    return _input_neurons(rng, steps), _one_sign(rng, steps), _graded_input(rng, steps)
+
+
+def _even(rng: np.random.Generator, low: int, high: int, *shape: int) -> np.ndarray:
+    return 2 * rng.integers(low // 2, high // 2, shape)
+
+
+def _input_neurons(rng: np.random.Generator, steps: int) -> Case:
+    """Return an input layer with neurons, a bias per neuron of an image, LOIHI neurons."""
+    reads = (2, 5, 6)
+    geometry: dict[str, Any] = {"groups": 2, "padding": 1, "stride": [2, 1]}
+    image = conv(_even(rng, -60, 90, 4, 1, 3, 2), reads, neuron=cuba(vThMant=300), **geometry)
+    image["bias"] = rng.integers(-20, 60, tuple(image["shape"][::-1]))
+    flat = int(np.prod(image["shape"]))
+    loihi = cuba(type="LOIHI", vThMant=400, wgtExp=0, theta=1.5)
+    layers = [
+        {"type": "input", "shape": np.array(reads), "neuron": cuba(iDecay=4096, vThMant=400)},
+        image,
+        {"type": "flatten", "shape": np.array([flat, 1, 1])},
+        dense(_even(rng, -60, 90, 5, flat), neuron=loihi, bias=np.array([7])),
+    ]
+    frame = rng.integers(-60, 120, reads, np.int32, endpoint=True)
+    values = np.broadcast_to(frame, (steps, *reads))  # netx holds it in a bias
+    return Case(name="input-neurons", content=net_bytes(layers), values=values, low=-60, high=120)
+
+
+def _one_sign(rng: np.random.Generator, steps: int) -> Case:
+    """Return odd weights of one sign, flat weights, and a layer without neurons."""
+    silent = dense(rng.integers(-100, 101, (4, 5)))
+    del silent["neuron"]
+    excitatory, shape = rng.integers(0, 256, (6, 8)).ravel(), np.array([6, 1, 1])
+    layers = [
+        dense(excitatory, shape=shape, neuron=cuba(vThMant=2500)),
+        dense(
+            -rng.integers(0, 254, (5, 6)),
+            neuron=cuba(vThMant=700),
+            bias=rng.integers(100, 400, 5),
+        ),
+        silent,
+    ]
+    values = rng.integers(0, 2, (steps, 8), np.int32)
+    return Case(name="one-sign", content=net_bytes(layers), values=values)
+
+
+def _graded_input(rng: np.random.Generator, steps: int) -> Case:
+    """Return graded input, weights cut and clipped, delays clamped, currents that never decay.
+
+    A register overflows, too.
+    """
+    weight = rng.integers(-300, 300, (6, 5)) + 0.6 * (rng.random((6, 5)) < 0.4)
+    layers = [
+        dense(
+            weight,
+            delay=rng.choice([0, 3, 61, 62, 63, 80], (6, 5)),
+            neuron=cuba(iDecay=0, vDecay=4096, vThMant=9000),
+        ),
+        dense(_even(rng, -250, 250, 4, 6), delay=2.7, neuron=cuba(vThMant=1 << 17)),
+    ]
+    values = rng.integers(-5, 9, (steps, 5), np.int32, endpoint=True)
+    content = net_bytes(layers)
+    return Case(name="graded-input", content=content, values=values, low=-5, high=9, message_bits=8)

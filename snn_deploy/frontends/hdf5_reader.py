@@ -124,7 +124,10 @@ class Hdf5File:
                 where=where,
             )
         with self.guarded(where):
-            return group[name]
+            member = group[name]
+        if not isinstance(member, h5py.Group | h5py.Dataset):
+            raise FileDamagedError(f"{name!r} is neither a group nor values", where=where)
+        return member
 
     def names(self, group: h5py.Group, where: str) -> list[str]:
         """Return the names of the members of a group."""

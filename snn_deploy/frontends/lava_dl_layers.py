@@ -205,7 +205,7 @@ def bias(layer: Fields, shape: Shape) -> Int32[np.ndarray, "..."] | None:
             + (f" or {shape[::-1]}" if len(shape) > 1 else ""),
             where=layer.at("bias"),
         )
-    return (values << STATE_SHIFT).astype(WHOLE)
+    return np.asarray(values << STATE_SHIFT, WHOLE)
 
 
 def _one_step() -> Int32[np.ndarray, ""]:
@@ -309,7 +309,7 @@ def _delay(layer: Fields, weight: Int32[np.ndarray, "post pre"]) -> Int32[np.nda
             f"{LONGEST_DELAY} steps; the longest is {delay.max()}",
             "the chip has no longer ones; lava-dl's netx cuts them too",
         )
-    steps = (np.minimum(delay, LONGEST_DELAY) + 1).astype(WHOLE)
+    steps = np.asarray(np.minimum(delay, LONGEST_DELAY) + 1, WHOLE)
     if steps.ndim == 0 or steps.shape == weight.shape:
         return steps
     if steps.shape == weight.shape[:1]:  # before inputs, where there are as many: as netx

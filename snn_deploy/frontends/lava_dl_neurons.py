@@ -81,21 +81,21 @@ def read_neurons(layer: Fields, shape: Shape, decay_bits: int) -> Neurons:
             "membrane is the current",
             "the file gives the layer no neuron, and netx then takes this one",
         )
-        decays, kind = (np.zeros(()), np.full((), DECAY_ONE)), "integrator"
-        threshold = np.full((), UNREACHABLE)
+        decays, kind = (np.asarray(0), np.asarray(DECAY_ONE)), "integrator"
+        threshold = np.asarray(UNREACHABLE)
     else:
         kind = _kind(fields)
         decays = _decay(fields, "iDecay", shape), _decay(fields, "vDecay", shape)
         threshold = _threshold(fields, shape)
         _report_ignored(fields)
     extra = decay_bits - DECAY_BITS
-    u, v = (((DECAY_ONE - d.astype(np.int64)) << extra).astype(WHOLE) for d in decays)
+    u, v = (np.asarray((DECAY_ONE - decay) << extra, WHOLE) for decay in decays)
     silent = bool(np.all(threshold >= UNREACHABLE))
     return Neurons(
         kind=kind,
         decay=v,
         current=Current(decay=u),
-        threshold=(threshold.astype(np.int64) << STATE_SHIFT).astype(WHOLE),
+        threshold=np.asarray(threshold << STATE_SHIFT, WHOLE),
         fires=Fires.NEVER if silent else Fires.BINARY,
         reset=Reset() if silent else Reset(kind=ResetKind.VALUE),
     )
@@ -136,7 +136,7 @@ def _threshold(fields: Fields, shape: Shape) -> np.ndarray:
         raise DynamicsError(
             f"a threshold of {int(values.min())}; it is 0 or more", where=fields.at("vThMant")
         )
-    return np.minimum(values, 2 * UNREACHABLE)  # shifted, it stays within 32 bits
+    return np.asarray(np.minimum(values, 2 * UNREACHABLE))  # shifted, it stays within 32 bits
 
 
 def _spread(fields: Fields, name: str, shape: Shape) -> np.ndarray:

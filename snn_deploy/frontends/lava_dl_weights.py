@@ -9,7 +9,7 @@ bits; for some matrices of one sign that destroys weights which the chip could s
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int, Int32, Int64
 
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.arrays import WHOLE
@@ -61,7 +61,7 @@ def stored(weight: Int64[np.ndarray, "..."], where: str) -> Weights:
     )
 
 
-def netx_keeps(parts: tuple[Int64[np.ndarray, "..."], ...]) -> bool:
+def netx_keeps(parts: tuple[Int[np.ndarray, "..."], ...]) -> bool:
     """Return whether netx, run in Lava, computes with the weights of a layer as they are.
 
     Args:
@@ -99,7 +99,7 @@ def _most_shift(*ends: tuple[int, int]) -> int:
     return -1
 
 
-def _low_zeros(weight: Int64[np.ndarray, "..."]) -> int:
+def _low_zeros(weight: Int[np.ndarray, "..."]) -> int:
     """Return how many low bits are 0 in every weight, at most 8."""
     bits = int(np.bitwise_or.reduce(np.abs(weight), axis=None))
     return STORED_BITS if bits == 0 else min(STORED_BITS, (bits & -bits).bit_length() - 1)

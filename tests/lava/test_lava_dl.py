@@ -1,0 +1,141 @@
+"""lava-dl's own netx, run in Lava, has the states of the programs that we read from its files.
+
+netx runs where `make lava-dl` has made its environment, or where SNN_DEPLOY_LAVA_DL_PYTHON names a
+Python 3.10 with lava-dl 0.6.0, lava-nc 0.10.0 and h5py; torch is not needed.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from net_files import Case, random_case, special_cases
+
+from snn_deploy.backends.event import EventBackend
+from snn_deploy.backends.lava.child import run_child
+from snn_deploy.backends.protocol import Backend
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.frontends.lava_dl import NetProgram, read_net
+from snn_deploy.ir.neuron import State
+from snn_deploy.ir.program import Program
+from snn_deploy.ir.trace import EVERYTHING, Trace, Values
+from snn_deploy.targets import find_target
+
+VARIABLE = "SNN_DEPLOY_LAVA_DL_PYTHON"
+ROOT = Path(__file__).parents[2]
+RUNNER = Path(__file__).parent / "run_netx.py"
+TIME_LIMIT = 300.0
+OWN_STEPS = 200
+"""Steps of the recording that our own Lava runs."""
+
+CASES = {case.name: case for case in (*special_cases(), *map(random_case, (1, 5, 12, 23)))}
+
+SOME = [name for name in CASES if name not in ("random-5", "random-12", "random-23")]
+"""Cases that our own Lava runs: the conformance suite has run its processes already."""
+
+States = Mapping[str, np.ndarray]
+Compare = Callable[[Program, Sequence[Values]], Trace]
+
+
+@pytest.fixture(scope="session")
+def lava_dl_python() -> Path:
+    """Return a Python that has lava-dl, or skip the test, loudly."""
+    python = Path(os.environ.get(VARIABLE) or ROOT / ".venv-lava-dl" / "bin" / "python")
+    if not python.is_file():
+        pytest.skip(f"no lava-dl: {VARIABLE} is unset, and `make lava-dl` was not run")
+    return python
+
+
+@pytest.fixture(scope="session")
+def by_netx(lava_dl_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, States]:
+    """Return the states of all cases, as netx computes them."""
+    return run_netx(lava_dl_python, list(CASES.values()), tmp_path_factory.mktemp("netx"))
+
+
+def run_netx(python: Path, cases: list[Case], folder: Path) -> dict[str, States]:
+    command: list[str | Path] = [python, RUNNER]
+    for case in cases:
+        net, given, out = (folder / f"{case.name}{end}" for end in (".net", ".npz", "-out.npz"))
+        net.write_bytes(case.content)
+        bits = {"message_bits": case.message_bits, "layers": case.layers or 0}
+        np.savez(given, input=case.values, **bits)
+        command += [net, given, out]
+    run_child(command, folder=folder, time_limit=TIME_LIMIT, what="netx", fix="see its output")
+    return {case.name: dict(np.load(folder / f"{case.name}-out.npz")) for case in cases}
+
+
+def read(case: Case) -> NetProgram:
+    chip = find_target("loihi2")
+    return read_net(
+        case.content,
+        name=case.name,
+        where=f"{case.name}.net",
+        target=chip.name,
+        arithmetic=chip.arithmetic,
+        input_range=(case.low, case.high),
+        layers=case.layers,
+    )
+
+
+def assert_equal_states(case: Case, backend: Backend, wanted: States) -> list[float]:
+    """Compare every state of every step with netx; return the share of spikes per layer."""
+    program = read(case).program
+    trace = backend.run(program, (Values(name="input", values=case.values[None]),), EVERYTHING)
+    assert len(wanted) == 3 * len(trace.populations)
+    own = slice(program.lag, program.lag + len(case.values))
+    rates = []
+    for index, population in enumerate(trace.populations):
+        for key, state in (("u", State.CURRENT), ("v", State.MEMBRANE), ("s", State.PAYLOAD)):
+            expected = wanted[f"{key}_{index}"]
+            found = population.state(state)
+            # an input layer's neurons have a current in netx, which nothing ever enters
+            found = np.zeros_like(expected) if found is None else found[0, own]
+            np.testing.assert_array_equal(found, expected, err_msg=f"{population.name}.{key}")
+        rates.append(float(wanted[f"s_{index}"].mean()))
+    return rates
+
+
+@pytest.mark.parametrize("backend", [ReferenceBackend(), EventBackend()], ids=lambda b: b.name)
+@pytest.mark.parametrize("name", CASES)
+def test_netx_has_the_states_of_the_program(
+    by_netx: dict[str, States], name: str, backend: Backend
+) -> None:
+    rates = assert_equal_states(CASES[name], backend, by_netx[name])
+    assert rates[0] > 0.02
+    assert sum(0.005 < rate < 0.95 for rate in rates) >= len(rates) - 1, rates
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", SOME)
+def test_our_lava_has_the_states_of_the_program(equal_in_lava: Compare, name: str) -> None:
+    case = CASES[name]
+    equal_in_lava(read(case).program, (Values(name="input", values=case.values[None]),))
+
+
+def oxford(folder: Path, steps: int) -> Case:
+    """Return lava-dl's published network and the first steps of its recorded input."""
+    spikes = np.load(folder / "lava-dl" / "oxford_in.npy")  # [input, step]
+    content = (folder / "lava-dl" / "oxford.net").read_bytes()
+    return Case(name="oxford", content=content, values=spikes.T[:steps].astype(np.int32))
+
+
+@pytest.mark.shared
+def test_netx_has_the_states_of_the_published_network(
+    lava_dl_python: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    case = oxford(shared_data, 2000)
+    states = run_netx(lava_dl_python, [case], tmp_path)["oxford"]
+    recorded = np.load(shared_data / "lava-dl" / "oxford_out.npy")
+    np.testing.assert_array_equal(states["s_0"], recorded.T)
+    for backend in (ReferenceBackend(), EventBackend()):
+        assert_equal_states(case, backend, states)
+
+
+@pytest.mark.shared
+@pytest.mark.lava
+def test_our_lava_has_the_states_of_the_published_network(
+    equal_in_lava: Compare, shared_data: Path
+) -> None:
+    case = oxford(shared_data, OWN_STEPS)
+    equal_in_lava(read(case).program, (Values(name="input", values=case.values[None]),))
