@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import config
 
 from snn_deploy.ir.network import Network
 from snn_deploy.ir.neuron import Fires, State
@@ -45,6 +46,17 @@ def recorded(neurons: Mapping[str, Any]) -> Iterator[dict[str, list[np.ndarray]]
             handle.remove()
 
 
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Leave annotations unchecked: a long run of what other tests check takes five times less."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        config.update("jaxtyping_disable", before)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One payload that differs."""
@@ -67,7 +79,8 @@ def differences(network: Network, values: np.ndarray, theirs: Spikes) -> list[Di
         theirs: What the framework's neurons sent.
     """
     entry = Values(name=network.inputs[0].name, values=values[None])
-    trace = simulate(network, [entry], EVERYTHING)
+    with unchecked():
+        trace = simulate(network, [entry], EVERYTHING)
     found = []
     for name, spikes in theirs.items():
         ours = trace[name].state(State.PAYLOAD)[0]

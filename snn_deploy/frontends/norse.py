@@ -19,6 +19,7 @@ from snn_deploy.frontends.registry import (
     read_layer,
 )
 from snn_deploy.frontends.tensors import array_of, real_of, sides, single_of
+from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Fires, ResetKind
 
@@ -170,7 +171,7 @@ def _reset_kind(name: str, parameters: Any) -> ResetKind:
     method = getattr(parameters, "reset_method", None)
     if method is None:
         return ResetKind.VALUE
-    package = str(method.__module__).partition(".")[0]
+    package = full_name(method).partition(".")[0]
     if package != "norse" or method.__name__ not in _RESETS:
         raise UnknownNodeError(
             f"the reset method {method.__name__!r} is not read",

@@ -16,6 +16,7 @@ from snn_deploy.frontends.layers import Cell, Layer, LayerGraph, Parameter, Scal
 from snn_deploy.frontends.registry import Frontend, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
 from snn_deploy.frontends.torch_layers import convolution, linear
+from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Reads, ResetKind, When
 
@@ -167,8 +168,7 @@ def _check(name: str, layer: Any) -> None:
 def _is_step(function: Any) -> bool:
     """Return whether a spike function is of snnTorch: the forward of all of them is x > 0."""
     owner = getattr(function, "__self__", None)
-    modules = (getattr(function, "__module__", None), getattr(owner, "__module__", None))
-    return any(str(module).partition(".")[0] == "snntorch" for module in modules)
+    return any(full_name(given).startswith("snntorch.") for given in (function, owner))
 
 
 def _delayed(layer: Any) -> bool:
