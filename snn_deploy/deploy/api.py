@@ -48,19 +48,23 @@ def export(
     weight_bits: int | None = None,
     search: Annotated[bool, Parameter(negative="--no-search")] = True,
     prove: bool = False,
+    arch: Any = None,
+    module: str | None = None,
+    sample_shape: Any = None,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
     dry_run: bool = False,
-    sample_shape: Annotated[tuple[int, ...] | None, Hidden] = None,
     name: str | None = None,
 ) -> Deployment:
     """Turn a trained network into integers for a chip, and write the artifact folder.
 
-    $ snn-deploy export mnist.nir --target loihi
+    $ snn-deploy export model.pt --target loihi
+    $ snn-deploy export weights.pt --arch network.toml --calibrate digits.npz
     $ snn-deploy export cnn_sinabs.nir --dialect sinabs --output cnn
 
     Args:
-        model: A NIR file. From Python also a `nir.NIRGraph`, or a norse module.
+        model: A model file: NIR, torch (.pt: a pickled module or a state dict), safetensors,
+            lava-dl's .net. From Python also a torch module, or a `nir.NIRGraph`.
         target: Chip to compile for, or a TOML file that describes one.
         dialect: Framework that wrote the NIR file, where the file does not say.
         dt: Length of a step, in the file's unit of time.
@@ -79,11 +83,13 @@ def export(
         search: Search the scale of each layer that loses least; without, its largest weight
             becomes the largest that the chip stores.
         prove: Keep every state provably in range, even where that costs weight bits.
+        arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
+        module: package.module:function that makes the module of a state dict. It runs your code.
+        sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
         output: Folder to write; by default the model's name and the target. A model in memory
             is written only if this is given.
         force: Replace an artifact that is already there.
         dry_run: Do everything but write.
-        sample_shape: Shape of one step's input, for a module.
         name: Name of the network; by default the file's.
 
     Returns:
@@ -110,7 +116,9 @@ def export(
         weight_bits=weight_bits,
         search=search,
         prove=prove,
-        sample_shape=sample_shape,
+        sample_shape=exporting.shape_of(sample_shape),
+        arch=None if arch is None else str(arch),
+        module=module,
         name=name,
     )
     if output is not None and not str(output):
@@ -134,11 +142,17 @@ def inspect(
     reset: str | None = None,
     compare: str | None = None,
     floor: float | None = None,
+    arch: Path | None = None,
+    module: str | None = None,
+    sample_shape: str | None = None,
 ) -> Inspection:
     """Show what a model file or an artifact holds, and where each rule comes from.
 
     $ snn-deploy inspect cnn_sinabs.nir --dialect sinabs
+    $ snn-deploy inspect weights.pt > network.toml
     $ snn-deploy inspect mnist-loihi2
+
+    Of weights alone it drafts the architecture file that they need.
 
     Args:
         path: A model file or an artifact folder.
@@ -147,28 +161,29 @@ def inspect(
         reset: As for export.
         compare: As for export.
         floor: As for export.
+        arch: As for export.
+        module: As for export.
+        sample_shape: As for export.
 
     Returns:
         The text, and the findings.
     """
-    from snn_deploy.deploy import exporting, results  # noqa: PLC0415
-    from snn_deploy.ir.text import print_network  # noqa: PLC0415
+    from snn_deploy.deploy import exporting, inspecting  # noqa: PLC0415
 
     path = Path(path)
     if path.is_dir():
-        deployment = load(path)
-        return results.Inspection(
-            title=f"{path}: {deployment.program.name} for {deployment.program.target}",
-            text=deployment.files["program.txt"].decode(),
-            findings=deployment.findings,
-        )
-    request = exporting.Request(dialect=dialect, dt=dt, reset=reset, compare=compare, floor=floor)
-    imported = exporting.imported(path, request)
-    return results.Inspection(
-        title=f"{path}: {imported.network.name}",
-        text=print_network(imported.network),
-        findings=imported.findings,
+        return inspecting.of_artifact(path, load(path))
+    request = exporting.Request(
+        dialect=dialect,
+        dt=dt,
+        reset=reset,
+        compare=compare,
+        floor=floor,
+        arch=None if arch is None else str(arch),
+        module=module,
+        sample_shape=exporting.shape_of(sample_shape),
     )
+    return inspecting.of_model(path, request)
 
 
 def load(artifact: Path | str) -> Deployment:

@@ -22,7 +22,7 @@ from snn_deploy.deploy.artifact import (
     write_folder,
 )
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import ArtifactDamagedError, DataError
+from snn_deploy.errors import ArtifactDamagedError, DataError, OptionError
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Program
@@ -43,8 +43,8 @@ class Deployment:
     """The chip that it was compiled for."""
 
     encoding: Encoding
-    nir: bytes
-    """The network as trained, as an annotated NIR file."""
+    nir: bytes | None
+    """The network as trained, as an annotated NIR file; None: it was integers from the start."""
 
     pipeline: tuple[str, ...]
     """The passes that made the program, one line each."""
@@ -65,8 +65,19 @@ class Deployment:
 
     @cached_property
     def network(self) -> "Network":
-        """The real-valued network, read from `nir`."""
+        """The real-valued network, read from `nir`.
+
+        Raises:
+            OptionError: there is none.
+        """
         from snn_deploy.frontends import load  # noqa: PLC0415 - h5py on demand
+
+        if self.nir is None:
+            raise OptionError(
+                "this network was trained as integers: there are no real values to compare with",
+                where=self.program.name,
+                fix="--no-real",
+            )
 
         return load(self.nir).network
 
@@ -75,7 +86,7 @@ class Deployment:
         """Content of every file of the artifact by relative path. Same model, same bytes."""
         stored = dump_program(self.program)
         files = {
-            "model.nir": self.nir,
+            **({} if self.nir is None else {"model.nir": self.nir}),
             "program.json": stored.json,
             "program.npz": stored.npz,
             "program.txt": print_program(self.program).encode(),
@@ -150,7 +161,7 @@ def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) ->
         program=load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"])),
         target=msgspec.json.decode(files["target.json"], type=Target),
         encoding=msgspec.convert(manifest.encoding, Encoding),
-        nir=files["model.nir"],
+        nir=files.get("model.nir"),
         pipeline=manifest.pipeline,
         findings=tuple(
             Finding(kind=Kind(f.kind), layer=f.layer, amount=f.amount, reason=f.reason)

@@ -1,6 +1,6 @@
 """What `export` does: read, override, compile, pack, write."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
+from snn_deploy.frontends.files import read_bytes
+from snn_deploy.frontends.lava_dl import read_net
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
+from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Values
-from snn_deploy.quantize import Compiled, Options, compile_network
+from snn_deploy.quantize import Options, check_program, compile_network
 from snn_deploy.targets import Target, find_target
 
 CALIBRATION_SAMPLES = 256
@@ -45,6 +48,8 @@ class Request:
     search: bool = True
     prove: bool = False
     sample_shape: tuple[int, ...] | None = None
+    arch: str | None = None
+    module: str | None = None
     name: str | None = None
 
     @property
@@ -73,8 +78,12 @@ def export(
         output = Path(f"{Path(model).stem}-{target.name}")
     if output is not None:
         check_output(output, force=force)
+    if is_net(model):
+        return _export_net(
+            Path(model), request, target, calibrate, output, force=force, dry_run=dry_run
+        )
     found = imported(model, request)
-    configuration = {**request.chosen, "target": target.name}
+    configuration = configured(request, target)
     calibration = None
     if calibrate is not None:
         calibration, configuration["calibrate"] = _calibration(found, calibrate)
@@ -94,7 +103,11 @@ def export(
         encoding=found.encoding,
         nir=found.nir_bytes,
         pipeline=tuple(compiled.pipeline.splitlines()),
-        findings=(*found.findings, *_input_findings(found), *_findings(compiled, target)),
+        findings=(
+            *found.findings,
+            *_input_findings(found),
+            *_native(compiled.findings, compiled.program, target),
+        ),
         layers=tuple(msgspec.json.decode(msgspec.json.encode(r)) for r in compiled.layers),
         model_digest=digest(source),
         model_bytes=len(source),
@@ -106,13 +119,83 @@ def export(
     return deployment
 
 
-def _findings(compiled: Compiled, target: Target) -> Iterator[Finding]:
+def configured(request: Request, target: Target) -> dict[str, Any]:
+    """Return the options of an export as the manifest has them: files by name and digest."""
+    configuration = {**request.chosen, "target": target.name}
+    if request.arch is not None:
+        content = Path(request.arch).read_bytes()
+        configuration["arch"] = {"name": Path(request.arch).name, "sha256": digest(content)}
+    return configuration
+
+
+def is_net(model: Any) -> bool:
+    """Return whether a model is a file of lava-dl, which holds integers already."""
+    return isinstance(model, str | Path) and Path(model).suffix.lower() == ".net"
+
+
+NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name"}
+"""Options of an export that mean something for a network of integers."""
+
+
+def _export_net(
+    model: Path,
+    request: Request,
+    target: Target,
+    calibrate: Any,
+    output: Path | None,
+    *,
+    force: bool,
+    dry_run: bool,
+) -> Deployment:
+    """Return the deployment of a lava-dl file: its integers, as they are."""
+    wrong = sorted(request.chosen.keys() - NET_OPTIONS) + ["calibrate"] * (calibrate is not None)
+    if wrong:
+        option = wrong[0].replace("_", "-")
+        raise OptionError(
+            f"--{option} says nothing about a .net file: it holds integers already",
+            where=f"--{option}",
+            fix=f"leave --{option} out",
+        )
+    content = read_bytes(model)
+    name = model.stem if request.name is None else request.name
+    found = read_net(
+        content,
+        name=name,
+        where=model.name,
+        target=target.name,
+        arithmetic=target.arithmetic,
+        input_range=(0, 1) if request.input_range is None else _range(request.input_range),
+        input_shape=request.sample_shape,
+        decode=choose(Decode, request.decode, "--decode"),
+        dt=request.dt,
+    )
+    checked = check_program(found.program, target)
+    entry = found.program.inputs[0]
+    deployment = Deployment(
+        program=found.program,
+        target=target,
+        encoding=Encoding(low=entry.low, high=entry.high),
+        nir=None,
+        pipeline=("read-net: the integers of the file",),
+        findings=(*found.findings, *_native(checked, found.program, target)),
+        layers=(),
+        model_digest=digest(content),
+        model_bytes=len(content),
+        configuration=configured(request, target),
+        folder=output,
+    )
+    if output is not None and not dry_run:
+        deployment.save(output, force=force)
+    return deployment
+
+
+def _native(findings: Sequence[Finding], program: Program, target: Target) -> Iterator[Finding]:
     """Yield what compiling found; what runs natively is said by the chip's own backend."""
     if not target.writer:
-        yield from compiled.findings
+        yield from findings
         return
-    yield from (f for f in compiled.findings if f.kind is not Kind.SIMULATED)
-    yield from find_backend(target.writer).supports(compiled.program, target)
+    yield from (f for f in findings if f.kind is not Kind.SIMULATED)
+    yield from find_backend(target.writer).supports(program, target)
 
 
 def _input_findings(found: Imported) -> Iterator[Finding]:
@@ -151,6 +234,8 @@ def imported(model: Any, request: Request) -> Imported:
         dialect=request.dialect,
         overrides=overrides,
         sample_shape=request.sample_shape,
+        arch=request.arch,
+        factory=request.module,
     )
     if request.steps is not None and found.encoding.how is Encode.RECORDED:
         raise OptionError(
@@ -182,6 +267,28 @@ def _changes(request: Request) -> EncodingChanges:
     except DataError as problem:
         raise OptionError(problem.message, fix=problem.fix) from None
     return changes
+
+
+def shape_of(text: str | Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return the shape that a text such as `1x28x28` says; a sequence of sizes stays one.
+
+    Raises:
+        OptionError: it says none.
+    """
+    if text is None:
+        return None
+    sizes = text.replace("*", "x").split("x") if isinstance(text, str) else text
+    try:
+        shape = tuple(int(size) for size in sizes)
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise OptionError(
+            f"{text!r} is no shape",
+            where="--sample-shape",
+            fix="--sample-shape 1x28x28, without batch and time",
+        )
+    return shape
 
 
 def _range(text: str) -> tuple[int, int]:

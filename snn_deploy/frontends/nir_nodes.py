@@ -315,7 +315,7 @@ def digest(graph: nir.NIRGraph) -> str:
     for name in sorted(graph.nodes):
         node = graph.nodes[name]
         total.update(f"{name}/".encode())
-        total.update(node_digest(node).encode())
+        _feed(total, node)
     for source, target in sorted(graph.edges):
         total.update(f"{source}/{target}/".encode())
     return f"sha256:{total.hexdigest()}"
@@ -323,15 +323,22 @@ def digest(graph: nir.NIRGraph) -> str:
 
 def node_digest(node: nir.NIRNode) -> str:
     """Return the SHA-256 of a node's type and fields; of a graph, that of its nodes and edges."""
+    total = hashlib.sha256()
+    _feed(total, node)
+    return f"sha256:{total.hexdigest()}"
+
+
+def _feed(total: Any, node: nir.NIRNode) -> None:
+    """Add a node's type and fields to a hash."""
+    total.update(f"{node_type(node)}/".encode())
     if isinstance(node, nir.NIRGraph):
-        return digest(node)
-    total = hashlib.sha256(f"{node_type(node)}/".encode())
+        total.update(digest(node).encode())
+        return
     for field, value in stored_fields(node):
         array = np.asarray(value)
         kind = "text" if array.dtype.kind == "U" else array.dtype.newbyteorder("<").str
         total.update(f"{field}/{kind}/{array.shape}/".encode())
         total.update(_canonical_bytes(array))
-    return f"sha256:{total.hexdigest()}"
 
 
 def _canonical_bytes(array: np.ndarray) -> bytes:

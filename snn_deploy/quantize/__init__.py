@@ -2,7 +2,7 @@
 
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Pass, Passed, Pipeline
-from snn_deploy.quantize.pipeline import Compiled, compile_network, pipeline_for
+from snn_deploy.quantize.pipeline import Compiled, check_program, compile_network, pipeline_for
 from snn_deploy.quantize.report import LayerReport, ProjectionReport
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Passed",
     "Pipeline",
     "ProjectionReport",
+    "check_program",
     "compile_network",
     "pipeline_for",
 ]

@@ -71,6 +71,17 @@ def compile_network(
     )
 
 
+def check_program(program: Program, target: Target) -> tuple[Finding, ...]:
+    """Return what should be known about a program that was made elsewhere for `target`.
+
+    Raises:
+        UnsupportedError: the target lacks a feature that the program needs.
+        DoesNotFitError: a number lies outside what the target stores.
+    """
+    checks: Pipeline = Pipeline((CheckFeatures(target=target), CheckRanges(target=target)))
+    return checks(program).findings
+
+
 def pipeline_for(
     target: Target,
     *,
