@@ -1,14 +1,18 @@
-"""The NIR node that comes nearest to neurons, and what of them it cannot say."""
+"""The NIR node that comes nearest to neurons, and the numbers that NIR's nodes take."""
 
 import nir
 import numpy as np
+from jaxtyping import Float
 
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.network import Population
 from snn_deploy.ir.neuron import Compare, Fires, ResetKind, State
 
-SLOWEST = 1e9
-"""Time constant, in steps, that stands for no leak beside neurons that have one."""
+Values = Float[np.ndarray, "..."]
+
+SLOWEST = 2.0**56
+"""Time constant, in steps, that stands for no leak beside neurons that have one: the factor of a
+step is then 1 in float64 too, and a power of two loses nothing of the gain."""
 
 
 def nearest_node(population: Population, dt: float) -> nir.NIRNode:
@@ -25,8 +29,7 @@ def nearest_node(population: Population, dt: float) -> nir.NIRNode:
     fires = population.fires in (Fires.BINARY, Fires.COUNT)
     threshold = full(population.threshold)
     if fires and population.compare is Compare.GREATER_EQUAL:
-        below = np.nextafter(threshold.astype(np.float32), np.float32(-np.inf))
-        threshold = below.astype(REAL)
+        threshold = next_smaller(threshold)
     gain, reset = full(population.gain), np.zeros(shape)
     if population.reset.kind is ResetKind.VALUE:
         reset = full(population.reset.amount)
@@ -36,12 +39,12 @@ def nearest_node(population: Population, dt: float) -> nir.NIRNode:
         return nir.Threshold(threshold=threshold)
     if plain and np.all(population.decay == 1):
         return (nir.IF if fires else nir.I)(r=gain / dt, **firing)
-    tau, share = _leak(full(population.decay), dt)
+    tau, share = time_constant(full(population.decay), dt)
     pull = sum((full(b.value) for b in population.biases if b.into is State.MEMBRANE), np.zeros(()))
     leaky = {"r": gain / share, "v_leak": np.array(np.broadcast_to(pull / share, shape)), **firing}
     if population.synapse is None:
         return (nir.LIF if fires else nir.LI)(tau=tau, **leaky)
-    tau_syn, share = _leak(full(population.synapse.decay), dt)
+    tau_syn, share = time_constant(full(population.synapse.decay), dt)
     w_in = full(population.synapse.gain) / share
     make = nir.CubaLIF if fires else nir.CubaLI
     return make(tau_syn=tau_syn, tau_mem=tau, w_in=w_in, **leaky)
@@ -59,8 +62,26 @@ def _is_gate(population: Population) -> bool:
     )
 
 
-def _leak(decay: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the time constant, and dt by it, of factors per step; those outside 0..1 are moved
-    into it."""
+def next_smaller(threshold: Values) -> Values:
+    """Return the next smaller float32 numbers: above them is at the threshold, or over it."""
+    return np.nextafter(threshold.astype(np.float32), np.float32(-np.inf)).astype(REAL)
+
+
+def time_constant(decay: Values, dt: float) -> tuple[Values, Values]:
+    """Return the time constants of factors per step, and what a step of `dt` makes of them.
+
+    Of the float64 numbers next to dt / (1 - decay), that which gives the factor back best. A
+    factor outside 0..1 is moved into it.
+
+    Returns:
+        tau, and dt / tau as a reader computes it.
+    """
     share = np.clip(1.0 - decay, 1.0 / SLOWEST, 1.0)
-    return dt / share, share
+    middle = dt / share
+    near = np.stack([middle, np.nextafter(middle, np.inf), np.nextafter(middle, 0.0)])
+    read = np.minimum(dt / near, 1.0)
+    best = np.argmin(np.abs(read - share), axis=0)[None]
+    return (
+        np.take_along_axis(near, best, axis=0)[0],
+        np.take_along_axis(read, best, axis=0)[0],
+    )
