@@ -15,6 +15,9 @@ from snn_deploy.frontends.layers import LayerGraph
 
 GROUP = "snn_deploy.frontends"
 
+PARAMETRISED = "torch.nn.utils.parametrize"
+"""Where the classes are said to be that torch makes for layers with parametrised weights."""
+
 Read = Callable[[LayerGraph, str, Any, str], str]
 """(graph, name, layer, source) -> name of the node that gives the layer's output.
 
@@ -45,12 +48,16 @@ class Frontend:
 def class_name(layer: object) -> str:
     """Return the full name of a layer's class, such as `torch.nn.modules.linear.Linear`.
 
-    The record of a pickled layer says it by `type_name`; no class of a file is ever made.
+    The record of a pickled layer says it by `type_name`; no class of a file is ever made. A layer
+    with a parametrised weight is what it was before torch made a class of its own for it.
     """
     recorded = getattr(type(layer), "type_name", None)
     if recorded is not None:
         return str(layer.type_name)  # type: ignore[attr-defined]
-    return f"{type(layer).__module__}.{type(layer).__qualname__}"
+    kind = type(layer)
+    if kind.__module__ == PARAMETRISED and kind.__bases__:
+        kind = kind.__bases__[0]
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 @cache

@@ -37,7 +37,7 @@ from snn_deploy.frontends.layers import (
 )
 from snn_deploy.frontends.modules import OUTPUT
 from snn_deploy.frontends.nested import read_nested
-from snn_deploy.frontends.registry import Frontend, Read, class_name, short_name
+from snn_deploy.frontends.registry import Frontend, Read, children_of, class_name, short_name
 from snn_deploy.frontends.tensors import array_of, real_of, single_of
 from snn_deploy.frontends.torch_layers import (
     adaptive,
@@ -56,6 +56,9 @@ from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Decode, Fires, FloorWhen, ResetKind
 
 PACKAGE = "spikingjelly"
+
+Real = np.ndarray | np.floating[Any]
+"""A parameter; numpy makes plain numbers of sums and products of arrays without axes."""
 
 NOT_A_STEP = {
     "MultiLevelSpikeCount": "counts several spikes",
@@ -80,16 +83,16 @@ ADDITIONS = frozenset(
 class _Charge:
     """What a step adds up to before the test: decay * v + gain * x + bias."""
 
-    decay: np.ndarray
-    gain: np.ndarray = field(default_factory=lambda: np.ones(()))
-    bias: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    decay: Real
+    gain: Real = field(default_factory=lambda: np.ones(()))
+    bias: Real = field(default_factory=lambda: np.zeros(()))
 
-    def times(self, factor: np.ndarray) -> "_Charge":
+    def times(self, factor: Real) -> "_Charge":
         """Return a charge that ends `factor` times as high."""
         return _Charge(decay=factor * self.decay, gain=factor * self.gain, bias=factor * self.bias)
 
 
-def _leak(layer: Any, share: np.ndarray) -> _Charge:
+def _leak(layer: Any, share: Real) -> _Charge:
     """Return a leak of `share` towards v_reset."""
     rest = np.zeros(()) if layer.v_reset is None else single_of(layer.v_reset)
     return _Charge(
@@ -198,8 +201,8 @@ def _cell(
     name: str,
     layer: Any,
     charge: _Charge,
-    threshold: np.ndarray | None = None,
-    amount: np.ndarray | None = None,
+    threshold: Real | None = None,
+    amount: Real | None = None,
 ) -> Cell:
     """Return neurons that fire from `threshold` on, v_threshold if there is none, and are then
     set to v_reset or, without one, lose `amount`.
@@ -216,14 +219,15 @@ def _cell(
             fix="convert the network back to full precision",
         )
     plain = single_of(layer.v_threshold)
-    reset = Reset(kind=ResetKind.SUBTRACT, amount=plain if amount is None else amount)
+    lost = plain if amount is None else np.asarray(amount)
+    reset = Reset(kind=ResetKind.SUBTRACT, amount=lost)
     if layer.v_reset is not None:
         reset = Reset(kind=ResetKind.VALUE, amount=single_of(layer.v_reset))
     return Cell(
-        decay=charge.decay,
-        gain=charge.gain,
-        bias=charge.bias,
-        threshold=plain if threshold is None else threshold,
+        decay=np.asarray(charge.decay),
+        gain=np.asarray(charge.gain),
+        bias=np.asarray(charge.bias),
+        threshold=plain if threshold is None else np.asarray(threshold),
         compare=Compare.GREATER_EQUAL,
         reset=reset,
         initial=_initial(name, layer, "v"),
@@ -271,7 +275,7 @@ def _initial(name: str, layer: Any, state: str) -> np.ndarray:
     return single_of(value)
 
 
-def _positive(name: str, parameter: str, value: np.ndarray) -> np.ndarray:
+def _positive(name: str, parameter: str, value: Real) -> Real:
     """Return a parameter by which something is divided.
 
     Raises:
@@ -310,15 +314,19 @@ def _sized_spikes(graph: LayerGraph, name: str, layer: Any, source: str, charge:
     """Add neurons that lose their threshold by a spike, and send it."""
     threshold = np.maximum(single_of(layer.v_threshold), single_of(layer.v_threshold_lower_bound))
     cell = Cell(
-        decay=charge.decay,
-        gain=charge.gain,
-        threshold=single_of(layer.alpha) * threshold,
+        decay=np.asarray(charge.decay),
+        gain=np.asarray(charge.gain),
+        threshold=np.asarray(single_of(layer.alpha) * threshold),
         compare=Compare.GREATER_EQUAL,
-        reset=Reset(kind=ResetKind.SUBTRACT, amount=threshold),
+        reset=Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(threshold)),
     )
     size = threshold / single_of(getattr(layer, "delta_t", 1.0))
     graph.add(name, cell, source)
-    return name if np.all(size == 1) else graph.add(f"{name}.size", Scale(factor=size), name)
+    return (
+        name
+        if np.all(size == 1)
+        else graph.add(f"{name}.size", Scale(factor=np.asarray(size)), name)
+    )
 
 
 DECODES: Mapping[str | None, Decode] = {
@@ -331,7 +339,7 @@ DECODES: Mapping[str | None, Decode] = {
 
 def _readout(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     """Read NonSpikingIFNode and NonSpikingLIFNode: without a decode, all membranes are given."""
-    share = np.ones(())
+    share: Real = np.ones(())
     leaks = short_name(layer) == "NonSpikingLIFNode"
     if leaks:
         share = 1.0 / _positive(name, "tau", single_of(layer.tau))
@@ -343,7 +351,8 @@ def _readout(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
                 fix=f"known are {', '.join(str(known) for known in DECODES)}",
             )
         graph.decodes[OUTPUT] = DECODES[layer.decode]
-    cell = Cell(decay=1.0 - share if leaks else np.ones(()), gain=share, fires=Fires.NEVER)
+    kept = np.asarray(1.0 - share) if leaks else np.ones(())
+    cell = Cell(decay=kept, gain=np.asarray(share), fires=Fires.NEVER)
     return graph.add(name, cell, source)
 
 
@@ -422,10 +431,6 @@ def _fed_back(graph: LayerGraph, name: str, inner: Any, source: str, way: Linear
     return given
 
 
-def _children(layer: Any) -> list[tuple[str, Any]]:
-    return list(layer.named_children())
-
-
 def _is_addition(function: Any) -> bool:
     """Return whether a function is known to add its two arguments: by its name, or because it is
     the same code as `lambda x, y: x + y`."""
@@ -446,13 +451,13 @@ def _stateless(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     at_once = getattr(layer, "_step_mode", "m") == "m" and not getattr(layer, "stateful", False)
     if at_once:
         _check_stateless(name, layer, short_name(layer))
-    for child_name, child in _children(layer):
+    for child_name, child in children_of(layer):
         source = read_nested(graph, f"{name}.{child_name}", child, source)
     return source
 
 
 def _check_stateless(name: str, layer: Any, container: str) -> None:
-    for child_name, child in _children(layer):
+    for child_name, child in children_of(layer):
         if getattr(child, "_memories", None) and short_name(child) not in STATELESS:
             raise UnknownNodeError(
                 f"{short_name(child)} in a {container} takes the steps for samples",

@@ -22,6 +22,7 @@ from snn_deploy.frontends.layers import (
     Upsample,
 )
 from snn_deploy.frontends.registry import Frontend, Read, short_name
+from snn_deploy.frontends.reparametrised import weight_of
 from snn_deploy.frontends.tensors import array_of, expect, real_of, sides
 
 
@@ -42,7 +43,7 @@ def reader(make: Callable[[str, Any], Layer]) -> Read:
 def linear(name: str, layer: Any) -> Linear:
     """Read a Linear."""
     bias = layer.bias
-    return Linear(weight=array_of(layer.weight), bias=None if bias is None else array_of(bias))
+    return Linear(weight=weight_of(name, layer), bias=None if bias is None else array_of(bias))
 
 
 def convolution(name: str, layer: Any) -> Convolution:
@@ -53,7 +54,7 @@ def convolution(name: str, layer: Any) -> Convolution:
     """
     kind = short_name(layer)
     expect(name, layer, kind, padding_mode="zeros", transposed=False)
-    weight = array_of(layer.weight)
+    weight = weight_of(name, layer)
     axes = weight.ndim - 2
     padding: tuple[int, ...] | Literal["same", "valid"]
     if isinstance(layer.padding, str):
@@ -77,7 +78,7 @@ def transposed(name: str, layer: Any) -> TransposedConvolution:
         UnknownNodeError: its padding is not of zeros.
     """
     expect(name, layer, short_name(layer), padding_mode="zeros")
-    weight = array_of(layer.weight)
+    weight = weight_of(name, layer)
     axes = weight.ndim - 2
     return TransposedConvolution(
         weight=weight,
@@ -127,6 +128,22 @@ def pooling(how: Pooling, axes: int) -> Read:
             kernel=sides(layer.kernel_size, axes),
             stride=sides(stride, axes),
             padding=padding,
+        )
+
+    return reader(make)
+
+
+def summing(axes: int) -> Read:
+    """Return a reader of LPPool1d or LPPool2d of norm 1: the sum of each window."""
+
+    def make(name: str, layer: Any) -> Pool:
+        expect(name, layer, short_name(layer), norm_type=1, ceil_mode=False)
+        stride = layer.kernel_size if layer.stride is None else layer.stride
+        return Pool(
+            pooling=Pooling.SUM,
+            kernel=sides(layer.kernel_size, axes),
+            stride=sides(stride, axes),
+            padding=(0,) * axes,
         )
 
     return reader(make)
@@ -241,6 +258,8 @@ FRONTEND = Frontend(
         "BatchNorm2d": reader(batch_norm),
         "AvgPool1d": pooling(Pooling.AVERAGE, 1),
         "AvgPool2d": pooling(Pooling.AVERAGE, 2),
+        "LPPool1d": summing(1),
+        "LPPool2d": summing(2),
         "MaxPool1d": pooling(Pooling.MAX, 1),
         "MaxPool2d": pooling(Pooling.MAX, 2),
         "AdaptiveAvgPool1d": adaptive(1),
