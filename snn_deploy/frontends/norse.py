@@ -110,7 +110,7 @@ def _recurrent_row(graph: LayerGraph, name: str, layer: Any, source: str) -> str
     before = set(graph.nodes)
     given = source
     for child, module in row[: range(len(row))[last] + 1]:
-        given = _read(graph, f"{name}.{child}", module, given)
+        given = _read(graph, f"{name}.module.{child}", module, given)
     first = [n for n in graph.nodes if n not in before and source in graph.nodes[n].inputs]
     if not first:
         raise GraphError("a RecurrentSequential without any layer feeds itself", where=name)
