@@ -15,6 +15,7 @@ from jaxtyping import Float, Num
 
 from snn_deploy.errors import GraphError
 from snn_deploy.frontends.dynamics import Unit
+from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Decode, Fires, State
@@ -282,6 +283,9 @@ class LayerGraph:
 
     bias_waits: bool = False
     """Whether a bias on a feedback path waits for the first spikes that are fed back."""
+
+    findings: list[Finding] = field(default_factory=list)
+    """What was guessed or given up while it was read."""
 
     def add(self, name: str, layer: Layer, *inputs: str) -> str:
         """Add a layer that reads `inputs`; return its name.
