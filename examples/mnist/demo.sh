@@ -11,7 +11,7 @@ mkdir -p $OUT
 
 if "$BIN/snn-deploy" lava setup; then AGAINST=reference,lava; else AGAINST=reference; fi
 
-run export $HERE/mnist.nir --target loihi --calibrate $OUT/train.npz --output $OUT/mnist-loihi --force
+run export $HERE/mnist.pt --arch $HERE/mnist.toml --target loihi --calibrate $OUT/train.npz --output $OUT/mnist-loihi --force
 run verify $OUT/mnist-loihi --input $OUT/test.npz --samples 50 --against $AGAINST
 run evaluate $OUT/mnist-loihi --data $OUT/test.npz
 run estimate $OUT/mnist-loihi --input $OUT/test.npz --samples 100

@@ -1,4 +1,4 @@
-"""Train the demo network, a small spiking convolutional net for digits, and write it as NIR.
+"""Train the demo network, a small spiking convolutional net for digits, and save its weights.
 
 One step of a hidden layer with input spikes `x`, as the deployed network computes it:
 
@@ -11,23 +11,19 @@ the digit is the one with the largest mean potential over the steps, the lowest 
 """
 
 import argparse
-import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import digits
-import nir
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snn_deploy.frontends import Choice, Dialect, Origin, Overrides, load, write_nir
-from snn_deploy.ir.codecs import Encode, Encoding, encode_rate
-from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.codecs import encode_rate
 
 THRESHOLD = 1.0
 INIT_GAIN = 1.0
@@ -49,9 +45,6 @@ class Settings:
 
     decay: float = 0.9
     """Share of the potential that a neuron keeps from one step to the next, in all layers."""
-
-    dt: float = 1e-3
-    """Length of a step [s]. NIR counts in seconds, the network in steps."""
 
     epochs: int = 80
     batch: int = 64
@@ -255,51 +248,11 @@ def evaluate(network: Network, images: np.ndarray, labels: np.ndarray, seed: int
     )
 
 
-def to_nir(network: Network) -> nir.NIRGraph:
-    """Return the network as a NIR graph with float32 parameters.
-
-    With `tau = dt / (1 - decay)` and `r = tau / dt`, one Euler step of `dt` of NIR's neuron
-    equation is `decay * v + input`, but for the rounding of `tau` and `r` to float32.
-    """
-    first, second = network.settings.channels
-    nodes = {
-        "input": nir.Input(input_type=np.array([1, digits.SIDE, digits.SIDE])),
-        "conv1": _conv_to_nir(network.conv1, input_side=digits.SIDE),
-        "lif1": _lif_to_nir((first, 12, 12), network.settings),
-        "conv2": _conv_to_nir(network.conv2, input_side=12),
-        "lif2": _lif_to_nir((second, 5, 5), network.settings),
-        "flatten": nir.Flatten(input_type=np.array([second, 5, 5]), start_dim=0),
-        "fc1": nir.Affine(weight=_array(network.fc1.weight), bias=_array(network.fc1.bias)),
-        "lif3": _lif_to_nir((network.settings.hidden,), network.settings),
-        "fc2": nir.Affine(weight=_array(network.fc2.weight), bias=_array(network.fc2.bias)),
-        "li": _li_to_nir((digits.CLASSES,), network.settings),
-        "output": nir.Output(output_type=np.array([digits.CLASSES])),
-    }
-    return nir.NIRGraph(nodes=nodes, edges=list(itertools.pairwise(nodes)))
-
-
-def annotated(graph: nir.NIRGraph, settings: Settings) -> bytes:
-    """Return the NIR file of `graph`, with what NIR leaves open in its metadata.
-
-    That is the length of a step, the comparison, the kind of reset, the encoder that the
-    accuracy was measured with and the decoder of the output.
-    """
-    found = load(graph, dialect=Dialect.NIR, overrides=Overrides(dt=settings.dt))
-    mean = Choice(value=Decode.MEMBRANE_MEAN, origin=Origin.OVERRIDE)
-    annotation = replace(
-        found.annotation,
-        encoding=Encoding(how=Encode.RATE, steps=settings.steps, seed=0),
-        outputs={"output": mean},
-    )
-    return write_nir(found.graph, annotation)
-
-
 def main() -> None:
     """Train, measure on the test set, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     here = Path(__file__).parent
-    parser.add_argument("--output", type=Path, default=here / "mnist.nir", help="NIR file to write")
-    parser.add_argument("--state", type=Path, help="also write the torch state dict here")
+    parser.add_argument("--output", type=Path, default=here / "mnist.pt", help="weights to write")
     parser.add_argument("--results", type=Path, help="also write the float results here (.npz)")
     arguments = parser.parse_args()
 
@@ -319,9 +272,7 @@ def main() -> None:
     )
     print("spikes per neuron and step, by hidden layer:", tests[0].rates.round(3))
 
-    arguments.output.write_bytes(annotated(to_nir(network), settings))
-    if arguments.state:
-        torch.save(network.state_dict(), arguments.state)
+    torch.save(network.state_dict(), arguments.output)
     if arguments.results:
         np.savez(
             arguments.results,
@@ -344,43 +295,6 @@ def _batches(
 def _at_each_step(layer: nn.Module, spikes: Tensor) -> Tensor:
     """Apply a layer that knows samples, but no steps, to `[step, sample, *shape]`."""
     return layer(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
-
-
-def _conv_to_nir(layer: nn.Conv2d, input_side: int) -> nir.Conv2d:
-    return nir.Conv2d(
-        input_shape=(input_side, input_side),
-        weight=_array(layer.weight),
-        stride=layer.stride,
-        padding=layer.padding,
-        dilation=layer.dilation,
-        groups=layer.groups,
-        bias=_array(layer.bias),
-    )
-
-
-def _lif_to_nir(shape: tuple[int, ...], settings: Settings) -> nir.LIF:
-    integrator = _li_to_nir(shape, settings)
-    return nir.LIF(
-        tau=integrator.tau,
-        r=integrator.r,
-        v_leak=integrator.v_leak,
-        v_threshold=np.full(shape, THRESHOLD, dtype=np.float32),
-        v_reset=np.zeros(shape, dtype=np.float32),
-    )
-
-
-def _li_to_nir(shape: tuple[int, ...], settings: Settings) -> nir.LI:
-    tau = settings.dt / (1 - settings.decay)
-    return nir.LI(
-        tau=np.full(shape, tau, dtype=np.float32),
-        r=np.full(shape, tau / settings.dt, dtype=np.float32),
-        v_leak=np.zeros(shape, dtype=np.float32),
-    )
-
-
-def _array(parameter: Tensor) -> np.ndarray:
-    """Return a float32 copy that torch does not share."""
-    return parameter.detach().numpy().copy()
 
 
 if __name__ == "__main__":

@@ -289,6 +289,8 @@ NORSE: Mapping[str, LayerKind] = dict(
 
 def _spikingjelly(where: str, given: Attributes) -> Attributes:
     """Give a neuron the surrogate that changes no spike, and the states it starts from."""
+    if given.pop("soft_reset"):  # None, which TOML has no word for
+        given["v_reset"] = None
     start = 0.0 if given["v_reset"] is None else given["v_reset"]
     surrogate = Stub("spikingjelly.activation_based.surrogate.Sigmoid")
     set_state(surrogate, {"spiking": True})
@@ -302,6 +304,7 @@ def _spikingjelly(where: str, given: Attributes) -> Attributes:
 _JELLY: Mapping[str, Any] = {
     "v_threshold": 1.0,
     "v_reset": 0.0,
+    "soft_reset": False,
     "step_mode": "s",
     "detach_reset": False,
     "store_v_seq": False,

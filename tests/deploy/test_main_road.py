@@ -92,6 +92,19 @@ def test_two_exports_of_the_demo_are_the_same_bytes(
     assert contents(again) == contents(artifact.folder)
 
 
+def test_the_weights_and_their_architecture_are_the_demo_as_nir(
+    artifact: Deployment, demo_network: Path, data: Path, tmp_path: Path
+) -> None:
+    weights, arch = demo_network.with_suffix(".pt"), demo_network.with_suffix(".toml")
+    out = tmp_path / "out"
+    words = ["export", str(weights), "--arch", str(arch), "--target", "loihi", "--output", str(out)]
+    assert run([*words, "--calibrate", str(data / "train.npz")]) == 0
+    deployment = snn_deploy.load(out)
+    assert deployment.program.digest == artifact.program.digest
+    said = deployment.configuration["arch"]
+    assert said["name"] == "mnist.toml"
+
+
 def test_what_was_written_is_what_was_exported(artifact: Deployment) -> None:
     assert artifact.folder is not None
     read = snn_deploy.load(artifact.folder)
