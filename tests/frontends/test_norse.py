@@ -1,5 +1,3 @@
-"""norse's modules: our network fires in the very steps in which theirs does."""
-
 """norse itself is the oracle: every class and option, spike for spike in every population."""
 
 import io
@@ -495,15 +493,15 @@ def test_a_layer_that_is_not_known_is_named():
     ("layer", "reason"),
     [
         (
-            lambda: snn.LSNNCell(),
+            snn.LSNNCell,
             "LSNNCell: its threshold or current follows its own activity by one more state",
         ),
         (
-            lambda: snn.LIFAdEx(),
+            snn.LIFAdEx,
             "LIFAdEx: its threshold or current follows its own activity by one more state",
         ),
         (
-            lambda: snn.LIFExCell(),
+            snn.LIFExCell,
             "LIFExCell: its leak is not linear: it has an exponential of its membrane",
         ),
         (
@@ -515,7 +513,7 @@ def test_a_layer_that_is_not_known_is_named():
             "CobaLIFCell: its conductances multiply its membrane",
         ),
         (
-            lambda: snn.LIFRefracCell(),
+            snn.LIFRefracCell,
             "LIFRefracCell: it is silent for some time after each spike",
         ),
         (

@@ -1,7 +1,7 @@
 """snnTorch itself is the oracle: every class and option, spike for spike in every population."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,18 @@ import pytest
 from framework_networks import Numbers, Shape, enliven, one_thread, set_weights, spikes_in
 from framework_oracle import assert_same_spikes, recorded
 
-from snn_deploy.errors import DynamicsError, ModelError
+from snn_deploy.errors import ModelError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.registry import read_layer
+from snn_deploy.frontends.snntorch import FRONTEND
+from snn_deploy.frontends.torch_file import read_torch_file
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values
 
 torch = pytest.importorskip("torch")
 snn = pytest.importorskip("snntorch")
+surrogate = pytest.importorskip("snntorch.surrogate")
 
 pytestmark = [
     pytest.mark.torch,
@@ -207,3 +210,221 @@ def test_every_population_sends_the_spikes_that_snntorch_sends(row, form, number
     fired = {name: (spikes != 0).astype(np.float64) for name, spikes in theirs.items()}
     exact = numbers is Numbers.DYADIC
     assert_same_spikes(imported.network, values.astype(np.float64), fired, exact=exact)
+
+
+def test_a_membrane_that_ends_above_its_threshold_fires_once_and_no_more():
+    layer = snn.Leaky(beta=1.0, reset_delay=False)
+    module = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), layer)
+    module[0].weight.data = torch.ones(1, 1)
+    values = np.array([2.625, 0.0, 0.0, 0.0, 0.5])
+    entry = Values(name="input", values=values[None, :, None])
+    trace = simulate(load(module).network, [entry], EVERYTHING)["1"]
+    assert trace.payload[0, :, 0].tolist() == [1, 0, 0, 0, 1]
+    assert trace.membrane[0, :, 0].tolist() == [1.625, 1.625, 1.625, 1.625, 1.125]
+    state, sent, membranes = None, [], []
+    for value in values:
+        spike, state = layer(torch.tensor([[value]], dtype=torch.float32), state)
+        sent.append(spike.item())
+        membranes.append(state.item())
+    assert (sent, membranes) == ([1, 0, 0, 0, 1], [1.625, 1.625, 1.625, 1.625, 1.125])
+
+
+def test_graded_spikes_of_channels_reach_the_next_layer_scaled():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv1d(2, 4, 3),
+        snn.Leaky(beta=0.5, init_hidden=True),
+        snn.GradedSpikes(4, None),
+        torch.nn.Conv1d(4, 3, 2),
+        snn.Leaky(beta=0.5, init_hidden=True),
+    )
+    set_weights(module, Numbers.RANDOM, seed=1)
+    neurons = {"1": module[1], "4": module[4]}
+    values = spikes_in(Numbers.RANDOM, (2, 8), seed=2)
+    theirs = enliven(module, neurons, lambda steps: run(module, neurons, values[:steps]))
+    network = load(module, sample_shape=(2, 8)).network
+    assert_same_spikes(network, values.astype(np.float64), theirs, exact=False)
+
+
+def said(module: Any) -> str:
+    """Return everything that was read: every number, name and option."""
+    graph = LayerGraph(inputs={"input": (4,)})
+    source = "input"
+    for name, layer in module.named_children():
+        source = read_layer(graph, name, layer, source)
+    with np.printoptions(precision=17, floatmode="fixed"):
+        return repr(graph)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"init_hidden": True},
+        {"output": True},
+        {"surrogate_disable": True},
+        {"spike_grad": surrogate.fast_sigmoid(slope=10)},
+        {"spike_grad": surrogate.ATan.apply},
+        {"spike_grad": surrogate.SSO()},
+        {"learn_beta": True, "learn_threshold": True},
+    ],
+)
+def test_options_of_the_training_change_nothing(options):
+    plain = torch.nn.Sequential(torch.nn.Linear(4, 4), snn.Leaky(beta=0.9))
+    other = torch.nn.Sequential(plain[0], snn.Leaky(beta=0.9, **options))
+    assert said(other) == said(plain)
+
+
+def test_a_run_before_changes_nothing():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), snn.RLeaky(beta=0.9, linear_features=4))
+    before = said(module)
+    module(torch.ones(1, 4))
+    assert said(module) == before
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+def test_the_record_of_a_pickled_layer_is_read_as_the_layer_is(row, tmp_path):
+    row = replace(row, options={**row.options, "surrogate_disable": True})
+    numbers = row.numbers[0]
+    module = torch.nn.Sequential(torch.nn.Linear(4, 5), row.make((5,), numbers))
+    path = tmp_path / "model.pt"
+    torch.save(module, path)
+    stub = read_torch_file(path.read_bytes(), "model.pt").root
+    assert said(stub) == said(module)
+
+
+def refuse(layer: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(torch.nn.Sequential(torch.nn.Linear(4, 4), layer))
+    return str(caught.value)
+
+
+def without(**attributes: Any) -> Any:
+    """Return a Leaky some attributes of which were set after it was made."""
+    layer = snn.Leaky(beta=0.9)
+    for name, value in attributes.items():
+        setattr(layer, name, value)
+    return layer
+
+
+def other_recurrence() -> Any:
+    layer = snn.RLeaky(beta=0.9, linear_features=4)
+    layer.recurrent = torch.nn.Sequential(layer.recurrent)
+    return layer
+
+
+COMPLAINTS = {
+    "inhibition": (
+        lambda: snn.Leaky(beta=0.9, inhibition=True),
+        "error[SNN203]: Leaky with inhibition=True is not read\n"
+        "  at: 1\n"
+        "  fix: use inhibition=False",
+    ),
+    "state_quant": (
+        lambda: snn.Synaptic(alpha=0.9, beta=0.9, state_quant=lambda state: state),
+        "error[SNN203]: Synaptic with state_quant is not read: its states are rounded while it is "
+        "trained\n"
+        "  at: 1\n"
+        "  fix: use state_quant=False: the target has its own state widths",
+    ),
+    "spike_grad": (
+        lambda: snn.Leaky(beta=0.9, spike_grad=lambda x: (x > 0.5).float()),
+        "error[SNN203]: Leaky with a spike_grad of your own is not read: it may fire otherwise\n"
+        "  at: 1\n"
+        "  fix: train with it, then set spike_grad=snntorch.surrogate.heaviside()",
+    ),
+    "RSynaptic without delay": (
+        lambda: snn.RSynaptic(alpha=0.9, beta=0.9, linear_features=4, reset_delay=False),
+        "error[SNN203]: RSynaptic with reset_delay=False is not read\n"
+        "  at: 1\n"
+        "  fix: use reset_delay=True",
+    ),
+    "Alpha, zero": (
+        lambda: snn.Alpha(alpha=0.9, beta=0.8),
+        "error[SNN203]: Alpha with reset_mechanism='zero' is not read: a spike changes its "
+        "synaptic currents as well\n"
+        "  at: 1\n"
+        "  fix: use reset_mechanism='none', or Synaptic",
+    ),
+    "Alpha, subtract": (
+        lambda: snn.Alpha(alpha=0.9, beta=0.8, reset_mechanism="subtract"),
+        "error[SNN203]: Alpha with reset_mechanism='subtract' is not read: a spike changes its "
+        "synaptic currents as well\n"
+        "  at: 1\n"
+        "  fix: use reset_mechanism='none', or Synaptic",
+    ),
+    "threshold": (
+        lambda: snn.Leaky(beta=0.9, threshold=-0.5),
+        "error[SNN207]: a threshold of -0.5: below zero, snnTorch resets neurons that have not "
+        "fired\n"
+        "  at: 1.threshold\n"
+        "  fix: use thresholds from 0 on, or reset_mechanism='none'",
+    ),
+    "factor": (
+        lambda: snn.Leaky(beta=0.9, graded_spikes_factor=0.0, reset_delay=False),
+        "error[SNN207]: a graded_spikes_factor of 0 makes the membrane 0 / 0 without reset_delay\n"
+        "  at: 1\n"
+        "  fix: use reset_delay=True",
+    ),
+    "another reset": (
+        lambda: without(reset_mechanism="zero"),
+        "error[SNN203]: the layer was made with reset_mechanism='subtract' and computes it still, "
+        "but says 'zero' since\n"
+        "  at: 1\n"
+        "  fix: make it with reset_mechanism='zero', or set it back",
+    ),
+    "another recurrence": (
+        other_recurrence,
+        "error[SNN203]: recurrent connections of class Sequential are not read\n"
+        "  at: 1.recurrent\n"
+        "  fix: known are Linear, Conv2d, RecurrentOneToOne",
+    ),
+    "StateLeaky": (
+        lambda: snn.StateLeaky(beta=0.9, channels=4),
+        "error[SNN203]: StateLeaky: it takes all steps of a sequence at once, and its spikes "
+        "reset nothing\n"
+        "  at: 1",
+    ),
+    "DeltaLeaky": (
+        lambda: snn.DeltaLeaky(beta=0.9),
+        "error[SNN203]: DeltaLeaky: it fires on changes of its membrane, in either direction\n"
+        "  at: 1",
+    ),
+    "SLSTM": (
+        lambda: snn.SLSTM(4, 4),
+        "error[SNN203]: SLSTM: its gates multiply states with each other\n  at: 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPLAINTS)
+def test_what_is_not_read_is_named_with_a_way_out(name):
+    make, text = COMPLAINTS[name]
+    assert refuse(make()) == text
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: snn.Leaky(beta=0.9, spike_grad=surrogate.heaviside()),
+        lambda: snn.Leaky(beta=0.9, threshold=-0.5, reset_mechanism="none"),
+        lambda: snn.Leaky(beta=0.9, graded_spikes_factor=0.0, reset_delay=True),
+        lambda: snn.Alpha(alpha=0.9, beta=0.8, reset_mechanism="none"),
+    ],
+)
+def test_the_ways_out_work(layer):
+    assert load(torch.nn.Sequential(torch.nn.Linear(4, 4), layer())).network.populations
+
+
+def test_snntorch_itself_cannot_run_what_is_refused_as_such():
+    layer = snn.RSynaptic(alpha=0.9, beta=0.9, linear_features=4, reset_delay=False)
+    with pytest.raises(TypeError):
+        layer(torch.ones(1, 4))
+
+
+def test_every_class_is_read_or_refused():
+    classes = {
+        name
+        for name, kind in vars(snn).items()
+        if isinstance(kind, type) and issubclass(kind, torch.nn.Module)
+    }
+    assert classes - {"LIF", "SpikingNeuron"} == {*FRONTEND.layers, *FRONTEND.wrong}
