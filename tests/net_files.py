@@ -43,7 +43,7 @@ def _write(group: h5py.Group, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if isinstance(value, Mapping):
             _write(group.create_group(name), value)
-        elif name == "type" and group.name.count("/") == 2:
+        elif name == "type" and group.name.count("/") == 2 and isinstance(value, str):
             group.create_dataset(name, (1,), "S10", [value.encode()])
         else:
             group.create_dataset(name, data=value)

@@ -213,7 +213,7 @@ def _layer_groups(source: Hdf5File, file: h5py.File, most: int | None) -> list[F
     missing = sorted({str(index) for index in range(len(names))} - set(names))
     if missing:
         raise FileDamagedError(
-            f"its {len(names)} layers are not numbered 0..{len(names) - 1}", where=group.where
+            f"{counted(len(names), 'layer')}, but not numbered from 0 on", where=group.where
         )
     if most is not None and not 1 <= most <= len(names):
         raise OptionError(
@@ -279,7 +279,7 @@ class _Chain:
         """Read one more layer."""
         kind = layer.text("type")
         if kind not in KNOWN:
-            raise _unknown(kind, layer)
+            raise _unknown(kind, index, layer)
         layer.layer, layer.findings = f"{kind}_{index}", self.findings
         layer.report_unused(KNOWN[kind])
         before, notes = len(self.populations), tuple[str, ...]()
@@ -337,9 +337,9 @@ class _Chain:
             shape = layer.shape()
             if self.entry not in ((), shape):
                 raise OptionError(
-                    f"the input shape {self.entry} contradicts the file, which says {shape}",
+                    f"a sample shape of {self.entry} contradicts the file, which says {shape}",
                     where=layer.at("shape"),
-                    fix="leave input_shape out",
+                    fix="leave --sample-shape out",
                 )
             self.entry = self.shape = shape
         if not layer.has("neuron"):
@@ -432,14 +432,14 @@ def _neuron_type(layer: Fields) -> str:
     return "integrator" if neuron is None else neuron.text("type")
 
 
-def _unknown(kind: str, layer: Fields) -> UnknownNodeError:
+def _unknown(kind: str, index: int, layer: Fields) -> UnknownNodeError:
     if kind in REFUSED:
         return UnknownNodeError(
             f"layer type {kind} is {REFUSED[kind]}; neither netx nor a program runs it",
             where=layer.at("type"),
-            fix="read only the layers before it: layers=...",
+            fix=f"read_net(..., layers={index}) reads those before it" if index else "",
         )
-    near = difflib.get_close_matches(kind, (*KNOWN, *REFUSED), n=1)
+    near = difflib.get_close_matches(kind, (*KNOWN, *REFUSED), n=1, cutoff=0.7)
     return UnknownNodeError(
         f"layer type {kind!r} is none of lava-dl's",
         where=layer.at("type"),

@@ -118,18 +118,18 @@ def conv(layer: Fields, reads: Shape) -> Made:
             f"its delays of up to {int(layer.whole('delay').max())} steps are not kept",
             "lava-dl's netx passes over the delays of convolutions",
         )
-    kept = _stored(layer, "weight", weight)
+    kept, source = _stored(layer, "weight", weight), _channels(layer, reads)
     try:
         linear = Convolution(
             weight=kept.weight,
-            source=_channels(layer, reads),
+            source=source,
             stride=layer.pair("stride", 1, LARGEST_GEOMETRY),
             padding=_sides(layer.pair("padding", 0, LARGEST_GEOMETRY)),
             dilation=layer.pair("dilation", 1, LARGEST_GEOMETRY),
             groups=layer.one("groups", 1),
         )
     except ShapeError as error:
-        raise ShapeError(error.message, where=error.where or layer.where) from None
+        raise ShapeError(error.message, where=layer.where) from None
     return Made(shape=linear.out_shape, way=Way(map=linear, sign=kept.sign, delay=_one_step()))
 
 
@@ -201,8 +201,8 @@ def bias(layer: Fields, shape: Shape) -> Int32[np.ndarray, "..."] | None:
         values = values.reshape(-1, *(1 for _ in shape[1:]))
     else:
         raise ShapeError(
-            f"biases of shape {values.shape}; a layer of shape {shape} has 1, {shape[0]}"
-            + (f" or {shape[::-1]}" if len(shape) > 1 else ""),
+            f"biases of shape {values.shape}; a layer of shape {shape} has one, one per channel, "
+            f"or one per neuron in the shape {shape[::-1]}",
             where=layer.at("bias"),
         )
     return np.asarray(values << STATE_SHIFT, WHOLE)
@@ -286,7 +286,7 @@ def _channels(layer: Fields, reads: Shape) -> tuple[int, int, int]:
         raise ShapeError(
             "the file does not say how large its input images are",
             where=layer.where,
-            fix="give input_shape=(channels, height, width)",
+            fix="--sample-shape CHANNELSxHEIGHTxWIDTH, such as 2x34x34",
         )
     if len(reads) != 3:
         raise ShapeError(

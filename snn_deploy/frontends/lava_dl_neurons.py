@@ -111,7 +111,7 @@ def _kind(fields: Fields) -> str:
             where=fields.at("type"),
             fix="train the layer with CUBA neurons (slayer.block.cuba)",
         )
-    near = difflib.get_close_matches(kind, (*INTEGRATORS, *OTHERS), n=1)
+    near = difflib.get_close_matches(kind, (*INTEGRATORS, *OTHERS), n=1, cutoff=0.7)
     raise UnknownNodeError(
         f"neuron type {kind!r} is none of lava-dl's that we read",
         where=fields.at("type"),
@@ -124,7 +124,7 @@ def _decay(fields: Fields, name: str, shape: Shape) -> np.ndarray:
     wrong = values[(values < 0) | (values > DECAY_ONE)]
     if wrong.size:
         raise DynamicsError(
-            f"a decay of {int(wrong.flat[0])}; 0..{DECAY_ONE} keep from all to nothing",
+            f"a decay of {int(wrong.flat[0])}; 0 keeps all, and {DECAY_ONE} nothing",
             where=fields.at(name),
         )
     return values
