@@ -1,6 +1,5 @@
 """torch.nn's layers between neurons: our network sends, in every step, what torch's sends."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +9,14 @@ import pytest
 from framework_networks import Numbers, one_thread, spikes_in
 from framework_oracle import assert_same_spikes, recorded
 
-from snn_deploy.errors import ModelError, ShapeError, UnknownNodeError
+from snn_deploy.errors import ShapeError, UnknownNodeError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.layers import LayerGraph, Sum
-from snn_deploy.frontends.registry import class_name, read_layer
+from snn_deploy.frontends.nir import import_graph
+from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.registry import read_layer
 from snn_deploy.frontends.to_nir import to_nir
-from snn_deploy.frontends.torch_stub import Stub, set_state
-from snn_deploy.ir.maps import Composition, Convolution, Dense
+from snn_deploy.ir.maps import Convolution, Dense
 from snn_deploy.ir.network import Network
 from snn_deploy.quantize.fold import FoldMaps
 
@@ -124,7 +124,9 @@ EXACT = [
     row(PLANE, "BatchNorm2d before padded Conv2d", norm(4), conv(4, 5, 3, padding=1)),
     row(PLANE, "BatchNorm2d behind ConvTranspose2d", up(4, 6, 3, 2, groups=2), norm(6)),
     row(PLANE, "BatchNorm2d twice", norm(4), conv(4, 5, 3), norm(5), norm(5)),
-    row(PLANE, "BatchNorm2d between pool and Linear", HALVES, norm(4), FLATTEN, of(nn.Linear, 36, 8)),
+    row(
+        PLANE, "BatchNorm2d between pool and Linear", HALVES, norm(4), FLATTEN, of(nn.Linear, 36, 8)
+    ),
     row(PLANE, "BatchNorm2d without affine", conv(4, 5, 3), norm(5, affine=False)),
     row(PLANE, "AvgPool2d", HALVES, conv(4, 5, 2)),
     row(PLANE, "AvgPool2d alone", HALVES),
@@ -135,8 +137,16 @@ EXACT = [
     row(LINE, "LPPool1d of sums", of(nn.LPPool1d, 1, 3, 2), line(4, 5, 2)),
     row(PLANE, "MaxPool2d", of(nn.MaxPool2d, 2), conv(4, 5, 2)),
     row(PLANE, "MaxPool2d overlapping", of(nn.MaxPool2d, 3, 2, 1), conv(4, 5, 2)),
-    row(PLANE, "MaxPool2d of MaxPool2d", of(nn.MaxPool2d, 2, 1), of(nn.MaxPool2d, 2), conv(4, 5, 2)),
-    row(PLANE, "AdaptiveAvgPool2d to 1", of(nn.AdaptiveAvgPool2d, (1, 2)), FLATTEN, of(nn.Linear, 8, 8)),
+    row(
+        PLANE, "MaxPool2d of MaxPool2d", of(nn.MaxPool2d, 2, 1), of(nn.MaxPool2d, 2), conv(4, 5, 2)
+    ),
+    row(
+        PLANE,
+        "AdaptiveAvgPool2d to 1",
+        of(nn.AdaptiveAvgPool2d, (1, 2)),
+        FLATTEN,
+        of(nn.Linear, 8, 8),
+    ),
     row(PLANE, "AdaptiveAvgPool2d to 4", of(nn.AdaptiveAvgPool2d, 4), conv(4, 5, 3)),
     row(PLANE, "AdaptiveAvgPool2d to more", of(nn.AdaptiveAvgPool2d, 9), conv(4, 5, 3)),
     row(PLANE, "AdaptiveAvgPool2d unchanged", of(nn.AdaptiveAvgPool2d, (None, 6)), conv(4, 5, 3)),
@@ -158,7 +168,9 @@ THIRDS = [
     row(LINE, "AdaptiveAvgPool1d", of(nn.AdaptiveAvgPool1d, 4), line(4, 5, 2)),
     row(PLANE, "AvgPool2d of three", of(nn.AvgPool2d, 3), conv(4, 5, 2)),
     row(PLANE, "AvgPool2d padded", of(nn.AvgPool2d, 3, 2, 1)),
-    row(PLANE, "AdaptiveAvgPool2d to all", of(nn.AdaptiveAvgPool2d, 1), FLATTEN, of(nn.Linear, 4, 8)),
+    row(
+        PLANE, "AdaptiveAvgPool2d to all", of(nn.AdaptiveAvgPool2d, 1), FLATTEN, of(nn.Linear, 4, 8)
+    ),
     row(PLANE, "AdaptiveAvgPool2d to 5 and 4", of(nn.AdaptiveAvgPool2d, (5, 4)), conv(4, 5, 3)),
     row(PLANE, "BatchNorm2d with eps", conv(4, 5, 3), norm(5, eps=1e-3)),
 ]
@@ -244,3 +256,313 @@ def test_layers_give_the_very_spikes_of_torch(case: Case) -> None:
 @pytest.mark.parametrize("case", [*EXACT, *THIRDS], ids=str)
 def test_layers_of_any_numbers_differ_from_torch_at_the_threshold_only(case: Case) -> None:
     agrees(case, Numbers.RANDOM, 2)
+
+
+WIDE = (8, 5)
+"""Sizes on either side of the layers with stored weights of another kind."""
+
+
+def spectral_line() -> Any:
+    return torch.nn.utils.parametrizations.spectral_norm(nn.Linear(*WIDE), n_power_iterations=2)
+
+
+def old_spectral_line() -> Any:
+    return torch.nn.utils.spectral_norm(nn.Linear(*WIDE))
+
+
+STORED_OTHERWISE: dict[str, tuple[tuple[int, ...], Make]] = {
+    "weight_norm": ((8,), lambda: torch.nn.utils.parametrizations.weight_norm(nn.Linear(*WIDE))),
+    "weight_norm over all": (
+        (8,),
+        lambda: torch.nn.utils.parametrizations.weight_norm(nn.Linear(*WIDE), dim=None),
+    ),
+    "weight_norm of a kernel": (
+        PLANE,
+        lambda: torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 5, 3), dim=1),
+    ),
+    "weight_norm by a hook": ((8,), lambda: torch.nn.utils.weight_norm(nn.Linear(*WIDE))),
+    "weight_norm of a kernel by a hook": (
+        PLANE,
+        lambda: torch.nn.utils.weight_norm(nn.ConvTranspose2d(4, 5, 3), dim=1),
+    ),
+    "spectral_norm": ((8,), spectral_line),
+    "spectral_norm of a kernel": (
+        PLANE,
+        lambda: torch.nn.utils.parametrizations.spectral_norm(nn.ConvTranspose2d(4, 5, 3)),
+    ),
+    "spectral_norm by a hook": ((8,), old_spectral_line),
+    "spectral_norm of a kernel by a hook": (
+        PLANE,
+        lambda: torch.nn.utils.spectral_norm(nn.Conv2d(4, 5, 3)),
+    ),
+    "orthogonal": ((8,), lambda: torch.nn.utils.parametrizations.orthogonal(nn.Linear(8, 8))),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", STORED_OTHERWISE)
+def test_weights_are_those_that_a_parametrised_layer_computes(name: str) -> None:
+    reads, make = STORED_OTHERWISE[name]
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        nn.Identity(), sn.IFNode(v_reset=None), make(), sn.LIFNode(v_threshold=0.25)
+    )
+    net(torch.rand(3, *reads))  # in training mode, it changes what is stored
+    with torch.no_grad():
+        for parameter in net[2].parameters():
+            # The weight that was computed last is stale from now on.
+            parameter.add_(0.05 * torch.rand_like(parameter))
+    functional.reset_net(net.eval())
+    stored = {key: value.clone() for key, value in net.state_dict().items()}
+    values = spikes_in(Numbers.RANDOM, reads, 3)
+    network = load(net, sample_shape=reads).network
+    assert all(torch.equal(value, stored[key]) for key, value in net.state_dict().items())
+    assert_same_spikes(network, values, run(net, values), exact=False)
+
+
+@pytest.mark.parametrize("make", [spectral_line, old_spectral_line])
+def test_reading_a_network_in_training_mode_does_not_change_it(make: Make) -> None:
+    net = nn.Sequential(make(), sn.IFNode())
+    net(torch.rand(2, 8))
+    stored = {key: value.clone() for key, value in net.state_dict().items()}
+    before = load(net).nir_bytes
+    assert load(net.eval()).nir_bytes == before
+    assert all(torch.equal(value, stored[key]) for key, value in net.state_dict().items())
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("make", [torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm])
+def test_a_pickled_layer_with_a_hook_is_read_as_the_live_one(make: Any, tmp_path: Any) -> None:
+    net = nn.Sequential(make(nn.Linear(8, 5)), nn.Linear(5, 4), sn.IFNode()).eval()
+    with torch.no_grad():
+        net(torch.rand(2, 8))
+        for parameter in net[0].parameters():
+            parameter.mul_(1.25)
+    functional.reset_net(net)
+    torch.save(net, tmp_path / "model.pt")
+    assert load(tmp_path / "model.pt").nir_bytes == load(net).nir_bytes
+
+
+@pytest.mark.parametrize(
+    ("reads", "make", "kind"),
+    [
+        (FLAT, lambda: [nn.Linear(10, 3), nn.Linear(3, 3), nn.Linear(3, 12)], Dense),
+        (FLAT, lambda: [nn.Linear(10, 3, bias=False), nn.Linear(3, 12)], Dense),
+        (PLANE, lambda: [nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 3), nn.Conv2d(2, 6, 1)], Convolution),
+        (
+            PLANE,
+            lambda: [nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, (3, 1)), nn.Conv2d(2, 2, (1, 3))],
+            Convolution,
+        ),
+        (PLANE, lambda: [nn.AvgPool2d(2), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 2)], Convolution),
+        (PLANE, lambda: [nn.Conv2d(4, 3, 3), nn.Flatten(), nn.Linear(48, 6)], Dense),
+    ],
+    ids=["train of three matrices", "of two", "of kernels", "of axes", "pool", "kernel and matrix"],
+)
+def test_factors_in_a_row_become_one_kernel_of_the_same_spikes(
+    reads: tuple[int, ...], make: Callable[[], list[Any]], kind: type
+) -> None:
+    network = agrees(Case("factors", make, reads), Numbers.RANDOM, 4)
+    folded = FoldMaps()(network).graph
+    last = folded.into(folded.populations[-1].name)
+    assert [type(projection.map) for projection in last] == [kind]
+
+
+class Residual(nn.Module):
+    """Two branches that meet, with a normalisation on one, on both, or behind them."""
+
+    def __init__(self, branch: list[Any], short: list[Any], behind: list[Any]) -> None:
+        super().__init__()
+        self.first = sn.IFNode(v_reset=None)
+        self.branch, self.short = nn.ModuleList(branch), nn.ModuleList(short)
+        self.behind = nn.ModuleList(behind)
+        self.last = sn.LIFNode(decay_input=False, v_threshold=1.5)
+
+    def forward(self, x: Any) -> Any:
+        long = short = self.first(x)
+        for layer in self.branch:
+            long = layer(long)
+        for layer in self.short:
+            short = layer(short)
+        total = long + short
+        for layer in self.behind:
+            total = layer(total)
+        return self.last(total)
+
+    def layers(self) -> LayerGraph:
+        """Return what the forward does, as layers."""
+        graph = LayerGraph(inputs={"input": PLANE})
+        long = short = read_layer(graph, "first", self.first, "input")
+        for index, layer in enumerate(self.branch):
+            long = read_layer(graph, f"branch.{index}", layer, long)
+        for index, layer in enumerate(self.short):
+            short = read_layer(graph, f"short.{index}", layer, short)
+        total = graph.add("sum", Sum(), long, short)
+        for index, layer in enumerate(self.behind):
+            total = read_layer(graph, f"behind.{index}", layer, total)
+        graph.outputs["output"] = read_layer(graph, "last", self.last, total)
+        return graph
+
+
+def same() -> Any:
+    return nn.Conv2d(4, 4, 3, padding=1)
+
+
+def four() -> Any:
+    return nn.BatchNorm2d(4, eps=0.0)
+
+
+RESIDUALS: dict[str, Callable[[], Any]] = {
+    "identity": lambda: Residual([same()], [], []),
+    "norm on the branch": lambda: Residual([same(), four()], [], []),
+    "norm on both branches": lambda: Residual([same(), four()], [nn.Conv2d(4, 4, 1), four()], []),
+    "norm on the identity": lambda: Residual([same()], [four()], []),
+    "norm before the branch's kernel": lambda: Residual([four(), same()], [], []),
+    "norm behind the sum": lambda: Residual([same()], [], [four()]),
+    "norm before and behind the sum": lambda: Residual([same(), four()], [four()], [four()]),
+    "kernel behind the sum": lambda: Residual([same()], [], [four(), same(), four()]),
+    "identity twice": lambda: Residual([], [], [four()]),
+    "pools that meet": lambda: Residual(
+        [nn.AvgPool2d(2), four()], [nn.Conv2d(4, 4, 2, 2)], [four()]
+    ),
+}
+
+
+@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("name", RESIDUALS)
+def test_a_normalisation_reaches_every_branch_of_a_residual_sum(
+    name: str, numbers: Numbers
+) -> None:
+    net = fill(RESIDUALS[name](), numbers, 5)
+    values = spikes_in(numbers, PLANE, 5)
+    form = to_nir(net.layers())
+    network = import_graph(
+        checked_graph(form.graph, ""), name="n", where="module", annotation=form.annotation
+    ).network
+    theirs = run(net, values)
+    assert_same_spikes(network, values, theirs, exact=numbers is Numbers.DYADIC)
+
+
+REFUSED: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]], str]] = {
+    "max-pooling of currents": (
+        PLANE,
+        lambda: [nn.Conv2d(4, 4, 3), nn.MaxPool2d(2)],
+        "error[SNN203]: a max-pooling is read only right behind neurons that send one spike a "
+        "step\n  at: 3\n  fix: put it behind the neurons, or use an average pooling",
+    ),
+    "max-pooling with gaps": (
+        PLANE,
+        lambda: [nn.MaxPool2d(2, dilation=2)],
+        "error[SNN203]: MaxPool2d with dilation=2 is not read\n  at: 2\n  fix: use dilation=1",
+    ),
+    "max-pooling of a rest": (
+        PLANE,
+        lambda: [nn.MaxPool2d(4, ceil_mode=True)],
+        "error[SNN203]: MaxPool2d with ceil_mode=True is not read\n"
+        "  at: 2\n  fix: use ceil_mode=False",
+    ),
+    "means without the padding": (
+        PLANE,
+        lambda: [nn.AvgPool2d(2, padding=1, count_include_pad=False)],
+        "error[SNN203]: AvgPool2d with count_include_pad=False is not read\n"
+        "  at: 2\n  fix: use count_include_pad=True",
+    ),
+    "means by another number": (
+        PLANE,
+        lambda: [nn.AvgPool2d(2, divisor_override=3)],
+        "error[SNN203]: AvgPool2d with divisor_override=3 is not read\n"
+        "  at: 2\n  fix: use divisor_override=None",
+    ),
+    "a norm of squares": (
+        PLANE,
+        lambda: [nn.LPPool2d(2, 2)],
+        "error[SNN203]: LPPool2d with norm_type=2 is not read\n  at: 2\n  fix: use norm_type=1",
+    ),
+    "mirrored edges": (
+        PLANE,
+        lambda: [nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")],
+        "error[SNN203]: Conv2d with padding_mode='reflect' is not read\n"
+        "  at: 2\n  fix: use padding_mode='zeros'",
+    ),
+    "edges that meet": (
+        LINE,
+        lambda: [nn.Conv1d(4, 4, 3, padding=1, padding_mode="circular")],
+        "error[SNN203]: Conv1d with padding_mode='circular' is not read\n"
+        "  at: 2\n  fix: use padding_mode='zeros'",
+    ),
+    "interpolation": (
+        PLANE,
+        lambda: [nn.Upsample(scale_factor=2, mode="bilinear")],
+        "error[SNN203]: Upsample with mode='bilinear' is not read\n"
+        "  at: 2\n  fix: use mode='nearest'",
+    ),
+    "uneven repetition": (
+        PLANE,
+        lambda: [nn.Upsample(scale_factor=1.5)],
+        "error[SNN203]: Upsample by 1.5 repeats values unevenly\n"
+        "  at: 2\n  fix: use whole factors, or size=",
+    ),
+    "norms of the batch": (
+        PLANE,
+        lambda: [nn.BatchNorm2d(4, track_running_stats=False)],
+        "error[SNN203]: BatchNorm2d with track_running_stats=False normalises by each batch\n"
+        "  at: 2\n  fix: train it with running statistics",
+    ),
+    "a flat batch": (
+        PLANE,
+        lambda: [nn.Flatten(0)],
+        "error[SNN204]: Flatten with start_dim=0 flattens the batch as well\n"
+        "  at: 2\n  fix: use start_dim=1",
+    ),
+    "norms of the step": (
+        PLANE,
+        lambda: [nn.GroupNorm(2, 4)],
+        "error[SNN203]: GroupNorm: it divides by what the values of this very step are\n  at: 2",
+    ),
+    "channels that do not fit": (
+        PLANE,
+        lambda: [nn.Conv2d(3, 4, 3)],
+        "error[SNN204]: it reads 3 channels, but is given (4, 6, 6)\n  at: 2",
+    ),
+    "a matrix on a plane": (
+        PLANE,
+        lambda: [nn.Linear(6, 4)],
+        "error[SNN204]: a weight of shape (4, 6) reads 6 values, but is given (4, 6, 6)\n"
+        "  at: 2\n  fix: flatten before it",
+    ),
+    "a bias that is parametrised": (
+        FLAT,
+        lambda: [
+            torch.nn.utils.parametrize.register_parametrization(
+                nn.Linear(10, 4), "bias", nn.Identity()
+            )
+        ],
+        "error[SNN203]: bias of Linear is parametrised\n"
+        "  at: 2\n  fix: torch.nn.utils.parametrize.remove_parametrizations(layer, name)",
+    ),
+    "a parametrisation in training": (
+        FLAT,
+        lambda: [
+            torch.nn.utils.parametrize.register_parametrization(
+                nn.Linear(10, 4), "weight", nn.Tanh()
+            )
+        ],
+        "error[SNN203]: a weight parametrised by Tanh in training mode is not read\n"
+        "  at: 2\n  fix: call eval() on the network",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_exact_is_refused_with_the_way_out(name: str) -> None:
+    reads, make, text = REFUSED[name]
+    net = nn.Sequential(nn.Identity(), sn.IFNode(), *make(), sn.IFNode())
+    with pytest.raises((UnknownNodeError, ShapeError)) as caught:
+        load(net, sample_shape=reads)
+    assert str(caught.value) == text
+
+
+def test_neurons_and_layers_that_act_twice_are_not_mistaken_for_one() -> None:
+    half = nn.AvgPool2d(2, 1)
+    case = Case("shared", lambda: [half, half, nn.Conv2d(4, 5, 2)], PLANE)
+    agrees(case, Numbers.DYADIC, 6)
