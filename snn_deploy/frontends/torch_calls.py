@@ -20,7 +20,7 @@ LARGEST_KEY: Final = 16
 TUPLE_KEY: Final = 1000
 """Steps that such a key costs."""
 
-MOST_STEPS: Final = 2_000_000
+MOST_STEPS: Final = 1_000_000
 """Opcodes that a file may have, and elements that they may copy; a tensor takes about 40."""
 
 SMALL_CONTENT: Final = 2**26

@@ -81,7 +81,7 @@ def _order(placed: tuple[int, int, str, str, tuple[int, ...]]) -> tuple[int, int
 
 def _header(text: bytes, where: str) -> dict[str, Any]:
     try:
-        header = json.loads(text, object_pairs_hook=_unique)
+        header = json.loads(str(text, "utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise damaged("a header that is no JSON, or has a name twice", where) from error
     if not isinstance(header, dict):

@@ -646,7 +646,8 @@ def test_a_wrong_safetensors_header_is_refused(header, body, what):
 
 
 @pytest.mark.parametrize(
-    "text", [b"{" * 50_000, b'{"a": 1, "a": 2}', b'{"a": ' + b"9" * 9999 + b"}"]
+    "text",
+    [b"{" * 50_000, b'{"a": 1, "a": 2}', "{ }".encode("utf-16-le"), b'{"a": ' + b"9" * 9999 + b"}"],
 )
 def test_a_safetensors_header_that_is_no_json_is_refused(text):
     content = len(text).to_bytes(8, "little") + text
