@@ -11,7 +11,7 @@ import pytest
 from framework_networks import Numbers, one_thread, set_weights, spikes_in
 from framework_oracle import assert_same_spikes
 
-from snn_deploy.errors import DynamicsError, UnknownNodeError
+from snn_deploy.errors import DynamicsError, GraphError, UnknownNodeError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.registry import frontend, read_layer
@@ -521,6 +521,18 @@ def test_a_readout_has_the_membrane_and_says_how_it_is_read(
     made = {"max-mem": membrane.max(0), "mean-mem": membrane.mean(0), "last_mem": membrane[-1]}
     np.testing.assert_allclose(made[decode], theirs, rtol=1e-6)
     assert network.outputs[0].decode is ours
+
+
+def test_nothing_follows_a_readout_of_all_steps() -> None:
+    net = torch.nn.Sequential(
+        sj.Linear(4, 3), sn.NonSpikingLIFNode(decode="mean-mem"), sj.Linear(3, 2), sn.IFNode()
+    )
+    with pytest.raises(GraphError) as caught:
+        load(net)
+    assert str(caught.value) == (
+        "error[SNN206]: it follows a layer that gives one value for all steps, '1'\n  at: 2\n"
+        "  fix: end the network there, or let that layer give its membrane in every step"
+    )
 
 
 def test_a_membrane_at_the_threshold_fires() -> None:
