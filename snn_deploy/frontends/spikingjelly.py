@@ -38,6 +38,7 @@ from snn_deploy.frontends.layers import (
 from snn_deploy.frontends.modules import OUTPUT
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, Read, children_of, class_name, short_name
+from snn_deploy.frontends.reparametrised import weight_of
 from snn_deploy.frontends.tensors import array_of, real_of, single_of
 from snn_deploy.frontends.torch_layers import (
     adaptive,
@@ -366,7 +367,7 @@ def _inner_loop(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
             where=name,
             fix="set v_reset=0.0",
         )
-    kernel = array_of(layer.conn.weight)[:, 0]
+    kernel = weight_of(f"{name}.conn", layer.conn)[:, 0]
     group = np.arange(len(kernel)) // kernel.shape[1]
     weight = np.zeros((len(kernel), len(kernel)), kernel.dtype)
     for post, pre in enumerate(group * kernel.shape[1]):
@@ -412,12 +413,11 @@ def _recurrent(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
 
 def _linear_recurrent(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     """Read LinearRecurrentContainer: `rc` reads input and last output side by side."""
-    weight = array_of(layer.rc.weight)
-    inputs = weight.shape[0]
-    bias = None if layer.rc.bias is None else array_of(layer.rc.bias)
-    entry = graph.add(f"{name}.rc", Linear(weight=weight[:, :inputs], bias=bias), source)
-    last = Linear(weight=weight[:, inputs:])
-    return _fed_back(graph, f"{name}.sub_module", layer.sub_module, entry, last)
+    both = linear(f"{name}.rc", layer.rc)
+    inputs = both.weight.shape[0]
+    first, last = both.weight[:, :inputs], both.weight[:, inputs:]
+    entry = graph.add(f"{name}.rc", Linear(weight=first, bias=both.bias), source)
+    return _fed_back(graph, f"{name}.sub_module", layer.sub_module, entry, Linear(weight=last))
 
 
 def _fed_back(graph: LayerGraph, name: str, inner: Any, source: str, way: Linear | None) -> str:
@@ -458,7 +458,8 @@ def _stateless(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
 
 def _check_stateless(name: str, layer: Any, container: str) -> None:
     for child_name, child in children_of(layer):
-        if getattr(child, "_memories", None) and short_name(child) not in STATELESS:
+        remembers = getattr(child, "_memories", None) and short_name(child) not in STATELESS
+        if remembers or short_name(child) in _NEURONS:
             raise UnknownNodeError(
                 f"{short_name(child)} in a {container} takes the steps for samples",
                 where=f"{name}.{child_name}",
@@ -474,9 +475,9 @@ STATELESS = frozenset({"Dropout", "Dropout2d"})
 # ------------------------------------------------------------------ layers
 
 
-def _standardised(layer: Any) -> np.ndarray:
+def _standardised(name: str, layer: Any) -> np.ndarray:
     """Return the weights of WSConv2d and WSLinear: per output, mean 0 and a norm of `gain`."""
-    weight = real_of(layer.weight)
+    weight = real_of(weight_of(name, layer))
     inner = tuple(range(1, weight.ndim))
     fan_in = weight[0].size
     mean = weight.mean(axis=inner, keepdims=True)
@@ -487,11 +488,11 @@ def _standardised(layer: Any) -> np.ndarray:
 
 def _standardised_linear(name: str, layer: Any) -> Linear:
     bias = None if layer.bias is None else array_of(layer.bias)
-    return Linear(weight=_standardised(layer), bias=bias)
+    return Linear(weight=_standardised(name, layer), bias=bias)
 
 
 def _standardised_convolution(name: str, layer: Any) -> Convolution:
-    return replace(convolution(name, layer), weight=_standardised(layer))
+    return replace(convolution(name, layer), weight=_standardised(name, layer))
 
 
 def _temporal_norm(graph: LayerGraph, name: str, layer: Any, source: str) -> str:

@@ -551,6 +551,11 @@ def test_states_of_a_network_that_has_run_are_not_read() -> None:
     assert load(net).nir_bytes == fresh
 
 
+def test_a_step_function_without_a_gradient_is_known() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), lif(surrogate_function=surrogate.heaviside))
+    assert load(net).network.population("1").compare is Compare.GREATER_EQUAL
+
+
 def test_a_reset_value_that_the_user_sets_is_where_samples_start() -> None:
     net = torch.nn.Sequential(torch.nn.Linear(4, 3), lif())
     net[1].set_reset_value("v", 0.375)
