@@ -896,7 +896,7 @@ def test_damaged_files_give_numbered_errors_or_data_and_nothing_else(seeds, noth
                 content = mended(damaged(content, seeds, chance))
             case 2:
                 content = damaged_pickle(content, seeds, chance)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             read = read_torch_file(content, "model.pt")
         except DeployError as error:
@@ -907,7 +907,7 @@ def test_damaged_files_give_numbered_errors_or_data_and_nothing_else(seeds, noth
         else:
             seen["read"] += 1
             assert isinstance(read, StateDict | PickledModule)
-        slowest = max(slowest, time.perf_counter() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert complaints <= {"error[SNN202", "error[SNN203"}
     assert slowest < SLOWEST
     assert seen["refused"] > trials // 4
