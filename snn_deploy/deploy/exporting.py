@@ -1,6 +1,6 @@
 """What `export` does: read, override, compile, pack, write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
+from snn_deploy.frontends.convert import Coding, Conversion
 from snn_deploy.frontends.files import read_bytes
 from snn_deploy.frontends.lava_dl import read_net
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
@@ -23,6 +24,9 @@ from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize import Options, check_program, compile_network
 from snn_deploy.targets import Target, find_target
+
+CONVERSION_SAMPLES = 500
+"""Samples of the calibration data that turn an ANN's activations into thresholds."""
 
 CALIBRATION_SAMPLES = 256
 """Samples of the calibration data that scales are chosen on."""
@@ -82,7 +86,7 @@ def export(
         return _export_net(
             Path(model), request, target, calibrate, output, force=force, dry_run=dry_run
         )
-    found = imported(model, request)
+    found = imported(model, request, calibrate)
     configuration = configured(request, target)
     calibration = None
     if calibrate is not None:
@@ -209,8 +213,10 @@ def _input_findings(found: Imported) -> Iterator[Finding]:
             )
 
 
-def imported(model: Any, request: Request) -> Imported:
+def imported(model: Any, request: Request, calibrate: Any = None) -> Imported:
     """Return the network that `model` holds, with the request's choices applied.
+
+    Of an ANN it is the spiking network that it becomes with the data `calibrate`.
 
     Raises:
         FileMissingError: there is no such file.
@@ -236,6 +242,8 @@ def imported(model: Any, request: Request) -> Imported:
         sample_shape=request.sample_shape,
         arch=request.arch,
         factory=request.module,
+        calibration=None if calibrate is None else _ann_samples(calibrate),
+        conversion=_conversion(request),
     )
     if request.steps is not None and found.encoding.how is Encode.RECORDED:
         raise OptionError(
@@ -248,6 +256,30 @@ def imported(model: Any, request: Request) -> Imported:
             raise OptionError("a network needs a name", where="--name", fix="--name net")
         found = replace(found, network=replace(found.network, name=request.name))
     return found
+
+
+def _ann_samples(calibrate: Any) -> Callable[[tuple[str, ...]], Mapping[str, np.ndarray]]:
+    """Return a function that gives samples to convert an ANN with, for the names of its inputs."""
+
+    def samples(names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
+        data = data_from(calibrate, names).spread(CONVERSION_SAMPLES)
+        return {values.name: values.values for values in data.arrays}
+
+    return samples
+
+
+def _conversion(request: Request) -> Conversion:
+    """Return how an ANN becomes a spiking network: what the encoder's options say of it."""
+    plain = Conversion()
+    coding = plain.coding
+    if request.encode is not None and request.encode != Encode.RECORDED.value:
+        coding = choose(Coding, request.encode, "--encode")
+    return replace(
+        plain,
+        steps=plain.steps if request.steps is None else request.steps,
+        coding=coding,
+        seed=plain.seed if request.seed is None else request.seed,
+    )
 
 
 def _changes(request: Request) -> EncodingChanges:

@@ -1,20 +1,23 @@
 """The way in: a file, a NIR graph or a module becomes a `Network`."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nir
+import numpy as np
 
 from snn_deploy.errors import OptionError, UnknownNodeError
 from snn_deploy.frontends.arch import Architecture, build, read_architecture
+from snn_deploy.frontends.convert import Conversion, convert
 from snn_deploy.frontends.decide import dialect_named
 from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides
 from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.imported import Imported
-from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier
 from snn_deploy.frontends.modules import first_foreign, is_module, read_module
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
@@ -22,9 +25,15 @@ from snn_deploy.frontends.nir_flat import checked_graph
 from snn_deploy.frontends.registry import class_name
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.frontends.torch_file import StateDict, TorchFile, read_torch_file
-from snn_deploy.ir.codecs import EncodingChanges
+from snn_deploy.ir.codecs import Encoding, EncodingChanges
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.words import counted
+
+Samples = (
+    np.ndarray
+    | Mapping[str, np.ndarray]
+    | Callable[[tuple[str, ...]], np.ndarray | Mapping[str, np.ndarray]]
+)
 
 
 def load(
@@ -35,6 +44,8 @@ def load(
     sample_shape: tuple[int, ...] | None = None,
     arch: Path | str | None = None,
     factory: str | None = None,
+    calibration: Samples | None = None,
+    conversion: Conversion | None = None,
 ) -> Imported:
     """Return the network of a model.
 
@@ -48,6 +59,10 @@ def load(
         arch: An architecture file: the layers that the weights of a state dict belong to.
         factory: `package.module:function` that makes the module of a state dict. This runs the
             user's code.
+        calibration: Of an ANN, which becomes a spiking network: inputs like those to come,
+            [sample, *shape]; by name where there are several, or a function that gives them for
+            the names of the inputs.
+        conversion: How an ANN becomes one.
 
     Raises:
         UnknownNameError: no such dialect.
@@ -62,6 +77,8 @@ def load(
         sample_shape=sample_shape,
         arch=None if arch is None else Path(arch),
         factory=factory,
+        calibration=calibration,
+        conversion=conversion,
     )
     if is_module(model):
         given.refuse_for_layers("a module", arch=True, factory=True)
@@ -88,6 +105,8 @@ class _Given:
     sample_shape: Shape | None
     arch: Path | None
     factory: str | None
+    calibration: Samples | None
+    conversion: Conversion | None
 
     def refuse_for_layers(self, what: str, *, arch: bool, factory: bool) -> None:
         """Refuse what says nothing about a model whose layers are known; the switches tell
@@ -204,14 +223,31 @@ def _of_layers(
     where: str,
     encoding: EncodingChanges | None = None,
 ) -> Imported:
+    findings = tuple(layers.findings)
+    presented = Encoding()
+    if _is_ann(layers) and given.calibration is not None:
+        converted = convert(layers, _samples(layers, given.calibration), given.conversion)
+        layers, presented = converted.graph, converted.encoding
+        findings += converted.findings
     form = to_nir(layers)
-    annotation = form.annotation
-    if encoding is not None:
-        annotation = replace(annotation, encoding=encoding.applied(annotation.encoding))
-    return import_graph(
+    annotation = replace(
+        form.annotation, encoding=(encoding or EncodingChanges()).applied(presented)
+    )
+    imported = import_graph(
         checked_graph(form.graph, ""),
         name=name,
         where=where,
         overrides=given.overrides,
         annotation=annotation,
     )
+    return replace(imported, findings=(*findings, *imported.findings))
+
+
+def _is_ann(layers: LayerGraph) -> bool:
+    """Return whether a network has activations in place of neurons."""
+    kinds = {type(node.layer) for node in layers.nodes.values()}
+    return Rectifier in kinds and Cell not in kinds
+
+
+def _samples(layers: LayerGraph, given: Samples) -> np.ndarray | Mapping[str, np.ndarray]:
+    return given(tuple(layers.inputs)) if callable(given) else given

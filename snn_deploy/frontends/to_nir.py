@@ -298,7 +298,8 @@ class _Lowering:
             raise UnknownNodeError(
                 "this network has activations in place of neurons: it is an ANN",
                 where=name,
-                fix="convert it: --convert DATA, with inputs to calibrate on",
+                fix="--calibrate DATA, inputs like those to come: with them its activations become "
+                "integrate-and-fire neurons (--steps says for how many steps)",
             )
         make = _CHAINS[type(layer)]
         return make(name, layer, reads)
