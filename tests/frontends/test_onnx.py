@@ -1,0 +1,465 @@
+"""ONNX models become the layers that onnx's own evaluator computes."""
+
+import io
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snn_deploy.errors import (
+    DeployError,
+    FileDamagedError,
+    GraphError,
+    NotFiniteError,
+    ShapeError,
+    UnknownNodeError,
+)
+from snn_deploy.frontends.ann import evaluate
+from snn_deploy.frontends.layers import ChannelAffine, LayerGraph, Rectifier
+from snn_deploy.frontends.onnx import read_onnx
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402  it may be absent
+
+Shape = tuple[int, ...]
+Array = np.ndarray
+
+RNG = np.random.default_rng(3)
+
+
+def normal(*shape: int) -> Array:
+    """Return small float32 numbers."""
+    return RNG.normal(0, 0.4, shape).astype(np.float32)
+
+
+def model(
+    nodes: Sequence[Any],
+    constants: dict[str, Array],
+    shape: Sequence[int | str] = (1, 2, 6, 6),
+    *,
+    opset: int = 13,
+    output: str = "y",
+    domains: Sequence[str] = (),
+) -> bytes:
+    """Return the bytes of a model that reads "x" and gives `output`."""
+    graph = helper.make_graph(
+        list(nodes),
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    opsets += [helper.make_opsetid(domain, 1) for domain in domains]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return bytes(made.SerializeToString())
+
+
+def node(kind: str, inputs: str, output: str = "y", **attributes: Any) -> Any:
+    """Return an operation; inputs by name, separated by blanks, "-" for one left out."""
+    names = ["" if name == "-" else name for name in inputs.split()]
+    return helper.make_node(kind, names, [output], name=f"{kind}.{output}", **attributes)
+
+
+def answers(graph: LayerGraph, x: Array) -> Array:
+    """Return what the layers give for "x"."""
+    (source,) = graph.outputs.values()
+    return evaluate(graph, {"x": x}, dtype=np.float64)[source]
+
+
+def expected(content: bytes, x: Array) -> Array:
+    """Return what onnx's evaluator gives."""
+    from onnx.reference import ReferenceEvaluator
+
+    (value,) = ReferenceEvaluator(onnx.load_model_from_string(content)).run(None, {"x": x})
+    return value
+
+
+def check(content: bytes, shape: Shape, *, batch: int = 1) -> LayerGraph:
+    """Compare layers and evaluator on random inputs; return the layers."""
+    graph = read_onnx(content, "m.onnx")
+    x = np.random.default_rng(5).normal(0, 1, (batch, *shape)).astype(np.float32)
+    wanted = expected(content, x)
+    np.testing.assert_allclose(answers(graph, x), wanted, rtol=1e-4, atol=1e-5)
+    return graph
+
+
+CONVOLUTIONS: dict[str, tuple[dict[str, Any], Shape]] = {
+    "plain": ({}, (3, 2, 3, 3)),
+    "padded": ({"pads": [1, 1, 1, 1]}, (3, 2, 3, 3)),
+    "strided": ({"strides": [2, 3]}, (3, 2, 3, 3)),
+    "grouped": ({"group": 2}, (4, 1, 3, 3)),
+    "dilated": ({"dilations": [2, 1]}, (3, 2, 3, 3)),
+    "uneven": ({"pads": [0, 1, 2, 0]}, (3, 2, 3, 3)),
+    "uneven and strided": ({"pads": [1, 0, 0, 3], "strides": [2, 2]}, (3, 2, 3, 3)),
+    "uneven and dilated": ({"pads": [0, 2, 2, 0], "dilations": [2, 2]}, (3, 2, 2, 2)),
+    "same upper": ({"auto_pad": "SAME_UPPER", "strides": [2, 2]}, (3, 2, 3, 2)),
+    "same lower": ({"auto_pad": "SAME_LOWER", "strides": [1, 2]}, (3, 2, 2, 4)),
+    "valid": ({"auto_pad": "VALID"}, (3, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+@pytest.mark.parametrize("opset", [8, 13, 20])
+def test_convolutions_give_what_the_evaluator_gives(case: str, opset: int) -> None:
+    attributes, weight = CONVOLUTIONS[case]
+    constants = {"w": normal(*weight), "b": normal(weight[0])}
+    check(model([node("Conv", "x w b", **attributes)], constants, opset=opset), (2, 6, 6))
+
+
+def test_a_convolution_over_one_axis_is_read() -> None:
+    constants = {"w": normal(3, 2, 4)}
+    content = model([node("Conv", "x w", pads=[1, 2])], constants, (1, 2, 9))
+    check(content, (2, 9))
+
+
+POOLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "average": ("AveragePool", {"kernel_shape": [2, 3]}),
+    "average strided": ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    "average without its padding": (
+        "AveragePool",
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+    ),
+    "average with its padding": (
+        "AveragePool",
+        {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+    ),
+    "average unevenly padded": (
+        "AveragePool",
+        {"kernel_shape": [3, 3], "pads": [1, 0, 2, 1], "count_include_pad": 1},
+    ),
+    "average unevenly padded, without": (
+        "AveragePool",
+        {"kernel_shape": [3, 2], "pads": [1, 0, 2, 1], "strides": [2, 1]},
+    ),
+    "average same": ("AveragePool", {"kernel_shape": [3, 3], "auto_pad": "SAME_UPPER"}),
+    "largest": ("MaxPool", {"kernel_shape": [2, 3], "strides": [2, 1]}),
+    "largest padded": ("MaxPool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
+    "largest rounded up in vain": (
+        "MaxPool",
+        {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+    ),
+    "global average": ("GlobalAveragePool", {}),
+    "global largest": ("GlobalMaxPool", {}),
+}
+
+
+@pytest.mark.parametrize("case", POOLS)
+def test_poolings_give_what_the_evaluator_gives(case: str) -> None:
+    kind, attributes = POOLS[case]
+    content = model([node(kind, "x", **attributes)], {})
+    check(content, (2, 6, 6))
+
+
+# Before opset 14 onnx's evaluator moves the statistics by those of the batch, which the operator
+# does only where it has outputs for them; a momentum of 1 keeps the evaluator from it.
+TRAINED = {"epsilon": 1e-3, "momentum": 1.0}
+
+
+def flat(*nodes: Any) -> list[Any]:
+    """Return operations behind a flattening of "x" to "f"."""
+    return [node("Flatten", "x", "f"), *nodes]
+
+
+SMALL: dict[str, tuple[list[Any], dict[str, Array]]] = {
+    "gemm": (flat(node("Gemm", "f w b", transB=1)), {"w": normal(5, 72), "b": normal(5)}),
+    "gemm with factors": (
+        flat(node("Gemm", "f w b", alpha=0.5, beta=2.0)),
+        {"w": normal(72, 5), "b": normal(1, 5)},
+    ),
+    "gemm without bias": (flat(node("Gemm", "f w")), {"w": normal(72, 5)}),
+    "product and sum": (
+        flat(node("MatMul", "f w", "p"), node("Add", "b p")),
+        {"w": normal(72, 5), "b": normal(5)},
+    ),
+    "product on the last axis": ([node("MatMul", "x w")], {"w": normal(6, 4)}),
+    "bias on the last axis": (
+        [node("MatMul", "x w", "p"), node("Add", "p b")],
+        {"w": normal(6, 4), "b": normal(4)},
+    ),
+    "normalisation": (
+        [node("BatchNormalization", "x s b m v", **TRAINED)],
+        {"s": normal(2), "b": normal(2), "m": normal(2), "v": np.abs(normal(2))},
+    ),
+    "normalisation behind a convolution": (
+        [node("Conv", "x w", "c"), node("BatchNormalization", "c s b m v", **TRAINED)],
+        {
+            "w": normal(3, 2, 3, 3),
+            "s": normal(3),
+            "b": normal(3),
+            "m": normal(3),
+            "v": np.abs(normal(3)),
+        },
+    ),
+    "relu": ([node("Relu", "x")], {}),
+    "ceiling": ([node("Clip", "x lo hi")], {"lo": np.float32(0), "hi": np.float32(0.7)}),
+    "no upper limit": ([node("Clip", "x lo")], {"lo": np.float32(0)}),
+    "largest of 0": ([node("Max", "x z")], {"z": np.float32(0)}),
+    "two rectifiers": (
+        [node("Relu", "x", "r"), node("Clip", "r lo hi")],
+        {"lo": np.float32(0), "hi": np.float32(0.7)},
+    ),
+    "factor": ([node("Mul", "x k")], {"k": np.float32(0.3)}),
+    "factor per channel": ([node("Mul", "k x")], {"k": normal(1, 2, 1, 1)}),
+    "factor per place": ([node("Mul", "x k")], {"k": normal(2, 6, 6)}),
+    "quotient": ([node("Div", "x k")], {"k": np.float32(255)}),
+    "shift per channel": ([node("Add", "x k")], {"k": normal(2, 1, 1)}),
+    "less a constant": ([node("Sub", "x k")], {"k": np.float32(0.5)}),
+    "from a constant": ([node("Sub", "k x")], {"k": np.float32(0.5)}),
+    "difference": (
+        [node("Relu", "x", "r"), node("Sub", "r x")],
+        {},
+    ),
+    "negative": ([node("Neg", "x")], {}),
+    "residual sum": (
+        [node("Conv", "x w", "c", pads=[1, 1, 1, 1]), node("Add", "c x", "s"), node("Relu", "s")],
+        {"w": normal(2, 2, 3, 3)},
+    ),
+    "sum of three": (
+        [node("Relu", "x", "r"), node("Neg", "x", "n"), node("Sum", "x r n")],
+        {},
+    ),
+    "shared kernel and normalisation": (
+        [
+            node("Conv", "x w", "c", pads=[1, 1, 1, 1]),
+            node("Mul", "c k", "m"),
+            node("Add", "c m"),
+        ],
+        {"w": normal(2, 2, 3, 3), "k": np.float32(3)},
+    ),
+    "side by side": (
+        [node("Relu", "x", "r"), node("Concat", "x r", axis=1)],
+        {},
+    ),
+    "side by side in rows": (
+        [node("Relu", "x", "r"), node("Concat", "r x", axis=-2)],
+        {},
+    ),
+    "margins": (
+        [node("Pad", "x p", "q"), node("Conv", "q w")],
+        {"p": np.array([0, 0, 1, 2, 0, 0, 0, 1]), "w": normal(3, 2, 3, 3)},
+    ),
+    "identity and dropout": (
+        [node("Identity", "x", "i"), node("Dropout", "i")],
+        {},
+    ),
+    "reshape": ([node("Reshape", "x s")], {"s": np.array([0, -1])}),
+    "reshape to a plane": ([node("Reshape", "x s")], {"s": np.array([1, 8, 3, 3])}),
+    "flat and back": (
+        flat(node("Reshape", "f s")),
+        {"s": np.array([-1, 2, 6, 6])},
+    ),
+    "constants in the file": (
+        [
+            node("Constant", "", "k", value=numpy_helper.from_array(normal(2, 1, 1))),
+            node("Unsqueeze", "k a", "u"),
+            node("Transpose", "u", "t", perm=[0, 1, 3, 2]),
+            node("Sqrt", "v", "q"),
+            node("Mul", "t q", "m"),
+            node("Add", "x m"),
+        ],
+        {"a": np.array([0]), "v": np.abs(normal(2, 1, 1))},
+    ),
+    "shape computed in the file": (
+        [
+            node("Shape", "x", "s"),
+            node("Gather", "s zero", "g", axis=0),
+            node("Unsqueeze", "g zeros", "u"),
+            node("Concat", "u rest", "t", axis=0),
+            node("Reshape", "x t"),
+        ],
+        {"zero": np.array(0), "zeros": np.array([0]), "rest": np.array([-1])},
+    ),
+    "shape cut in the file": (
+        [
+            node("Shape", "x", "s"),
+            node("Slice", "s a b c", "g"),
+            node("Concat", "g rest", "t", axis=0),
+            node("Reshape", "x t"),
+        ],
+        {"a": np.array([0]), "b": np.array([2]), "c": np.array([0]), "rest": np.array([-1])},
+    ),
+    "squeezed": (
+        [node("GlobalAveragePool", "x", "g"), node("Squeeze", "g a")],
+        {"a": np.array([2, 3])},
+    ),
+    "one side between": (
+        [node("Unsqueeze", "x a", "u"), node("Transpose", "u", "t", perm=[0, 2, 1, 3, 4])]
+        + [node("Squeeze", "t b")],
+        {"a": np.array([1]), "b": np.array([2])},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SMALL)
+def test_operations_give_what_the_evaluator_gives(case: str) -> None:
+    nodes, constants = SMALL[case]
+    check(model(nodes, constants), (2, 6, 6))
+
+
+def test_a_normalisation_of_opset_8_is_that_of_a_trained_network() -> None:
+    numbers = {"s": normal(2), "b": normal(2), "m": normal(2), "v": np.abs(normal(2))}
+    graph = read_onnx(model([node("BatchNormalization", "x s b m v")], numbers, opset=8), "m.onnx")
+    x = normal(3, 2, 6, 6)
+    s, b, m, v = (numbers[name].reshape(2, 1, 1) for name in "sbmv")
+    np.testing.assert_allclose(answers(graph, x), (x - m) / np.sqrt(v + 1e-5) * s + b, rtol=1e-4, atol=1e-6)
+
+
+def test_means_over_the_plane_are_read_in_both_forms() -> None:
+    old = model([node("ReduceMean", "x", axes=[2, 3])], {}, opset=11)
+    new = model([node("ReduceMean", "x a", keepdims=0)], {"a": np.array([-1, -2])}, opset=18)
+    one = model([node("ReduceMean", "x a")], {"a": np.array([3])}, opset=18)
+    for content in (old, new, one):
+        check(content, (2, 6, 6))
+
+
+def test_the_batch_may_be_open_or_fixed() -> None:
+    nodes, constants = SMALL["shape computed in the file"]
+    for size in ("batch", 4):
+        check(model(nodes, constants, (size, 2, 6, 6)), (2, 6, 6), batch=4)
+
+
+def test_a_softmax_at_the_end_is_left_out_and_said() -> None:
+    content = model(
+        flat(node("Gemm", "f w", "g", transB=1), node("Softmax", "g")), {"w": normal(5, 72)}
+    )
+    graph = read_onnx(content, "m.onnx")
+    x = normal(3, 2, 6, 6)
+    assert np.array_equal(
+        answers(graph, x).argmax(axis=1), expected(content, x).argmax(axis=1)
+    )
+    assert [str(finding) for finding in graph.findings] == [
+        "changed    Softmax.y: Softmax at the end is left out; the largest output stays the "
+        "largest; the others are no probabilities now"
+    ]
+
+
+def test_normalisations_and_rectifiers_are_folded() -> None:
+    nodes, constants = SMALL["normalisation behind a convolution"]
+    graph = check(model(nodes, constants), (2, 6, 6))
+    assert len(graph.nodes) == 1
+    nodes, constants = SMALL["two rectifiers"]
+    graph = check(model(nodes, constants), (2, 6, 6))
+    (only,) = graph.nodes.values()
+    assert only.layer == Rectifier(ceiling=float(np.float32(0.7)))
+    nodes, constants = SMALL["shared kernel and normalisation"]
+    graph = check(model(nodes, constants), (2, 6, 6))
+    assert not any(isinstance(n.layer, ChannelAffine) for n in graph.nodes.values())
+    assert len(graph.nodes) == 3
+
+
+def random_network(seed: int) -> bytes:
+    """Return a random chain of layers with a branch or two, as exporters write it."""
+    rng = np.random.default_rng(seed)
+    nodes: list[Any] = []
+    constants: dict[str, Array] = {}
+    channels, side, value = 2, 12, "x"
+
+    def add(kind: str, inputs: str, **attributes: Any) -> str:
+        nodes.append(node(kind, inputs, f"v{len(nodes)}", **attributes))
+        return f"v{len(nodes) - 1}"
+
+    def weights(*shape: int) -> str:
+        constants[f"c{len(constants)}"] = rng.normal(0, 0.5, shape).astype(np.float32)
+        return f"c{len(constants) - 1}"
+
+    for _ in range(rng.integers(2, 6)):
+        kind = rng.integers(6)
+        if kind == 0 and side >= 4:
+            value = add("MaxPool", value, kernel_shape=[2, 2], strides=[2, 2])
+            side //= 2
+        elif kind == 1 and side >= 3:
+            value = add("AveragePool", value, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        elif kind == 2:
+            other = add("Conv", f"{value} {weights(channels, channels, 3, 3)}", pads=[1] * 4)
+            value = add("Relu", add("Add", f"{other} {value}"))
+        elif kind == 3:
+            other = add("Conv", f"{value} {weights(3, channels, 1, 1)}")
+            value = add("Concat", f"{value} {other}", axis=1)
+            channels += 3
+        else:
+            out = int(rng.integers(1, 5))
+            value = add("Conv", f"{value} {weights(out, channels, 3, 3)} {weights(out)}", pads=[1] * 4)
+            channels = out
+            if rng.integers(2):
+                numbers = " ".join(weights(channels) for _ in range(3))
+                spread = weights(channels)
+                constants[spread] = np.abs(constants[spread]) + np.float32(0.1)
+                value = add("BatchNormalization", f"{value} {numbers} {spread}", **TRAINED)
+            value = add("Relu", value)
+    if rng.integers(2):
+        value = add("GlobalAveragePool", value)
+        side = 1
+    value = add("Flatten", value)
+    nodes.append(node("Gemm", f"{value} {weights(4, channels * side * side)} {weights(4)}", transB=1))
+    return model(nodes, constants, ("n", 2, 12, 12), opset=int(rng.choice([9, 11, 13, 17, 20])))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_give_what_the_evaluator_gives(seed: int) -> None:
+    check(random_network(seed), (2, 12, 12), batch=3)
+
+
+@pytest.mark.shared
+def test_a_published_model_gives_its_recorded_output(shared_data: Path) -> None:
+    folder = shared_data / "qonnx" / "mnist-conv"
+    graph = read_onnx((folder / "model.onnx").read_bytes(), "model.onnx")
+
+    def recorded(name: str) -> Array:
+        content = (folder / "test_data_set_0" / name).read_bytes()
+        return numpy_helper.to_array(TensorProto.FromString(content))
+
+    (entry,), (source,) = graph.inputs, graph.outputs.values()
+    given = evaluate(graph, {entry: recorded("input_0.pb")})[source]
+    np.testing.assert_allclose(given, recorded("output_0.pb"), rtol=1e-5, atol=2e-3)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("training", ["folded", "kept"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_networks_that_torch_exports_give_what_torch_gives(training: str) -> None:
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(1)
+
+    class Net(nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU6())
+            self.pool = nn.AvgPool2d(2)
+            self.second = nn.Conv2d(4, 4, 3, padding=1, bias=False)
+            self.norm = nn.BatchNorm2d(4)
+            self.largest = nn.MaxPool2d(2)
+            self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout())
+            self.out = nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            x = self.pool(self.first(x))
+            x = torch.relu(self.norm(self.second(x)) + x)
+            x = torch.cat([self.largest(x), -self.largest(x)], 1)
+            return self.out(self.head(x).view(x.size(0), -1))
+
+    net = Net().eval()
+    for norm in (net.first[1], net.norm):
+        norm.running_mean.uniform_(-0.5, 0.5)
+        norm.running_var.uniform_(0.5, 2.0)
+    x = torch.randn(4, 2, 8, 8)
+    file = io.BytesIO()
+    keep = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
+    torch.onnx.export(
+        net,
+        (x,),
+        file,
+        dynamo=False,
+        input_names=["x"],
+        dynamic_axes={"x": {0: "n"}},
+        **(keep if training == "kept" else {}),
+    )
+    graph = read_onnx(file.getvalue(), "m.onnx")
+    with torch.no_grad():
+        wanted = net(x).numpy()
+    np.testing.assert_allclose(answers(graph, x.numpy()), wanted, rtol=1e-4, atol=1e-5)
