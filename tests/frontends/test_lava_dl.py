@@ -786,7 +786,7 @@ def images() -> list[bytes]:
     return [net_bytes(random_net(np.random.default_rng(seed))[0]) for seed in range(3)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_a_file_with_changed_bytes_is_read_or_gives_one_error(images, data) -> None:
     """No damage of the bytes may raise anything else; nor may it hang."""
@@ -810,7 +810,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 100))
 def test_a_file_with_changed_fields_is_read_or_gives_one_error(data, seed: int) -> None:
     layers = random_net(np.random.default_rng(seed))[0]
@@ -822,6 +822,4 @@ def test_a_file_with_changed_fields_is_read_or_gives_one_error(data, seed: int) 
         group[name] = data.draw(JUNK)
     with contextlib.suppress(DeployError):
         made = read(layers)
-        step = np.zeros((3, *made.program.inputs[0].shape), np.int32)
-        if step.size < 10_000:
-            run(made, step)
+        run(made, np.zeros((2, *made.program.inputs[0].shape), np.int32))
