@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 from framework_networks import Numbers, Shape, enliven, one_thread, set_weights, spikes_in
-from framework_oracle import assert_same_spikes, recorded
+from framework_oracle import assert_same_spikes, recorded, unchecked
 
 from snn_deploy.errors import DynamicsError, ModelError, OptionError
 from snn_deploy.frontends import Choice, Origin, Overrides, load
@@ -302,6 +302,33 @@ def test_an_integrator_has_the_membrane_that_norse_has(kind, numbers):
     assert np.abs(theirs - ours).max() < 1e-6 * np.abs(theirs).max()
 
 
+def test_plain_numbers_as_parameters_send_the_spikes_that_norse_sends():
+    torch.manual_seed(0)
+
+    def cell():
+        parameters = snn.LIFBoxParameters(tau_mem_inv=130.0, v_th=0.7, v_reset=-0.1)
+        return snn.LIFBoxCell(parameters, dt=1e-3)
+
+    module = snn.SequentialState(torch.nn.Linear(12, 20), cell(), torch.nn.Linear(20, 10), cell())
+    compare(module, ("LIFBoxCell",), Numbers.RANDOM, (12,))
+
+
+def test_lifted_cells_are_read_as_their_sequences_are():
+    lifted = snn.SequentialState(
+        torch.nn.Linear(4, 3), snn.Lift(snn.SequentialState(snn.LIFCell(), snn.IAFCell()))
+    )
+    at_once = snn.SequentialState(torch.nn.Linear(4, 3), snn.LIF(), snn.IAF())
+    at_once[0].weight, at_once[0].bias = lifted[0].weight, lifted[0].bias
+    ours, theirs = load(lifted).network, load(at_once).network
+    assert [p.name for p in ours.populations] == ["1.lifted_module.0", "1.lifted_module.1"]
+    values = Values(name="input", values=np.full((1, 50, 4), 2.0))
+    first, second = (simulate(network, [values], EVERYTHING) for network in (ours, theirs))
+    for one, other in zip(first.populations, second.populations, strict=True):
+        assert np.array_equal(one.membrane, other.membrane)
+        assert np.array_equal(one.payload, other.payload)
+    assert second.populations[0].payload.any()
+
+
 def test_a_convolution_over_time_and_space_is_one_over_space():
     torch.manual_seed(0)
     module = snn.SequentialState(
@@ -358,7 +385,8 @@ def both(module, x, shape=None):
     """Return (norse's values, our trace) of every neuron layer, by name."""
     theirs = forward(module, x)
     imported = load(module, sample_shape=shape)
-    trace = simulate(imported.network, [Values(name="input", values=x)], EVERYTHING)
+    with unchecked():
+        trace = simulate(imported.network, [Values(name="input", values=x)], EVERYTHING)
     return [
         (theirs[int(population.name)], trace[population.name])
         for population in imported.network.populations
