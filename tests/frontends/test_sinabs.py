@@ -462,6 +462,29 @@ def test_the_record_of_a_layer_is_read_as_the_layer_itself(case):
         assert np.allclose(ours, theirs, rtol=0, atol=np.spacing(np.float32(1)))
 
 
+def test_a_pickled_network_sends_the_same(tmp_path):
+    rng = np.random.default_rng(14)
+    options = {"spike_fn": THREE, "reset_fn": AT_LOW, "min_v_mem": -1.0, "train_alphas": True}
+    module = torch.nn.Sequential(
+        sl.Repeat(randomised(torch.nn.Linear(10, 16), rng, exact=True)),
+        sl.LIF(tau_mem=4.0, tau_syn=2.0, **options),
+        randomised(torch.nn.Linear(16, 12), rng, exact=True),
+        sl.IAFRecurrent(rec_connect=randomised(torch.nn.Linear(12, 12), rng, exact=True)),
+    )
+    module[1].alpha_mem.data, module[1].alpha_syn.data = torch.tensor(SLOW), torch.tensor(FAST)
+    module[3].rec_connect.weight.data = module[3].rec_connect.weight.data / 8 - 0.0625
+    x = (rng.random((STEPS, 10)) < 0.3).astype(np.float64)
+    values, theirs = torch.tensor(x[None], dtype=torch.float32), {}
+    tune(module, values)
+    torch.save(module, tmp_path / "model.pt")
+    for name, layer in module.named_children():
+        values = given(layer, values)
+        if isinstance(layer, sl.StatefulLayer):
+            theirs[name] = values.numpy()[0]
+    network = load(tmp_path / "model.pt", sample_shape=(10,)).network
+    assert_same_spikes(network, x, theirs, exact=True)
+
+
 def test_a_live_decay_has_torch_s_bits_and_a_recorded_one_is_the_nearest_number():
     taus = torch.tensor(np.random.default_rng(13).uniform(0.5, 500, 20_000), dtype=torch.float32)
     for step in (1.0, 1e-3):
