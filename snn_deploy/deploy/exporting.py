@@ -16,7 +16,7 @@ from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
 from snn_deploy.frontends.files import read_bytes
-from snn_deploy.frontends.lava_dl import read_net
+from snn_deploy.frontends.lava_dl import NetProgram, read_net
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
@@ -54,6 +54,7 @@ class Request:
     sample_shape: tuple[int, ...] | None = None
     arch: str | None = None
     module: str | None = None
+    layers: int | None = None
     name: str | None = None
 
     @property
@@ -137,7 +138,7 @@ def is_net(model: Any) -> bool:
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".net"
 
 
-NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name"}
+NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "layers", "name"}
 """Options of an export that mean something for a network of integers."""
 
 
@@ -161,18 +162,7 @@ def _export_net(
             fix=f"leave --{option} out",
         )
     content = read_bytes(model)
-    name = model.stem if request.name is None else request.name
-    found = read_net(
-        content,
-        name=name,
-        where=model.name,
-        target=target.name,
-        arithmetic=target.arithmetic,
-        input_range=(0, 1) if request.input_range is None else _range(request.input_range),
-        input_shape=request.sample_shape,
-        decode=choose(Decode, request.decode, "--decode"),
-        dt=request.dt,
-    )
+    found = net_program(model.name, content, request, target)
     checked = check_program(found.program, target)
     entry = found.program.inputs[0]
     deployment = Deployment(
@@ -191,6 +181,22 @@ def _export_net(
     if output is not None and not dry_run:
         deployment.save(output, force=force)
     return deployment
+
+
+def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:
+    """Return the integers of a lava-dl file, as the request wants them."""
+    return read_net(
+        content,
+        name=Path(where).stem if request.name is None else request.name,
+        where=where,
+        target=target.name,
+        arithmetic=target.arithmetic,
+        input_range=(0, 1) if request.input_range is None else _range(request.input_range),
+        input_shape=request.sample_shape,
+        layers=request.layers,
+        decode=choose(Decode, request.decode, "--decode"),
+        dt=request.dt,
+    )
 
 
 def _native(findings: Sequence[Finding], program: Program, target: Target) -> Iterator[Finding]:
@@ -235,6 +241,12 @@ def imported(model: Any, request: Request, calibrate: Any = None) -> Imported:
         decode=choose(Decode, request.decode, "--decode"),
         encoding=_changes(request),
     )
+    if request.layers is not None:
+        raise OptionError(
+            "only of a .net file can some layers be read alone",
+            where="--layers",
+            fix="leave --layers out",
+        )
     found = load(
         model,
         dialect=request.dialect,

@@ -6,15 +6,17 @@ from typing import Any
 
 from snn_deploy.deploy import results
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.exporting import Request, export, imported, is_net
+from snn_deploy.deploy.exporting import Request, imported, is_net, net_program
 from snn_deploy.deploy.table import aligned
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.arch import draft
 from snn_deploy.frontends.dynamics import Choice, Dynamics
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
+from snn_deploy.frontends.lava_dl import NetProgram
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
 from snn_deploy.ir.network import Population
 from snn_deploy.ir.text import print_network, print_program
+from snn_deploy.targets import find_target
 
 
 def of_artifact(path: Path, deployment: Deployment) -> results.Inspection:
@@ -33,10 +35,10 @@ def of_model(path: Path, request: Request) -> results.Inspection:
         ModelError: the model cannot be read.
     """
     if is_net(path):
-        read = export(path, request, calibrate=None, output=None, force=False, dry_run=True)
+        read = net_program(path.name, read_bytes(path), request, find_target(request.target))
         return results.Inspection(
             title=f"{path}: {read.program.name}, whole numbers",
-            text=print_program(read.program),
+            text=f"{print_program(read.program)}\n\n{_net_layers(read)}",
             findings=read.findings,
         )
     if request.arch is None and request.module is None and path.is_file():
@@ -49,6 +51,17 @@ def of_model(path: Path, request: Request) -> results.Inspection:
         text=f"{print_network(found.network)}\n\n{decisions(found)}",
         findings=found.findings,
     )
+
+
+def _net_layers(read: NetProgram) -> str:
+    """Return a table of what became of the layers of a lava-dl file."""
+    rows = [("layer", "type", "neurons", "shape", "population", "steps behind", "note")]
+    for layer in read.layers:
+        shape = "x".join(map(str, layer.shape))
+        row = (f"{layer.index}", layer.kind, layer.neurons, shape, layer.population)
+        rows.append((*row, f"{layer.behind}", "; ".join(layer.notes)))
+    table = aligned(rows, right=(0, 5))
+    return "layers of the file\n" + "\n".join(f"  {line}" for line in table.splitlines())
 
 
 def _draft(path: Path) -> results.Inspection | None:

@@ -301,7 +301,7 @@ class Export:
         lines = [
             f"{self.name} for {self.target}, program {self.digest[:12]}, output lag {self.lag}",
             "",
-            aligned(rows, right=(2, 3, 4, 5, 6, 7)),
+            *([aligned(rows, right=(2, 3, 4, 5, 6, 7))] if self.layers else []),
             findings_text(self.findings).lstrip("\n"),
             "",
             f"{did} {self.folder or '(memory)'}: {len(self.files)} files, {total:,} bytes",
