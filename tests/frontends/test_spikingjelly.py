@@ -94,7 +94,7 @@ EXACT = [
     case("CUBALIFNode", c_decay=0.75, v_decay=0.5, v_threshold=1.0, v_reset=-0.25),
     case("KLIFNode"),
     case("KLIFNode", {"k": 1.5}, tau=4.0),
-    case("KLIFNode", {"k": 0.5}, decay_input=False, v_reset=None),
+    case("KLIFNode", {"k": 0.5}, decay_input=False, v_reset=None, tau=4.0),
     case("KLIFNode", {"k": 2.0}, scale_reset=True),
     case("KLIFNode", {"k": 2.0}, scale_reset=True, v_reset=None, tau=4.0),
     case("KLIFNode", {"k": 0.5}, scale_reset=True, v_reset=-0.25, decay_input=False),
@@ -205,7 +205,8 @@ def firing(net: Any) -> dict[str, Any]:
 
 
 def enliven(net: Any, watched: dict[str, Any], values: np.ndarray, mode: str) -> None:
-    """Double or halve what feeds silent or busy neurons until all are active, first to last."""
+    """Double or halve what feeds silent or busy neurons until all are active, first to last; a
+    bias excites silent ones."""
     feeding, last = {}, None
     for name, module in net.named_modules():
         if name in watched and hasattr(module, "surrogate_function"):
@@ -214,15 +215,13 @@ def enliven(net: Any, watched: dict[str, Any], values: np.ndarray, mode: str) ->
             last = module
     for _ in range(16):
         shares = {name: s.mean() for name, s in forward(net, watched, values, mode).items()}
-        wrong = [name for name in feeding if feeding[name] and not 0.06 < shares[name] < 0.5]
+        wrong = [name for name in feeding if feeding[name] and not 0.035 < shares[name] < 0.5]
         if not wrong:
             return
-        silent = shares[wrong[0]] <= 0.06
-        for parameter in (feeding[wrong[0]].weight, feeding[wrong[0]].bias):
-            if parameter is not None:
-                parameter.data *= 2.0 if silent else 0.5
-        if silent:
-            feeding[wrong[0]].weight.data += 1 / 64
+        silent, layer = shares[wrong[0]] <= 0.035, feeding[wrong[0]]
+        layer.weight.data *= 2.0 if silent else 0.5
+        if layer.bias is not None:
+            layer.bias.data = abs(layer.bias.data) * 2.0 if silent else layer.bias.data * 0.5
     raise AssertionError(f"the network cannot be made active: {shares}")
 
 
