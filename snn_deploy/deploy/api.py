@@ -15,6 +15,7 @@ from snn_deploy.errors import OptionError
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
     from snn_deploy.deploy.deployment import Deployment
+    from snn_deploy.deploy.nir_command import NirFile
     from snn_deploy.deploy.results import (
         EnergyEstimate,
         Evaluation,
@@ -51,6 +52,7 @@ def export(
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
+    layers: int | None = None,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
     dry_run: bool = False,
@@ -86,6 +88,7 @@ def export(
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
+        layers: Of a .net file: read only so many layers, from the first on.
         output: Folder to write; by default the model's name and the target. A model in memory
             is written only if this is given.
         force: Replace an artifact that is already there.
@@ -119,6 +122,7 @@ def export(
         sample_shape=exporting.shape_of(sample_shape),
         arch=None if arch is None else str(arch),
         module=module,
+        layers=layers,
         name=name,
     )
     if output is not None and not str(output):
@@ -184,6 +188,88 @@ def inspect(
         sample_shape=exporting.shape_of(sample_shape),
     )
     return inspecting.of_model(path, request)
+
+
+def nir(
+    model: Annotated[Any, Parameter(name="MODEL")],
+    /,
+    *,
+    output: Annotated[Any, Parameter()] = None,
+    strict: bool = False,
+    annotated: bool = False,
+    dialect: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    compare: str | None = None,
+    floor: float | None = None,
+    arch: Annotated[Any, Parameter()] = None,
+    module: str | None = None,
+    force: bool = False,
+    sample_shape: Any = None,
+    name: str | None = None,
+) -> NirFile:
+    """Write a model as a NIR file, and say node by node what plain NIR can say of it.
+
+    $ snn-deploy nir model.pt --output model.nir --strict
+    $ snn-deploy nir cnn_sinabs.nir --dialect sinabs --output cnn.nir --annotated
+
+    Plain NIR is read as explicit Euler steps; neurons fire above their threshold, send one spike a
+    step, and are reset to a value at once; edges that close a loop carry the step before.
+    Each node is exact, exact by decomposition into several plain nodes, metadata only (the
+    nearest node and our metadata), or unsupported.
+
+    Args:
+        model: As for export.
+        output: File to write; by default none is written.
+        strict: Write plain NIR without our metadata, which every tool can read alike, or refuse.
+        annotated: Write the nearest nodes, and all that they leave open into the metadata. This
+            is the default.
+        dialect: Framework that wrote the NIR file, where the file does not say.
+        dt: Length of a step, as for export. Of a model that counts time in steps: the seconds
+            that a step takes in a strict file, by default 1e-4.
+        reset: As for export.
+        compare: As for export.
+        floor: As for export.
+        arch: As for export.
+        module: As for export.
+        force: Replace a file that is already there.
+        sample_shape: As for export.
+        name: Name of the network; by default the file's.
+
+    Returns:
+        What plain NIR says of each node.
+
+    Raises:
+        DeployError: with the number that says what is wrong; nothing is written then.
+    """
+    from snn_deploy.deploy import exporting, nir_command  # noqa: PLC0415 - on demand
+
+    if strict and annotated:
+        raise OptionError(
+            "a file is either strict or annotated",
+            where="--strict, --annotated",
+            fix="give one of the two",
+        )
+    if output is not None and not str(output):
+        raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
+    request = exporting.Request(
+        dialect=dialect,
+        dt=dt,
+        reset=reset,
+        compare=compare,
+        floor=floor,
+        arch=None if arch is None else str(arch),
+        module=module,
+        sample_shape=exporting.shape_of(sample_shape),
+        name=name,
+    )
+    return nir_command.write(
+        model,
+        request,
+        manner=nir_command.Manner.STRICT if strict else nir_command.Manner.ANNOTATED,
+        output=None if output is None else Path(output),
+        force=force,
+    )
 
 
 def load(artifact: Path | str) -> Deployment:

@@ -122,6 +122,50 @@ def check_output(output: Path, *, force: bool) -> None:
         )
 
 
+def check_file(output: Path, *, force: bool) -> None:
+    """Refuse an output file that must not be written.
+
+    Raises:
+        OutputExistsError: `output` exists, and `force` is not given or it is no plain file.
+    """
+    if not (output.exists() or output.is_symlink()):
+        return
+    if not force:
+        raise OutputExistsError(
+            "the output is already there, and nothing is overwritten",
+            where=str(output),
+            fix="--force replaces it, --output FILE writes elsewhere",
+        )
+    if output.is_symlink() or not output.is_file():
+        raise OutputExistsError(
+            "the output is there but is no plain file, so --force does not replace it",
+            where=str(output),
+            fix="--output FILE writes elsewhere",
+        )
+
+
+def write_file(content: bytes, output: Path, *, force: bool = False) -> None:
+    """Write one file, whole or not at all: beside it first, then renamed.
+
+    Raises:
+        OutputExistsError: `output` exists, and `force` is not given or it is no plain file.
+        CannotWriteError: the disk is full, permission is missing, the parent is no folder, ...
+    """
+    check_file(output, force=force)
+    temporary = None
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+        whole = temporary / output.name
+        whole.write_bytes(content)
+        whole.replace(output)
+    except OSError as problem:
+        raise _cannot_write(problem, output, "FILE") from problem
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _replace(temporary: Path, output: Path) -> None:
     """Rename `temporary` to `output`; an older artifact is put aside first and back on failure."""
     if not output.exists():
@@ -138,19 +182,19 @@ def _replace(temporary: Path, output: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _cannot_write(problem: OSError, output: Path) -> CannotWriteError:
+def _cannot_write(problem: OSError, output: Path, what: str = "FOLDER") -> CannotWriteError:
     fixes = {
-        errno.ENOSPC: "free some space, or --output FOLDER on another disk",
-        errno.EDQUOT: "free some space, or --output FOLDER on another disk",
-        errno.EACCES: "--output FOLDER where you may write",
-        errno.EROFS: "--output FOLDER where you may write",
-        errno.ENOTDIR: "--output FOLDER whose parents are folders",
+        errno.ENOSPC: f"free some space, or --output {what} on another disk",
+        errno.EDQUOT: f"free some space, or --output {what} on another disk",
+        errno.EACCES: f"--output {what} where you may write",
+        errno.EROFS: f"--output {what} where you may write",
+        errno.ENOTDIR: f"--output {what} whose parents are folders",
     }
     reason = os.strerror(problem.errno) if problem.errno else str(problem)
     return CannotWriteError(
         f"the output could not be written: {reason}; nothing is left of it",
         where=str(output),
-        fix=fixes.get(problem.errno or 0, "--output FOLDER writes elsewhere"),
+        fix=fixes.get(problem.errno or 0, f"--output {what} writes elsewhere"),
     )
 
 

@@ -36,6 +36,7 @@ def build() -> App:
     for function in (
         api.export,
         api.inspect,
+        api.nir,
         api.simulate,
         api.verify,
         api.evaluate,

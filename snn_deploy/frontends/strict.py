@@ -23,6 +23,7 @@ from snn_deploy.frontends.nir_file import write_graph
 from snn_deploy.frontends.nir_flat import checked_graph
 from snn_deploy.frontends.nir_neurons import population_of
 from snn_deploy.frontends.nir_nodes import NEURONS, node_type
+from snn_deploy.frontends.nir_routes import depth_first
 from snn_deploy.frontends.strict_forms import Form, Saying, plain_form
 from snn_deploy.frontends.strict_loops import Wired, wired
 from snn_deploy.ir.codecs import Encode
@@ -154,7 +155,7 @@ def _plain(
     graph = imported.graph
     loops = wired(graph, imported.annotation, imported.network, everywhere=everywhere)
     sayings = Sayings(
-        nodes=tuple(_said(n, node, imported, forms, loops) for n, node in graph.nodes.items()),
+        nodes=tuple(_said(n, graph.nodes[n], imported, forms, loops) for n in _in_order(graph)),
         dt=dt,
     )
     if sayings.refused:
@@ -163,6 +164,15 @@ def _plain(
     if not _reads_back(assembled, forms, imported.network, dt):
         return None
     return Plain(sayings=sayings, content=write_graph(assembled))
+
+
+def _in_order(graph: nir.NIRGraph) -> list[str]:
+    """Return the nodes from inputs to outputs."""
+    following: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in reversed(graph.edges):
+        following[source].append(target)
+    inputs = [n for n, node in graph.nodes.items() if isinstance(node, nir.Input)]
+    return depth_first([*reversed(inputs), *graph.nodes], lambda n: following[n]).order
 
 
 def _reads_back(graph: nir.NIRGraph, forms: Mapping[str, Form], meant: Network, dt: float) -> bool:

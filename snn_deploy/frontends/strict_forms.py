@@ -234,16 +234,17 @@ class _Maker:
             unit=test.subtracts is not None,
         )
         self._front(made.front, "in")
-        inner = self._put("membrane", _integrator(made))
+        node = _integrator(made)
+        inner, kind = self._put("membrane", node), type(node).__name__
         self._thresholds(test, made.shift)
         if test.subtracts is None:
-            self.notes.append("no reset: LI and Threshold")
+            self.notes.append(f"no reset: {kind}, Threshold")
             return
         back = self._free("reset")
         self.nodes[back] = nir.Scale(scale=-test.subtracts)
         self.edges += [(end, back) for end in self.ends] + [(back, inner)]
         when = "in the next step" if test.late else "at once"
-        self.notes.append(f"a spike subtracts {when}: LI, Threshold, Scale back")
+        self.notes.append(f"a spike subtracts {when}: {kind}, Threshold, Scale back")
 
     def _thresholds(self, test: Test, shift: Values) -> None:
         before = list(self.ends)

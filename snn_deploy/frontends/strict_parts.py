@@ -222,7 +222,7 @@ def _per_channel(*each: Values) -> bool:
     """Return whether values of a channel are equal, of shapes that a convolution has."""
     if each[0].ndim not in (2, 3):
         return False
-    return all(np.all(v.reshape(len(v), -1).T == _first_of_channels(v)) for v in each)
+    return all(np.all(_first_of_channels(v) == v.reshape(len(v), -1).T) for v in each)
 
 
 def _first_of_channels(values: Values) -> Values:
