@@ -85,6 +85,8 @@ EXACT = [
     bitshift(7e-3, 3e-3, 1, True),
     bitshift(9e-3, [[2e-3, 5e-3]], 2),
     bitshift(5e-3, 2e-3, max_spikes_per_dt=1),
+    Case("LIFNeuronTorch", {"tau_mem": np.inf}),
+    Case("LIFNeuronTorch", {"tau_mem": np.inf, "bias": -0.0625, "max_spikes_per_dt": 1}),
 ]
 """Arithmetic of few bits: not one spike may differ."""
 
@@ -101,7 +103,7 @@ RANDOM = [
     lif(leak_mode="bitshifts", dash_mem=2.3, dash_syn=1.2),
     bitshift(11e-3, 4e-3, 1, True, bias=-0.01),
     Case("LIFNeuronTorch", {"tau_mem": 8e-3, "bias": 0.01}),
-    Case("LIFNeuronTorch", {"tau_mem": 8e-3, "max_spikes_per_dt": torch.tensor(1)}),
+    Case("LIFNeuronTorch", {"tau_mem": 8e-3, "max_spikes_per_dt": 1}),
     Case("aLIFTorch", {"tau_mem": 12e-3, "tau_syn": 4e-3, "tau_ahp": 15e-3}),
     Case("aLIFTorch", {"tau_mem": 12e-3, "tau_syn": [[4e-3, 9e-3]]}, 2, True),
 ]
@@ -128,15 +130,14 @@ def neurons(case: Case, rng: np.random.Generator, exact: bool, width: int) -> An
         else value
         for name, value in case.options.items()
     }
-    if case.kind == "LIFNeuronTorch":
-        return rm.LIFNeuronTorch(width, **options)
     if case.recurrent:
         options["has_rec"] = True
         back = weights(rng, exact, width, width * case.synapses)
         options["w_rec"] = back / (16 * case.synapses) - 2.0**-7
     if "max_spikes_per_dt" in options:
         options["max_spikes_per_dt"] = torch.tensor(options["max_spikes_per_dt"])
-    return getattr(rm, case.kind)((width * case.synapses, width), **options)
+    shape = width if case.kind == "LIFNeuronTorch" else (width * case.synapses, width)
+    return getattr(rm, case.kind)(shape, **options)
 
 
 def network(case: Case, rng: np.random.Generator, exact: bool) -> Any:
