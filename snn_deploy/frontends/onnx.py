@@ -120,7 +120,7 @@ class _Reader:
             if made is None:
                 made = quantised_weights(op, constants, where)
             if made is None:
-                raise unknown(op, where)
+                raise unknown(op, where, of_constants=True)
             self.values.update(zip(op.outputs, made, strict=False))
             return
         read = OPERATIONS.get((op.domain, op.kind))

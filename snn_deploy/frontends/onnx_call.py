@@ -140,15 +140,13 @@ class Call:
         return default if value is None else float(value.reshape(()))
 
 
-def unknown(op: Op, where: str) -> UnknownNodeError:
+def unknown(op: Op, where: str, *, of_constants: bool = False) -> UnknownNodeError:
     """Return the error for an operation that no network here can compute."""
     kind = f"{op.domain}::{op.kind}"[:80] if op.domain else op.kind[:80]
-    fix = _FIXES.get(op.kind, "")
-    if not fix and op.kind in ("Shape", "Gather", "Expand", "Where", "Equal", "ConstantOfShape"):
-        fix = "let onnxscript clean the model first: optimise=True"
-    return UnknownNodeError(
-        f"the operation {kind} is not read", where=where, fix=fix or _KNOWN_OPERATIONS
-    )
+    fix = _FIXES.get(op.kind, _KNOWN_OPERATIONS)
+    if of_constants:
+        fix = "let onnxscript compute it first: optimise=True"
+    return UnknownNodeError(f"the operation {kind} is not read", where=where, fix=fix)
 
 
 _FIXES = {

@@ -3,7 +3,7 @@
 import io
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -463,3 +463,331 @@ def test_networks_that_torch_exports_give_what_torch_gives(training: str) -> Non
     with torch.no_grad():
         wanted = net(x).numpy()
     np.testing.assert_allclose(answers(graph, x.numpy()), wanted, rtol=1e-4, atol=1e-5)
+
+
+WEIGHTS = np.array([[3, -5, 7, 0], [-8, 2, 1, 6]], np.int8)
+SCALES = np.array([0.25, 0.125], np.float32)
+
+
+def scale(value: float) -> Array:
+    """Return the scale of a quantiser."""
+    return np.array(value, np.float32)
+
+
+QDQ = model(
+    [
+        node("QuantizeLinear", "x s0 z0", "q0"),
+        node("DequantizeLinear", "q0 s0 z0", "d0"),
+        node("DequantizeLinear", "w ws", "dw", axis=0),
+        node("DequantizeLinear", "b bs", "db", axis=0),
+        node("Gemm", "d0 dw db", "g", transB=1),
+        node("Relu", "g", "r"),
+        node("QuantizeLinear", "r s1 z1", "q1"),
+        node("DequantizeLinear", "q1 s1 z1"),
+    ],
+    {
+        "s0": scale(1 / 64),
+        "z0": np.array(0, np.int8),
+        "w": WEIGHTS,
+        "ws": SCALES,
+        "b": np.array([10, -20], np.int32),
+        "bs": SCALES / 64,
+        "s1": scale(1 / 128),
+        "z1": np.array(0, np.uint8),
+    },
+    (1, 4),
+    opset=19,
+)
+"""As onnxruntime quantises with QuantizeLinear and DequantizeLinear around each operation."""
+
+QCDQ = model(
+    [
+        node("Clip", "w lo hi", "cw"),
+        node("DequantizeLinear", "cw ws", "dw", axis=0),
+        node("Gemm", "x dw", "g", transB=1),
+        node("Relu", "g", "r"),
+        node("QuantizeLinear", "r s1 z1", "q1"),
+        node("Clip", "q1 alo ahi", "c1"),
+        node("DequantizeLinear", "c1 s1 z1"),
+    ],
+    {
+        "w": WEIGHTS,
+        "lo": np.array(-8, np.int8),
+        "hi": np.array(7, np.int8),
+        "ws": SCALES,
+        "s1": scale(1 / 8),
+        "z1": np.array(0, np.uint8),
+        "alo": np.array(0, np.uint8),
+        "ahi": np.array(15, np.uint8),
+    },
+    (1, 4),
+    opset=19,
+)
+"""As Brevitas exports: the Clip leaves four bits."""
+
+QOPERATOR = model(
+    [
+        node("QuantizeLinear", "x s0 z0", "q0"),
+        node("QLinearConv", "q0 s0 z0 w ws wz s1 z1 b", "c"),
+        node("MaxPool", "c", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Flatten", "p", "f"),
+        node("QLinearMatMul", "f s1 z1 m ms mz s2 z2", "o"),
+        node("DequantizeLinear", "o s2 z2"),
+    ],
+    {
+        "s0": scale(1 / 64),
+        "z0": np.array(128, np.uint8),
+        "w": WEIGHTS.reshape(2, 1, 2, 2),
+        "ws": SCALES,
+        "wz": np.zeros(2, np.int8),
+        "s1": scale(1 / 64),
+        "z1": np.array(0, np.uint8),
+        "b": np.array([10, -20], np.int32),
+        "m": (np.arange(24).reshape(8, 3) % 7 - 3).astype(np.int8),
+        "ms": scale(0.125),
+        "mz": np.array(0, np.int8),
+        "s2": scale(1 / 16),
+        "z2": np.array(100, np.uint8),
+    },
+    (1, 1, 5, 5),
+    opset=19,
+)
+"""As onnxruntime quantises with operations on whole numbers."""
+
+
+@pytest.mark.parametrize(
+    ("content", "shape", "ceilings"),
+    [(QDQ, (4,), [255 / 128]), (QCDQ, (4,), [15 / 8]), (QOPERATOR, (1, 5, 5), [255 / 64])],
+    ids=["QDQ", "QCDQ", "QOperator"],
+)
+def test_quantised_networks_are_read_up_to_the_rounding_of_activations(
+    content: bytes, shape: Shape, ceilings: list[float]
+) -> None:
+    graph = read_onnx(content, "m.onnx")
+    x = np.random.default_rng(1).uniform(-1.5, 1.5, (20, *shape)).astype(np.float32)
+    x = np.rint(x * 64) / np.float32(64)  # on the lattice of the first quantiser
+    wanted = np.concatenate([expected(content, one[None]) for one in x])
+    assert np.abs(answers(graph, x) - wanted).max() < 0.15
+    assert np.ptp(wanted) > 1
+    found = [n.layer.ceiling for n in graph.nodes.values() if isinstance(n.layer, Rectifier)]
+    assert found == ceilings
+    assert graph.findings
+
+
+def test_the_findings_say_what_became_of_quantisers() -> None:
+    assert [str(finding) for finding in read_onnx(QDQ, "m.onnx").findings] == [
+        "changed    x: a quantiser of 256 levels between -2 and 1.984 is left out; values are not "
+        "rounded here; the integer program has its own resolution",
+        "changed    Relu.r: a quantiser of 256 levels up to 1.992; it is read as a rectifier with "
+        "that ceiling; spike counts make levels of their own",
+    ]
+
+
+@pytest.mark.parametrize(
+    "domain", ["qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general"]
+)
+def test_weights_of_qonnx_become_what_they_are_rounded_to(domain: str) -> None:
+    weight = normal(3, 4)
+    content = model(
+        [
+            node("Quant", "w s z bits", "q", domain=domain, signed=1, narrow=1),
+            node("Gemm", "x q", "g", transB=1),
+            node("Relu", "g", "r"),
+            node("Quant", "r t z few", domain=domain, signed=0, rounding_mode="FLOOR"),
+        ],
+        {
+            "w": weight,
+            "s": np.array([[0.1], [0.2], [0.05]], np.float32),
+            "z": scale(0),
+            "bits": scale(3),
+            "t": scale(0.5),
+            "few": scale(2),
+        },
+        (1, 4),
+        domains=[domain],
+    )
+    graph = read_onnx(content, "m.onnx")
+    steps = np.array([[0.1], [0.2], [0.05]])
+    rounded = np.clip(np.rint(weight / steps), -3, 3) * steps
+    x = normal(5, 4)
+    wanted = np.clip(x @ rounded.T, 0, 1.5)
+    np.testing.assert_allclose(answers(graph, x), wanted, atol=1e-5)
+
+
+COMPLAINTS: dict[str, tuple[bytes, type[DeployError], str]] = {
+    "unknown": (
+        model([node("Sigmoid", "x")], {}),
+        UnknownNodeError,
+        "error[SNN203]: the operation Sigmoid is not read\n"
+        "  at: m.onnx: Sigmoid.y\n"
+        "  fix: train it with ReLU, whose values spike counts can stand for",
+    ),
+    "other domain": (
+        model([node("Blur", "x", domain="com.acme")], {}, domains=["com.acme"]),
+        UnknownNodeError,
+        "error[SNN203]: the operation com.acme::Blur is not read\n"
+        "  at: m.onnx: Blur.y\n"
+        "  fix: networks of convolutions, matrix products, sums, poolings and ReLU are read",
+    ),
+    "limits": (
+        model([node("Clip", "x lo hi")], {"lo": np.float32(-1), "hi": np.float32(1)}),
+        UnknownNodeError,
+        "error[SNN203]: Clip between -1 and 1 is not read\n"
+        "  at: m.onnx: Clip.y\n"
+        "  fix: use a lower limit of 0: a ReLU",
+    ),
+    "two values multiplied": (
+        model([node("Relu", "x", "r"), node("Mul", "r x")], {}),
+        UnknownNodeError,
+        "error[SNN203]: Mul with weights that depend on the input is not read\n"
+        "  at: m.onnx: Mul.y",
+    ),
+    "mixed samples": (
+        model([node("Reshape", "x s")], {"s": np.array([2, -1])}),
+        UnknownNodeError,
+        "error[SNN203]: Reshape from (1, 2, 6, 6) to (2, 36) mixes samples\n"
+        "  at: m.onnx: Reshape.y\n"
+        "  fix: keep the batch as the first axis",
+    ),
+    "channels last": (
+        model([node("Transpose", "x", perm=[0, 2, 3, 1])], {}),
+        UnknownNodeError,
+        "error[SNN203]: Transpose by [0, 2, 3, 1] of values of shape (2, 6, 6) is not read\n"
+        "  at: m.onnx: Transpose.y\n"
+        "  fix: export the network with channels first",
+    ),
+    "hanging windows": (
+        model([node("MaxPool", "x", kernel_shape=[4, 4], strides=[4, 4], ceil_mode=1)], {}),
+        UnknownNodeError,
+        "error[SNN203]: MaxPool with ceil_mode=1 and windows over the edge of (2, 6, 6) is not "
+        "read\n"
+        "  at: m.onnx: MaxPool.y\n"
+        "  fix: use ceil_mode=0, or pad",
+    ),
+    "not a number": (
+        model(flat(node("Gemm", "f w")), {"w": np.full((72, 2), np.nan, np.float32)}),
+        NotFiniteError,
+        "error[SNN205]: a number is NaN or infinite\n  at: m.onnx: Gemm.y",
+    ),
+    "loop": (
+        model([node("Add", "x b", "a"), node("Relu", "a", "b"), node("Relu", "b")], {}),
+        GraphError,
+        "error[SNN206]: a loop of operations\n  at: m.onnx: Relu.b",
+    ),
+    "nobody's value": (
+        model([node("Relu", "z")], {}),
+        GraphError,
+        "error[SNN206]: a value is read that nobody gives\n  at: m.onnx: z",
+    ),
+    "constant output": (
+        model([node("Relu", "x", "r"), node("Identity", "k")], {"k": normal(2)}),
+        GraphError,
+        "error[SNN206]: an output that is no layer's\n  at: m.onnx: y",
+    ),
+    "no fixed shape": (
+        model([node("Relu", "x")], {}, (1, "channels", 6, 6)),
+        ShapeError,
+        "error[SNN204]: an input of shape (1, None, 6, 6); only the size of the batch may be open\n"
+        "  at: m.onnx: x\n"
+        "  fix: export with a sample of a fixed shape",
+    ),
+    "huge constant": (
+        model(
+            [node("ConstantOfShape", "s", "k"), node("Add", "x k")],
+            {"s": np.array([2**40, 2**40])},
+        ),
+        FileDamagedError,
+        "error[SNN202]: ConstantOfShape cannot be computed from its constants\n"
+        "  at: m.onnx: ConstantOfShape.k",
+    ),
+    "huge window": (
+        model([node("AveragePool", "x", kernel_shape=[2**30, 2**30])], {}),
+        ShapeError,
+        "error[SNN204]: a window of (1073741824, 1073741824) does not fit its padded input (6, 6)\n"
+        "  at: m.onnx: AveragePool.y",
+    ),
+    "old": (
+        model([node("Relu", "x")], {}, opset=6),
+        UnknownNodeError,
+        f"error[SNN203]: opset 6 is not read; 7 to {onnx.defs.onnx_opset_version()} are\n"
+        "  at: m.onnx\n"
+        "  fix: onnx.version_converter.convert_version(model, 17) makes another",
+    ),
+    "no model": (
+        b"not a model",
+        FileDamagedError,
+        "error[SNN202]: the file is not ONNX, or it is truncated or damaged\n"
+        "  at: m.onnx\n"
+        "  fix: export it again, with all weights in the one file",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COMPLAINTS)
+def test_what_cannot_be_read_is_named(case: str) -> None:
+    content, kind, error = COMPLAINTS[case]
+    with pytest.raises(kind) as caught:
+        read_onnx(content, "m.onnx")
+    assert str(caught.value) == error
+
+
+def test_weights_in_other_files_are_refused_and_not_opened(tmp_path: Path) -> None:
+    made = onnx.load_model_from_string(model(flat(node("Gemm", "f w")), {"w": normal(72, 2)}))
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", str(tmp_path / "../../etc/passwd")
+    with pytest.raises(FileDamagedError) as caught:
+        read_onnx(made.SerializeToString(), "m.onnx")
+    assert str(caught.value) == (
+        "error[SNN202]: its values are kept in another file\n"
+        "  at: m.onnx: w\n"
+        "  fix: export it again, with all weights in the one file"
+    )
+
+
+def test_what_only_onnxscript_can_fold_is_read_once_it_has() -> None:
+    pytest.importorskip("onnxscript")
+    factor = normal(2, 1, 1)
+    content = model([node("Exp", "k", "e"), node("Mul", "x e")], {"k": factor})
+    with pytest.raises(UnknownNodeError) as caught:
+        read_onnx(content, "m.onnx")
+    assert str(caught.value) == (
+        "error[SNN203]: the operation Exp is not read\n"
+        "  at: m.onnx: Exp.e\n"
+        "  fix: let onnxscript compute it first: optimise=True"
+    )
+    graph = read_onnx(content, "m.onnx", optimise=True)
+    x = normal(2, 2, 6, 6)
+    np.testing.assert_allclose(answers(graph, x), x * np.exp(factor), rtol=1e-5)
+
+
+FUZZ = int(os.environ.get("SNN_DEPLOY_FUZZ", "400"))
+
+
+def test_damaged_files_give_numbered_errors() -> None:
+    rng = random.Random(11)
+    sources = [random_network(3), random_network(8), QDQ, QOPERATOR]
+
+    def damage(content: bytes) -> bytes:
+        data = bytearray(content)
+        kind = rng.randrange(4)
+        if kind == 0:
+            return bytes(data[: rng.randrange(len(data))])
+        if kind == 1:
+            start = rng.randrange(len(data))
+            del data[start : start + rng.randrange(1, 40)]
+            return bytes(data)
+        for _ in range(rng.choice([1, 2, 8])):
+            place = rng.randrange(min(len(data), 1500) if kind == 2 else len(data))
+            data[place] = rng.choice([0, 1, 0x7F, 0xFF, rng.randrange(256)])
+        return bytes(data)
+
+    refused = 0
+    for _ in range(FUZZ):
+        try:
+            read_onnx(damage(rng.choice(sources)), "m.onnx")
+        except DeployError:
+            refused += 1
+    assert refused > FUZZ / 4
