@@ -20,12 +20,12 @@ import numpy as np
 
 from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.decays import decay_of
-from snn_deploy.frontends.dialects import SPIKE_CAP
 from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear, Parameter, Sum
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, children_of, frontend, short_name
 from snn_deploy.frontends.tensors import array_of, real_of
+from snn_deploy.frontends.unbounded import largest_count
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, ResetKind
 
@@ -50,13 +50,13 @@ def _lif(graph: LayerGraph, name: str, module: Any, source: str) -> str:
             weight = together @ weight
         decay = np.array(beta[:, 0])
         synapse = Synapse(decay=decay, gain=decay)
-        graph.add(name, _spiking(name, module, real_of(module.alpha), synapse), source)
+        graph.add(name, _spiking(graph, name, module, real_of(module.alpha), synapse), source)
         _feed_back(graph, name, name, weight)
         return name
     filters = _synapses(graph, name, beta, source)
     joined = Linear(weight=_sum_of(neurons, synapses))
     graph.add(f"{name}.sum", joined, filters)
-    graph.add(name, _spiking(name, module, real_of(module.alpha), None), f"{name}.sum")
+    graph.add(name, _spiking(graph, name, module, real_of(module.alpha), None), f"{name}.sum")
     _feed_back(graph, name, filters, weight)
     return name
 
@@ -70,7 +70,7 @@ def _adaptive_lif(graph: LayerGraph, name: str, module: Any, source: str) -> str
     neurons, synapses = int(module.size_out), int(module.n_synapses)
     filters = _synapses(graph, name, _wide(module.beta, (neurons, synapses)), source)
     graph.add(f"{name}.sum", Linear(weight=_sum_of(neurons, synapses)), filters)
-    graph.add(name, _spiking(name, module, real_of(module.alpha), None), f"{name}.sum")
+    graph.add(name, _spiking(graph, name, module, real_of(module.alpha), None), f"{name}.sum")
     _feed_back(graph, name, filters, real_of(module.w_rec).T)
     gamma = real_of(decay_of(module.tau_ahp, float(module.dt)))
     # It takes in the spikes of this step, which is one step too early, and gives its current to
@@ -84,7 +84,7 @@ def _lif_neuron(graph: LayerGraph, name: str, module: Any, source: str) -> str:
     """Read LIFNeuronTorch, which has no synapses: v = alpha * v + x + bias"""
     _enter(graph, name, module)
     alpha = real_of(decay_of(module.tau_mem, float(module.dt)))
-    return graph.add(name, _spiking(name, module, alpha, None), source)
+    return graph.add(name, _spiking(graph, name, module, alpha, None), source)
 
 
 def _exponential(graph: LayerGraph, name: str, module: Any, source: str) -> str:
@@ -169,7 +169,9 @@ def _enter(graph: LayerGraph, name: str, module: Any) -> None:
     graph.dt, graph.unit = dt, Unit.SECOND
 
 
-def _spiking(name: str, module: Any, decay: Parameter, synapse: Synapse | None) -> Cell:
+def _spiking(
+    graph: LayerGraph, name: str, module: Any, decay: Parameter, synapse: Synapse | None
+) -> Cell:
     """Return the neurons of a module: what they integrate decays by `decay`."""
     _check_spikes(name, module)
     threshold = real_of(module.threshold)
@@ -179,7 +181,7 @@ def _spiking(name: str, module: Any, decay: Parameter, synapse: Synapse | None) 
             where=f"{name}.threshold",
             fix="use positive thresholds",
         )
-    most = _most_spikes(name, module)
+    most = _most_spikes(graph, name, module)
     return Cell(
         decay=decay,
         synapse=synapse,
@@ -210,7 +212,7 @@ def _check_spikes(name: str, module: Any) -> None:
         )
 
 
-def _most_spikes(name: str, module: Any) -> int:
+def _most_spikes(graph: LayerGraph, name: str, module: Any) -> int:
     """Return the most spikes of one step.
 
     Raises:
@@ -218,7 +220,7 @@ def _most_spikes(name: str, module: Any) -> int:
     """
     most = float(array_of(module.max_spikes_per_dt))
     if most >= _UNBOUND:
-        return SPIKE_CAP
+        return largest_count(graph, "rockpool")
     if most != int(most) or most < 1:
         raise DynamicsError(
             f"{most:g} spikes at most in a step",

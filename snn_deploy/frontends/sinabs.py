@@ -19,11 +19,11 @@ import numpy as np
 
 from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.decays import decay_of
-from snn_deploy.frontends.dialects import SPIKE_CAP
 from snn_deploy.frontends.layers import Cell, LayerGraph, Parameter, Pool, Pooling, Rectifier
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, class_name, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, sides, single_of
+from snn_deploy.frontends.unbounded import largest_count
 from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, ResetKind
 
@@ -36,7 +36,7 @@ _LAYERS = "sinabs.layers."
 
 def _spiking(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     """Read IAF, LIF and their squeezed forms."""
-    return graph.add(name, _spiking_cell(name, layer), source)
+    return graph.add(name, _spiking_cell(graph, name, layer), source)
 
 
 def _recurrent(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
@@ -44,7 +44,7 @@ def _recurrent(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
 
     In the first step nothing is fed back, not even the bias of those layers.
     """
-    graph.add(name, _spiking_cell(name, layer), source)
+    graph.add(name, _spiking_cell(graph, name, layer), source)
     back = read_nested(graph, f"{name}.rec_connect", layer.rec_connect, name)
     graph.feed_back(back, name)
     graph.bias_waits = True
@@ -72,11 +72,11 @@ def _leak(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     return graph.add(f"{name}.sent", Cell(decay=np.zeros(()), fires=Fires.NEVER), name)
 
 
-def _spiking_cell(name: str, layer: Any) -> Cell:
+def _spiking_cell(graph: LayerGraph, name: str, layer: Any) -> Cell:
     _check_home(name, layer)
     decay, synapse = _decays(layer)
     threshold = _number(layer, layer.spike_threshold)
-    fires, most = _spikes(name, layer)
+    fires, most = _spikes(graph, name, layer)
     if fires is Fires.COUNT and np.any(threshold <= 0):
         raise DynamicsError(
             f"a threshold of {threshold.min():g}, by which the membrane is divided to count spikes",
@@ -139,7 +139,7 @@ def _number(layer: Any, value: Any) -> Parameter:
     return single_of(value) if scalar and not _is_wide(layer) else real_of(value)
 
 
-def _spikes(name: str, layer: Any) -> tuple[Fires, int]:
+def _spikes(graph: LayerGraph, name: str, layer: Any) -> tuple[Fires, int]:
     """Return what the spike function sends, and the most spikes of one step.
 
     Raises:
@@ -150,7 +150,7 @@ def _spikes(name: str, layer: Any) -> tuple[Fires, int]:
     if kind == "SingleSpike":
         return Fires.BINARY, 1
     if kind == "MultiSpike":
-        return Fires.COUNT, SPIKE_CAP
+        return Fires.COUNT, largest_count(graph, "sinabs")
     if kind != "MaxSpike":
         raise UnknownNodeError(
             f"the spike function {_full_name(layer.spike_fn)} is not read",
@@ -159,7 +159,7 @@ def _spikes(name: str, layer: Any) -> tuple[Fires, int]:
         )
     most = layer.spike_fn.max_num_spikes_per_bin
     if most is None:
-        return Fires.COUNT, SPIKE_CAP
+        return Fires.COUNT, largest_count(graph, "sinabs")
     if most != int(most) or most < 1:
         raise DynamicsError(
             f"MaxSpike allows {most} spikes in a step",
@@ -249,7 +249,7 @@ def _rectifier(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
         decay=np.zeros(()),
         fires=Fires.COUNT,
         compare=Compare.GREATER_EQUAL,
-        max_spikes=SPIKE_CAP,
+        max_spikes=largest_count(graph, "sinabs"),
     )
     return graph.add(name, cell, source)
 

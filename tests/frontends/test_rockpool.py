@@ -352,6 +352,14 @@ def test_neurons_send_as_many_spikes_as_they_may_but_255_where_they_are_not_boun
     assert read(max_spikes_per_dt=torch.tensor(1)).fires is Fires.BINARY
 
 
+def test_a_bound_on_spikes_that_is_ours_is_said():
+    assert [str(finding) for finding in layers_of(rm.LIFTorch(4)).findings] == [
+        "changed    (network): at most 255 spikes a step of one neuron; rockpool has no such bound "
+        "here; a chip's messages need one"
+    ]
+    assert layers_of(rm.LIFBitshiftTorch(4)).findings == []
+
+
 def test_the_time_step_is_the_modules_own():
     module = rc.Sequential(
         rm.LinearTorch((4, 3)), rm.LIFTorch(3, dt=2e-3), rm.ExpSynTorch(3, dt=2e-3)

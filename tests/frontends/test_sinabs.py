@@ -411,6 +411,15 @@ def test_a_layer_of_unbounded_spikes_sends_at_most_255():
     assert cell_of(sl.IAF(spike_fn=ONE)).fires is Fires.BINARY
 
 
+def test_a_bound_on_spikes_that_is_ours_is_said_once():
+    ours = torch.nn.Sequential(torch.nn.Linear(4, 3), sl.IAF(), torch.nn.Linear(3, 3), sl.IAF())
+    assert [str(finding) for finding in load(ours).findings] == [
+        "changed    (network): at most 255 spikes a step of one neuron; sinabs has no such bound "
+        "here; a chip's messages need one"
+    ]
+    assert load(torch.nn.Sequential(torch.nn.Linear(4, 3), sl.IAF(spike_fn=THREE))).findings == ()
+
+
 def test_the_states_that_training_left_are_not_read():
     layer = sl.IAF(shape=(1, 4))
     before = cell_of(layer)
