@@ -25,7 +25,7 @@ from snn_deploy.frontends.nir_neurons import population_of
 from snn_deploy.frontends.nir_nodes import NEURONS, node_type
 from snn_deploy.frontends.nir_routes import depth_first
 from snn_deploy.frontends.strict_forms import Form, Saying, plain_form
-from snn_deploy.frontends.strict_loops import Wired, wired
+from snn_deploy.frontends.strict_loops import Wired, loops_first, wired
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.network import Network, Output, Population
 from snn_deploy.ir.neuron import Decode, Fires
@@ -310,4 +310,4 @@ def _assembled(
         exits = forms[source].exits if source in forms else (source,)
         edges += [(each, entry) for each in exits]
     metadata = {key: value for key, value in imported.graph.metadata.items() if key != KEY}
-    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+    return nir.NIRGraph(nodes=nodes, edges=loops_first(edges), metadata=metadata, type_check=False)

@@ -172,3 +172,29 @@ def _cuts(
             edges = edges[: biased[0]]
         cuts += [edge for edge in edges if edge not in others][:1]
     return cuts
+
+
+def loops_first(edges: Sequence[Pair]) -> list[Pair]:
+    """Return the edges with those that lie on a loop before the others.
+
+    Order means nothing to NIR, but nirtorch's older reader takes the end of the last branch for
+    the output.
+    """
+    following: dict[str, list[str]] = {}
+    for source, target in edges:
+        following.setdefault(source, []).append(target)
+
+    def returns(edge: Pair) -> bool:
+        source, target = edge
+        seen, pending = {target}, [target]
+        while pending:
+            name = pending.pop()
+            if name == source:
+                return True
+            new = [n for n in following.get(name, []) if n not in seen]
+            seen.update(new)
+            pending += new
+        return False
+
+    forks = {source for source, targets in following.items() if len(targets) > 1}
+    return sorted(edges, key=lambda edge: not (edge[0] in forks and returns(edge)))
