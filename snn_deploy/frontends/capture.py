@@ -14,14 +14,11 @@ from snn_deploy.errors import GraphError, OptionError
 from snn_deploy.frontends.capture_formulas import Formulas
 from snn_deploy.frontends.capture_graph import build
 from snn_deploy.frontends.capture_leaves import Takes, leaves, takes
-from snn_deploy.frontends.capture_run import Layout, Refused, Tracing, trace
+from snn_deploy.frontends.capture_run import FEWEST_STEPS, Layout, Refused, Tracing, trace
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
-
-FEWEST_STEPS = 3
-"""Steps that a sample must have: fewer do not show whether every step computes the same."""
 
 SAMPLE_STEPS = 16
 """Steps of a sample that is made from its shape."""
@@ -71,9 +68,7 @@ def capture(module: Any, sample: np.ndarray, *, layout: Layout | None = None) ->
     )
 
 
-def attempt(
-    module: Any, sample: np.ndarray, layout: Layout | None, formulas: Formulas
-) -> Tracing:
+def attempt(module: Any, sample: np.ndarray, layout: Layout | None, formulas: Formulas) -> Tracing:
     """Return what a run of a module shows, in the first layout in which it can be followed.
 
     Raises:

@@ -78,9 +78,7 @@ class Assembled:
 
 def value_shape(axes: Axes, shape: Sequence[int]) -> Shape:
     """Return the shape of one sample's values in one step."""
-    return tuple(
-        int(side) for axis, side in zip(axes, shape, strict=True) if axis is Axis.VALUE
-    )
+    return tuple(int(side) for axis, side in zip(axes, shape, strict=True) if axis is Axis.VALUE)
 
 
 def reshaped(axes: Axes, old: Sequence[int], new: Sequence[int], values: Shape) -> Axes | None:
@@ -103,9 +101,11 @@ def reshaped(axes: Axes, old: Sequence[int], new: Sequence[int], values: Shape) 
         for index in after:
             meaning[index] = Axis.STEP if Axis.STEP in kinds else Axis.VALUE
     rest = len(new) - len(values)
-    unchanged = rest >= 0 and tuple(new[rest:]) == values and Axis.STEP not in {
-        meaning.get(index) for index in range(rest, len(new))
-    }
+    unchanged = (
+        rest >= 0
+        and tuple(new[rest:]) == values
+        and Axis.STEP not in {meaning.get(index) for index in range(rest, len(new))}
+    )
     firsts = [index for index, side in enumerate(new) if side != 1]
     values_from = next((i for i in firsts if meaning[i] is Axis.VALUE), len(new))
     steps_at = next((i for i in firsts if meaning[i] is Axis.STEP), None)

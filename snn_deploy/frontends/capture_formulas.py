@@ -209,8 +209,10 @@ class Formulas:
                 new = self.joined(part.axis, tuple(inner), part.shape)
             elif isinstance(part, Applied):
                 nothing = waits and isinstance(inner[0], Zero)
-                new = self.zero(part.shape) if nothing else self.applied(
-                    part.op, inner[0], part.shape
+                new = (
+                    self.zero(part.shape)
+                    if nothing
+                    else self.applied(part.op, inner[0], part.shape)
                 )
             made[part.number] = new
             if key is not None:

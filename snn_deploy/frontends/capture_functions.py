@@ -7,7 +7,7 @@ or an output needs it.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -42,6 +42,7 @@ Result = Traced | Lost | Sequence[Traced | Lost | None] | None
 """What a handler knows of a function's result; None: nothing, or it is no value of the network."""
 
 
+@runtime_checkable
 class Follower(Protocol):
     """Who knows which tensor is what."""
 
@@ -185,11 +186,15 @@ def _sum(follower: Follower, call: Call, left: Any, right: Any, factor: Any) -> 
         return None
     if second is None:
         assert isinstance(first, Traced)
-        return first if tuple(call.result.shape) == tuple(left.shape) else lost(call, "it broadcasts")
+        return (
+            first if tuple(call.result.shape) == tuple(left.shape) else lost(call, "it broadcasts")
+        )
     assert isinstance(second, Traced)
     term = _times(follower, second, np.float64(factor))
     if first is None:
-        return term if tuple(call.result.shape) == tuple(right.shape) else lost(call, "it broadcasts")
+        return (
+            term if tuple(call.result.shape) == tuple(right.shape) else lost(call, "it broadcasts")
+        )
     assert isinstance(first, Traced)
     if tuple(left.shape) != tuple(right.shape):
         return lost(call, f"it adds tensors of shapes {tuple(left.shape)} and {tuple(right.shape)}")
@@ -239,8 +244,10 @@ def _divide(follower: Follower, call: Call) -> Result:
     left, right = call.args[0], call.arg(1, "other")
     if call.kwargs.get("rounding_mode") is not None:
         return lost(call, "it rounds")
-    if not is_tensor(left) or follower.known(left) is None or (
-        is_tensor(right) and follower.known(right) is not None
+    if (
+        not is_tensor(left)
+        or follower.known(left) is None
+        or (is_tensor(right) and follower.known(right) is not None)
     ):
         return lost(call, "it divides by a value of the network")
     return _scaled(follower, call, left, right, lambda number: 1.0 / number)
@@ -474,18 +481,19 @@ def _stack(follower: Follower, call: Call) -> Result:
     return _in_time(follower, call, values, dim, values[0].axes)
 
 
-def _all_known(
-    follower: Follower, call: Call, parts: Sequence[Any]
-) -> list[Traced] | Lost:
+def _all_known(follower: Follower, call: Call, parts: Sequence[Any]) -> list[Traced] | Lost:
     """Return what is known of tensors; zeros count as zeros of the shape of the others."""
     found = [follower.known(part) for part in parts]
     like = next((value for value in found if isinstance(value, Traced)), None)
     values = []
-    for part, value in zip(parts, found, strict=True):
-        if isinstance(value, Lost):
-            return value
+    for part, known in zip(parts, found, strict=True):
+        if isinstance(known, Lost):
+            return known
+        value = known
         if value is None and like is not None and is_zero(part):
-            value = replace(like, formula=follower.formulas.zero(value_shape(like.axes, part.shape)))
+            value = replace(
+                like, formula=follower.formulas.zero(value_shape(like.axes, part.shape))
+            )
         if value is None:
             return lost(call, "one of its tensors is not made by the network")
         values.append(value)
@@ -687,10 +695,15 @@ def convolving(axes: int) -> Handler:
         weight, bias = call.arg(1, "weight"), call.arg(2, "bias")
         if _made_by_network(follower, weight, bias):
             return lost(call, "its weights are made by the network")
-        padding = call.arg(4, "padding", 0)
+        given = call.arg(4, "padding", 0)
+        padding: tuple[int, ...] | Literal["same", "valid"]
+        if isinstance(given, str):
+            padding = "same" if given == "same" else "valid"
+        else:
+            padding = sides(given, axes)
         options = (
             sides(call.arg(3, "stride", 1), axes),
-            padding if isinstance(padding, str) else sides(padding, axes),
+            padding,
             sides(call.arg(5, "dilation", 1), axes),
             int(call.arg(6, "groups", 1)),
         )
@@ -815,7 +828,9 @@ HANDLERS: Mapping[str, Handler] = {
         ),
         _same,
     ),
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "alpha_dropout", "feature_dropout"), _dropout),
+    **dict.fromkeys(
+        ("dropout", "dropout1d", "dropout2d", "alpha_dropout", "feature_dropout"), _dropout
+    ),
     **dict.fromkeys(
         (
             *("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"),
@@ -827,7 +842,9 @@ HANDLERS: Mapping[str, Handler] = {
     **dict.fromkeys(("sub", "sub_", "subtract", "__sub__", "__isub__"), _subtract),
     **dict.fromkeys(("rsub", "__rsub__"), _subtract_from),
     **dict.fromkeys(("mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__"), _multiply),
-    **dict.fromkeys(("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), _divide),
+    **dict.fromkeys(
+        ("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), _divide
+    ),
     **dict.fromkeys(("neg", "neg_", "negative", "__neg__"), _negate),
     **dict.fromkeys(("reshape", "view", "flatten", "unflatten", "reshape_as", "view_as"), _reshape),
     "squeeze": _squeeze,
@@ -860,7 +877,9 @@ HANDLERS: Mapping[str, Handler] = {
     "max_pool2d": by_module("MaxPool2d", *_MAX),
     "adaptive_avg_pool1d": by_module("AdaptiveAvgPool1d", ("output_size", None)),
     "adaptive_avg_pool2d": by_module("AdaptiveAvgPool2d", ("output_size", None)),
-    "interpolate": by_module("Upsample", ("size", None), ("scale_factor", None), ("mode", "nearest")),
+    "interpolate": by_module(
+        "Upsample", ("size", None), ("scale_factor", None), ("mode", "nearest")
+    ),
     **dict.fromkeys(("relu", "relu_"), _rectify),
     "relu6": _rectify_to_six,
     **dict.fromkeys(("clamp", "clamp_", "clip"), _clamp),
@@ -876,7 +895,14 @@ HARMLESS = frozenset(
         *("requires_grad", "retains_grad", "grad", "grad_fn", "names", "has_names", "stride"),
         *("element_size", "itemsize", "nbytes", "storage_offset", "data_ptr", "get_device"),
         *("_version", "_base", "__len__", "__repr__", "__format__", "__hash__", "ndimension"),
-        *("is_same_size", "is_inference", "register_hook", "retain_grad", "__dir__", "untyped_storage"),
+        *(
+            "is_same_size",
+            "is_inference",
+            "register_hook",
+            "retain_grad",
+            "__dir__",
+            "untyped_storage",
+        ),
     }
 )
 """Functions that tell about a tensor without telling its values."""

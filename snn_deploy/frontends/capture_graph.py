@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -224,7 +225,9 @@ class _Builder:
             name = self.neuron(formula.name) if formula.name else self.entry
             if formula.step is not None and formula.step < 0:
                 delay = Delay(steps=-formula.step)
-                name = self.graph.add(self._free(f"{formula.name or self.entry}.later"), delay, name)
+                name = self.graph.add(
+                    self._free(f"{formula.name or self.entry}.later"), delay, name
+                )
         elif isinstance(formula, Sum):
             terms = [self._present(term, reader) for term in formula.terms]
             name = self.graph.add(self._free("sum"), SumLayer(), *terms)
@@ -296,9 +299,7 @@ class _Builder:
                 late.append(term)
             elif self.tracing.bias_waits and (steps := -(self.formulas.latest(term) or 0)):
                 now = self.node(self.formulas.at(term, steps), reader)
-                sources.append(
-                    self.graph.add(self._free(f"{now}.later"), Delay(steps=steps), now)
-                )
+                sources.append(self.graph.add(self._free(f"{now}.later"), Delay(steps=steps), now))
             else:
                 sources.append(self.node(term, reader))
         if not sources:
@@ -313,14 +314,12 @@ class _Builder:
         before = set(self.graph.nodes)
         given = add(source)
         entries = [
-            n
-            for n, node in self.graph.nodes.items()
-            if n not in before and source in node.inputs
+            n for n, node in self.graph.nodes.items() if n not in before and source in node.inputs
         ]
         for term in late:
             steps = -(self.formulas.latest(term) or 0)
-            now = self.formulas.at(term, steps)
-            self.late.append(_Late(targets=tuple(entries), value=now, steps=steps))
+            later = self.formulas.at(term, steps)
+            self.late.append(_Late(targets=tuple(entries), value=later, steps=steps))
         return given
 
     def _parted(self, value: Formula, reader: str | None) -> Formula:
@@ -361,8 +360,7 @@ class _Builder:
             piece = Linear(weight=weight, bias=own)
             name = f"{op.name}.{index}"
             new = self.formulas.op(
-                ("part", id(op), index),
-                lambda name=name, piece=piece: Op(name, piece, piece.bias is not None),
+                ("part", id(op), index), partial(Op, name, piece, piece.bias is not None)
             )
             made.append(self.formulas.applied(new, part, shape))
         return made

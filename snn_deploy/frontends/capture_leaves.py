@@ -4,7 +4,6 @@ framework calls them, and what they give."""
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -189,7 +188,6 @@ MEMBRANES = ("mem", "v", "v_mem", "vmem")
 """Names of the membrane among the states of the frameworks' layers."""
 
 
-@lru_cache
 def packages_of(kind: type) -> frozenset[str]:
     """Return the packages that a class and its bases come from."""
     return frozenset(base.__module__.partition(".")[0] for base in kind.__mro__)

@@ -64,6 +64,9 @@ from snn_deploy.frontends.registry import short_name
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.words import counted
 
+FEWEST_STEPS = 3
+"""Steps that a run must have: fewer do not show whether every step computes the same."""
+
 ROOT = "0"
 """Name of a module that is itself a layer."""
 
@@ -200,6 +203,9 @@ class _Run:
 
     sent: dict[str, list[np.ndarray]] = field(default_factory=dict)
     explicit: set[str] = field(default_factory=set)
+    left: dict[str, list[tuple[Any, int]]] = field(default_factory=dict)
+    """States that a layer held after its last call, and how often each was written to."""
+
     waits: set[bool] = field(default_factory=set)
 
     # ------------------------------------------------------------ following
@@ -251,9 +257,7 @@ class _Run:
 
     def sequence(self, values: Sequence[Traced], function: str) -> Formula | Lost:
         """Return the formula of every step of values, one per step."""
-        relative = [
-            self.formulas.at(value.formula, -step) for step, value in enumerate(values)
-        ]
+        relative = [self.formulas.at(value.formula, -step) for step, value in enumerate(values)]
         wrong = self._unlike(relative)
         if wrong is None:
             return relative[-1]
@@ -286,7 +290,7 @@ class _Run:
 
         run = self
 
-        class Watch(TorchFunctionMode):
+        class Watch(TorchFunctionMode):  # type: ignore[misc]
             def __torch_function__(
                 self, func: Any, types: Any, args: Any = (), kwargs: Any = None
             ) -> Any:
@@ -314,9 +318,17 @@ class _Run:
         module.register_forward_hook(leave)
 
     def _watch_leaf(self, module: Any, path: str) -> None:
-        def enter(*_: Any) -> None:
-            if self.leaf is None:
-                self.leaf = path
+        def enter(module: Any, *_: Any) -> None:
+            if self.leaf is not None:
+                return
+            self.leaf = path
+            if path in self.left and not _same_tensors(self.left[path], _states(module)):
+                self.error = GraphError(
+                    "the states of these neurons are changed between two steps",
+                    where=path,
+                    fix="reset states before a sample only",
+                )
+                raise self.error
 
         def leave(module: Any, args: Any, kwargs: Any, output: Any) -> None:
             if self.leaf != path:
@@ -368,7 +380,8 @@ class _Run:
             for part, value in zip(parts, several, strict=True):
                 self._keep(part, value)
             return result
-        if any(arg is None for arg in args) or name in _WITHOUT_VALUE:
+        about = getattr(func, "__name__", "") == "__get__"  # an attribute that is no tensor
+        if about or any(arg is None for arg in args) or name in _WITHOUT_VALUE:
             return result
         self.error = self.error or taken_out(call, self._place())
         raise self.error
@@ -466,9 +479,7 @@ class _Run:
                 fix="give it [sample, ...] of one step, or join samples and steps before it",
             )
         axes, shape = made
-        op = self.formulas.op(
-            ("module", path), lambda: Op(path, None, read.biased, module)
-        )
+        op = self.formulas.op(("module", path), lambda: Op(path, None, read.biased, module))
         inner = settled(self, value.formula, tuple(entering[0].shape[lead:]))
         formula = self.formulas.applied(op, inner, shape)
         self.remember(output, Traced(formula=formula, axes=axes, over=value.over))
@@ -532,9 +543,7 @@ class _Run:
             )
         return at is not None
 
-    def _check_states(
-        self, path: str, states: Sequence[Any], step: int, *, whole: bool
-    ) -> None:
+    def _check_states(self, path: str, states: Sequence[Any], step: int, *, whole: bool) -> None:
         """Refuse states that are not the layer's own of the step before."""
         for tensor in states:
             value = self.known(tensor)
@@ -581,6 +590,7 @@ class _Run:
         for name, tensor in _held(module):
             if name in MEMBRANES and id(tensor) not in self.values:
                 self._keep_state(path, tensor, "membrane", axes, output, end)
+        self.left[path] = _states(module)
         self.remember(output, made)
 
     def _axes_given(self, path: str, axes: Axes, output: Any) -> Axes:
@@ -697,6 +707,13 @@ class _Run:
         counts = {path: len(calls) for path, calls in self.calls.items()}
         if self.steps is None:
             self.steps = min(counts.values(), default=1)
+        if self.steps < FEWEST_STEPS:
+            raise GraphError(
+                f"the module computes {counted(self.steps, 'step')} only, which does not show "
+                "whether every step computes the same",
+                where=type(self.module).__name__,
+                fix=f"let it compute at least {FEWEST_STEPS} steps",
+            )
         for path, times in counts.items():
             if times != self.steps:
                 raise GraphError(
@@ -709,7 +726,8 @@ class _Run:
     def _outputs(self, given: Any) -> list[tuple[str, Any]]:
         """Return the outputs: tensors that are no layer's states, if there are others."""
         found: list[tuple[str, Any]] = []
-        for place, part in enumerate(given if isinstance(given, tuple | list) else (given,)):
+        parts = given if isinstance(given, tuple) else (given,)
+        for place, part in enumerate(parts):
             found += [(f"output {place}", tensor) for tensor in self._joined(part)]
         values = [(place, self.known(tensor), tensor) for place, tensor in found]
         signals = [
@@ -738,7 +756,11 @@ class _Run:
 
         tensors = [tensor for _, tensor in tensors_in(part)]
         is_list = isinstance(part, list) and len(part) == len(tensors) == self.steps
-        if not is_list or any(self.known(t) is None for t in tensors):
+        if (
+            self.layout is Layout.STEPWISE
+            or not is_list
+            or any(self.known(t) is None for t in tensors)
+        ):
             return tensors
         self.ours = False
         try:
@@ -776,9 +798,7 @@ class _Run:
         if isinstance(value, Lost) or value is None:
             raise _not_followed(value, place, where)
         if value.sequence:
-            given = Given(
-                formula=value.formula, over=None, values=_by_step(tensor, value.axes)
-            )
+            given = Given(formula=value.formula, over=None, values=_by_step(tensor, value.axes))
         else:
             formula, over = value.formula, value.over
             if over is None:
@@ -786,9 +806,7 @@ class _Run:
             array = _array(tensor).reshape(value_shape(value.axes, tensor.shape))
             given = Given(formula=formula, over=over, values=array)
         if self.formulas.latest(given.formula) not in (0, None):
-            raise GraphError(
-                f"{place} does not read the present step", where=where, fix=WAY_OUT
-            )
+            raise GraphError(f"{place} does not read the present step", where=where, fix=WAY_OUT)
         return given
 
     def _gathered(self, value: Traced, place: str) -> tuple[Formula, Over]:
@@ -829,8 +847,7 @@ class _Run:
             wrong = self._unlike(formulas)
             if wrong is not None:
                 raise GraphError(
-                    f"in step {wrong}, these neurons are fed by other layers than in the last "
-                    "step",
+                    f"in step {wrong}, these neurons are fed by other layers than in the last step",
                     where=path,
                     fix="let every step compute the same; nothing may depend on the values or on "
                     "the number of the step",
@@ -887,6 +904,18 @@ def _held(module: Any) -> list[tuple[str, Any]]:
     for home in ("_buffers", "_memories"):
         found += tensors_in(held.get(home, {}))
     return found
+
+
+def _states(module: Any) -> list[tuple[Any, int]]:
+    """Return the tensors that a layer holds beside its parameters, and their versions."""
+    return [(tensor, tensor._version) for _, tensor in _held(module)]
+
+
+def _same_tensors(before: list[tuple[Any, int]], now: list[tuple[Any, int]]) -> bool:
+    return len(before) == len(now) and all(
+        one is other and version == later
+        for (one, version), (other, later) in zip(before, now, strict=True)
+    )
 
 
 def _array(tensor: Any) -> np.ndarray:

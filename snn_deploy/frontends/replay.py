@@ -331,7 +331,8 @@ def _nudged(population: Population) -> tuple[Population, ...]:
     """Return the population with thresholds a little higher, and a little lower."""
     size = NEAR * np.where(population.threshold == 0, 1.0, np.abs(population.threshold))
     return tuple(
-        replace(population, threshold=population.threshold + sign * size) for sign in (1, -1)
+        replace(population, threshold=np.asarray(population.threshold + sign * size))
+        for sign in (1, -1)
     )
 
 
@@ -377,10 +378,10 @@ def _compare_output(
 
 
 def _over(values: np.ndarray, over: Over | None) -> np.ndarray:
-    return {
-        None: lambda: values,
-        Over.SUM: lambda: values.sum(axis=0),
-        Over.MEAN: lambda: values.mean(axis=0),
-        Over.MAX: lambda: values.max(axis=0),
-        Over.LAST: lambda: values[-1],
-    }[over]()
+    if over is Over.SUM:
+        return np.asarray(values.sum(axis=0))
+    if over is Over.MEAN:
+        return np.asarray(values.mean(axis=0))
+    if over is Over.MAX:
+        return np.asarray(values.max(axis=0))
+    return values if over is None else values[-1]
