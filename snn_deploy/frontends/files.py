@@ -16,11 +16,11 @@ class FileKind(Enum):
     """What reads a file."""
 
     NIR = "NIR"
-    NET = "lava-dl's .net"
+    NET = "lava-dl"
     TORCH = "torch"
     """A file of torch.save or of safetensors."""
 
-    EXPORTED = "torch.export's .pt2"
+    EXPORTED = "torch.export"
     ONNX = "ONNX"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from snn_deploy.errors import OptionError, UnknownNodeError
 from snn_deploy.frontends.arch import Architecture, build, read_architecture
+from snn_deploy.frontends.capture_run import Layout
 from snn_deploy.frontends.convert import Conversion, convert
 from snn_deploy.frontends.decide import dialect_named
 from snn_deploy.frontends.dialects import Dialect
@@ -18,10 +19,13 @@ from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.imported import Imported
 from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier
+from snn_deploy.frontends.live import read_live
 from snn_deploy.frontends.modules import first_foreign, is_module, read_module
 from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.onnx import read_onnx
+from snn_deploy.frontends.pt2 import read_pt2
 from snn_deploy.frontends.registry import class_name
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.frontends.torch_file import StateDict, TorchFile, read_torch_file
@@ -46,6 +50,8 @@ def load(
     factory: str | None = None,
     calibration: Samples | None = None,
     conversion: Conversion | None = None,
+    sample: np.ndarray | None = None,
+    layout: Layout | None = None,
 ) -> Imported:
     """Return the network of a model.
 
@@ -63,6 +69,10 @@ def load(
             [sample, *shape]; by name where there are several, or a function that gives them for
             the names of the inputs.
         conversion: How an ANN becomes one.
+        sample: Of a module: what enters it, [step, *shape], or with `sample_shape` also
+            [sample, step, *shape]. The module is run on it, and our network compared with it. A
+            module of a class of your own is always run; without a sample one is made.
+        layout: Of a module: how it takes a sample; None: by its frameworks' conventions.
 
     Raises:
         UnknownNameError: no such dialect.
@@ -79,10 +89,12 @@ def load(
         factory=factory,
         calibration=calibration,
         conversion=conversion,
+        sample=sample,
+        layout=layout,
     )
     if is_module(model):
         given.refuse_for_layers("a module", arch=True, factory=True)
-        return _of_layers(read_module(model, sample_shape), given, name="network", where="module")
+        return _of_module(model, given, name="network", where="module")
     if isinstance(model, nir.NIRGraph):
         return _of_nir(checked_graph(model, ""), given, name="network", where="graph")
     if isinstance(model, bytes):
@@ -107,6 +119,8 @@ class _Given:
     factory: str | None
     calibration: Samples | None
     conversion: Conversion | None
+    sample: np.ndarray | None
+    layout: Layout | None
 
     def refuse_for_layers(self, what: str, *, arch: bool, factory: bool) -> None:
         """Refuse what says nothing about a model whose layers are known; the switches tell
@@ -148,6 +162,16 @@ class _Given:
                 )
 
 
+def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported:
+    live = read_live(
+        module, sample=given.sample, sample_shape=given.sample_shape, layout=given.layout
+    )
+    imported = _of_layers(live.graph, given, name=name, where=where, encoding=live.encoding)
+    if _is_ann(live.graph):
+        return imported  # it does not send what the module sends: it was converted
+    return replace(imported, findings=(*imported.findings, *live.check(imported.network)))
+
+
 def _of_nir(graph: nir.NIRGraph, given: _Given, *, name: str, where: str) -> Imported:
     if given.sample_shape is not None:
         raise OptionError(
@@ -173,11 +197,17 @@ def _of_file(path: Path, given: _Given) -> Imported:
             where=path.name,
             fix="snn-deploy export reads it",
         )
-    if kind is not FileKind.TORCH:
-        raise UnknownNodeError(f"{kind.value} is not read yet", where=path.name)
+    if kind in (FileKind.ONNX, FileKind.EXPORTED):
+        given.refuse_for_layers(f"a file of {kind.value}", arch=True, factory=True)
+        read = read_onnx if kind is FileKind.ONNX else read_pt2
+        return _of_layers(read(content, path.name), given, name=path.stem, where=path.name)
     given.refuse_for_layers("a file of weights", arch=False, factory=False)
     architecture = None if given.arch is None else read_architecture(given.arch)
-    layers = _of_torch(read_torch_file(content, path.name), architecture, given, path)
+    file = read_torch_file(content, path.name)
+    if isinstance(file, StateDict) and architecture is None and given.factory is not None:
+        module = module_from(given.factory, file.tensors)
+        return _of_module(module, given, name=path.stem, where=path.name)
+    layers = _of_torch(file, architecture, given, path)
     encoding = None if architecture is None else architecture.encoding
     return _of_layers(layers, given, name=path.stem, where=path.name, encoding=encoding)
 
@@ -189,8 +219,6 @@ def _of_torch(
     if isinstance(file, StateDict):
         if architecture is not None:
             return build(architecture, file.tensors)
-        if given.factory is not None:
-            return read_module(module_from(given.factory, file.tensors), given.sample_shape)
         raise UnknownNodeError(
             f"the file holds {counted(len(file.tensors), 'tensor')}, but neither the layers nor "
             "the neurons that they belong to (a norse module saves as nothing else)",
