@@ -17,7 +17,6 @@ from snn_deploy.frontends.capture_leaves import Takes, leaves, takes
 from snn_deploy.frontends.capture_run import FEWEST_STEPS, Layout, Refused, Tracing, trace
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.ir.arrays import REAL
-from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 
 SAMPLE_STEPS = 16
@@ -34,8 +33,6 @@ class Captured:
 
     steps: int
     """That its layers have computed."""
-
-    findings: tuple[Finding, ...]
 
 
 def capture(module: Any, sample: np.ndarray, *, layout: Layout | None = None) -> Captured:
@@ -62,10 +59,8 @@ def capture(module: Any, sample: np.ndarray, *, layout: Layout | None = None) ->
             fix="let nothing that is computed depend on the values: no branches, no random choices",
         )
     shape = tuple(int(side) for side in values.shape[1:])
-    built = build(module, seen, formulas, shape)
-    return Captured(
-        graph=built.graph, layout=seen.layout, steps=seen.steps, findings=built.findings
-    )
+    graph = build(module, seen, formulas, shape)
+    return Captured(graph=graph, layout=seen.layout, steps=seen.steps)
 
 
 def attempt(module: Any, sample: np.ndarray, layout: Layout | None, formulas: Formulas) -> Tracing:

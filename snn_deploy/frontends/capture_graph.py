@@ -45,15 +45,7 @@ _DECODES = {
 """How a value that is no spike is read; a sum is the mean, but for the number of steps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """Layers of a module, and what its user should know about them."""
-
-    graph: LayerGraph
-    findings: tuple[Finding, ...]
-
-
-def build(module: Any, tracing: Tracing, formulas: Formulas, shape: Shape) -> Built:
+def build(module: Any, tracing: Tracing, formulas: Formulas, shape: Shape) -> LayerGraph:
     """Return the layers that a run has shown.
 
     Args:
@@ -76,7 +68,7 @@ def build(module: Any, tracing: Tracing, formulas: Formulas, shape: Shape) -> Bu
         entry=entry,
     )
     builder.run()
-    return Built(graph=builder.graph, findings=tuple(builder.findings))
+    return builder.graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +97,6 @@ class _Builder:
 
     late: list[_Late] = field(default_factory=list)
     probes: dict[str, Probe] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """Names that are given away."""
 
@@ -152,7 +143,7 @@ class _Builder:
     def _report_unused(self) -> None:
         for path in self.tracing.entering:
             if path not in self.neurons:
-                self.findings.append(
+                self.graph.findings.append(
                     Finding(
                         kind=Kind.CHANGED,
                         layer=path,
@@ -188,7 +179,7 @@ class _Builder:
         fires = node is not None and isinstance(node.layer, Cell) and spiking(node.layer)
         if membrane and given.over is None:
             self.graph.decodes[name] = Decode.MEMBRANE_END
-            self.findings.append(
+            self.graph.findings.append(
                 Finding(
                     kind=Kind.GUESSED,
                     layer=name,

@@ -294,6 +294,8 @@ class _Run:
             def __torch_function__(
                 self, func: Any, types: Any, args: Any = (), kwargs: Any = None
             ) -> Any:
+                if run.leaf is not None or run.ours:
+                    return func(*args, **(kwargs or {}))
                 return run.function(func, args, kwargs or {})
 
         found = dict(leaves(self.module))
@@ -347,8 +349,6 @@ class _Run:
 
     def function(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Call a torch function and keep what is known of its result."""
-        if self.leaf is not None or self.ours:
-            return func(*args, **kwargs)
         met = [self.values[id(t)] for _, t in tensors_in((args, kwargs)) if id(t) in self.values]
         name = name_of(func)
         if not met and name != "__setitem__":
@@ -359,7 +359,7 @@ class _Run:
         if in_place:
             call = Call(name=name, args=args, kwargs=kwargs, result=args[0])
             made = self._made(call, met)
-            if made is not None and getattr(args[0], "_base", None) is not None:
+            if made is not None and id(getattr(args[0], "_base", None)) in self.values:
                 made = lost(call, "it writes into a part of a tensor")
             result = func(*args, **kwargs)
             if made is not None:
@@ -900,10 +900,13 @@ def tensors_in(value: Any, name: str = "") -> list[tuple[str, Any]]:
 def _held(module: Any) -> list[tuple[str, Any]]:
     """Return the tensors among a layer's attributes, SpikingJelly's memories included."""
     held = vars(module)
-    found = tensors_in({key: value for key, value in held.items() if is_tensor(value)})
-    for home in ("_buffers", "_memories"):
-        found += tensors_in(held.get(home, {}))
-    return found
+    homes = (held, held.get("_buffers", {}), held.get("_memories", {}))
+    return [
+        (name, value)
+        for home in homes
+        for name, value in home.items()
+        if hasattr(value, "data_ptr")
+    ]
 
 
 def _states(module: Any) -> list[tuple[Any, int]]:
