@@ -213,17 +213,16 @@ def nir(
     $ snn-deploy nir model.pt --output model.nir --strict
     $ snn-deploy nir cnn_sinabs.nir --dialect sinabs --output cnn.nir --annotated
 
-    Plain NIR is read as explicit Euler steps; neurons fire above their threshold, send one spike a
-    step, and are reset to a value at once; edges that close a loop carry the step before.
-    Each node is exact, exact by decomposition into several plain nodes, metadata only (the
-    nearest node and our metadata), or unsupported.
+    Plain NIR is read as explicit Euler steps: neurons fire above a threshold,
+    send one spike a step and are reset to a value at once, and edges that close
+    a loop carry the step before. Each node is exact, exact by decomposition into
+    several plain nodes, metadata only, or unsupported.
 
     Args:
         model: As for export.
         output: File to write; by default none is written.
         strict: Write plain NIR without our metadata, which every tool can read alike, or refuse.
-        annotated: Write the nearest nodes, and all that they leave open into the metadata. This
-            is the default.
+        annotated: Write the nearest nodes, and what they leave open into the metadata; the default.
         dialect: Framework that wrote the NIR file, where the file does not say.
         dt: Length of a step, as for export. Of a model that counts time in steps: the seconds
             that a step takes in a strict file, by default 1e-4.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import nir
 import numpy as np
@@ -415,6 +416,24 @@ def test_a_plain_file_goes_through_unchanged() -> None:
     written = read_graph(strict_nir(model), "plain.nir")
     assert digest(written) == digest(graph)
     assert written.metadata == {}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("dialect", ["snntorch", "norse", "spyx", "spikingjelly"])
+@pytest.mark.parametrize("file", ["bias_zero", "noBias_subtract"])
+def test_published_files_are_said_plainly_for_those_who_wrote_them(
+    shared_data: Path, file: str, dialect: str
+) -> None:
+    source = shared_data / "nir-paper" / f"braille_noDelay_{file}.nir"
+    model = load(source, dialect=dialect, overrides=Overrides(dt=1e-4))
+    written = plain(model)
+    read_back = read_plainly(written.required(), written.sayings.dt)
+    rng = np.random.default_rng(0)
+    values = (rng.random((2, STEPS, *model.network.inputs[0].shape)) < 0.3).astype(float)
+    meant, read = (payloads(run(n, values)) for n in (model.network, read_back))
+    for name in ("lif1.lif", "lif2"):
+        assert meant[name].any()
+        np.testing.assert_array_equal(sent_by(read, name), meant[name])
 
 
 def test_a_strict_file_holds_nothing_of_ours_and_equal_models_give_equal_bytes() -> None:
