@@ -52,6 +52,7 @@ def export(
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
+    sample: Annotated[Any, Hidden] = None,
     layers: int | None = None,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
@@ -88,6 +89,8 @@ def export(
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
+        sample: What enters a module, [step, *shape]: it is run on it, and compared with what was
+            read. From Python only.
         layers: Of a .net file: read only so many layers, from the first on.
         output: Folder to write; by default the model's name and the target. A model in memory
             is written only if this is given.
@@ -131,6 +134,7 @@ def export(
         model,
         request,
         calibrate=calibrate,
+        sample=sample,
         output=None if output is None else Path(output),
         force=force,
         dry_run=dry_run,
@@ -149,6 +153,7 @@ def inspect(
     arch: Path | None = None,
     module: str | None = None,
     sample_shape: str | None = None,
+    simulate: Annotated[Any, Parameter()] = None,
 ) -> Inspection:
     """Show what a model file or an artifact holds, and where each rule comes from.
 
@@ -168,6 +173,8 @@ def inspect(
         arch: As for export.
         module: As for export.
         sample_shape: As for export.
+        simulate: Data file: run the model on it, and with `--module` its framework too, and
+            compare every spike.
 
     Returns:
         The text, and the findings.
@@ -187,7 +194,7 @@ def inspect(
         module=module,
         sample_shape=exporting.shape_of(sample_shape),
     )
-    return inspecting.of_model(path, request)
+    return inspecting.of_model(path, request, simulate)
 
 
 def nir(

@@ -72,6 +72,7 @@ def export(
     request: Request,
     *,
     calibrate: Any,
+    sample: Any = None,
     output: Path | None,
     force: bool,
     dry_run: bool,
@@ -87,7 +88,7 @@ def export(
         return _export_net(
             Path(model), request, target, calibrate, output, force=force, dry_run=dry_run
         )
-    found = imported(model, request, calibrate)
+    found = imported(model, request, calibrate, sample)
     configuration = configured(request, target)
     calibration = None
     if calibrate is not None:
@@ -219,7 +220,7 @@ def _input_findings(found: Imported) -> Iterator[Finding]:
             )
 
 
-def imported(model: Any, request: Request, calibrate: Any = None) -> Imported:
+def imported(model: Any, request: Request, calibrate: Any = None, sample: Any = None) -> Imported:
     """Return the network that `model` holds, with the request's choices applied.
 
     Of an ANN it is the spiking network that it becomes with the data `calibrate`.
@@ -256,6 +257,7 @@ def imported(model: Any, request: Request, calibrate: Any = None) -> Imported:
         factory=request.module,
         calibration=None if calibrate is None else _ann_samples(calibrate),
         conversion=_conversion(request),
+        sample=None if sample is None else np.asarray(sample),
     )
     if request.steps is not None and found.encoding.how is Encode.RECORDED:
         raise OptionError(

@@ -1,22 +1,36 @@
 """What `inspect` shows: layers and neurons, and who said how they compute."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from snn_deploy.deploy import results
+from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.exporting import Request, imported, is_net, net_program
 from snn_deploy.deploy.table import aligned
+from snn_deploy.errors import OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.arch import draft
 from snn_deploy.frontends.dynamics import Choice, Dynamics
+from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram
+from snn_deploy.frontends.replay import compare_with_module
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
+from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.network import Population
+from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.text import print_network, print_program
+from snn_deploy.ir.trace import PAYLOADS, Values
+from snn_deploy.ir.words import counted
 from snn_deploy.targets import find_target
+
+RUN_SAMPLES = 16
+"""Samples of the data that a model is run on."""
 
 
 def of_artifact(path: Path, deployment: Deployment) -> results.Inspection:
@@ -28,13 +42,25 @@ def of_artifact(path: Path, deployment: Deployment) -> results.Inspection:
     )
 
 
-def of_model(path: Path, request: Request) -> results.Inspection:
+def of_model(path: Path, request: Request, given: Any = None) -> results.Inspection:
     """Return what a model file holds; of weights alone, a draft of their architecture.
+
+    Args:
+        path: The file.
+        request: What the user says about it.
+        given: Data to run it on, as real-valued network and, with `--module`, in its framework.
 
     Raises:
         ModelError: the model cannot be read.
+        OptionError: data for a file that holds whole numbers.
     """
     if is_net(path):
+        if given is not None:
+            raise OptionError(
+                "a .net file holds whole numbers, not a network of real ones",
+                where="--simulate",
+                fix="snn-deploy export, then snn-deploy simulate",
+            )
         read = net_program(path.name, read_bytes(path), request, find_target(request.target))
         return results.Inspection(
             title=f"{path}: {read.program.name}, whole numbers",
@@ -46,11 +72,61 @@ def of_model(path: Path, request: Request) -> results.Inspection:
         if drafted is not None:
             return drafted
     found = imported(path, request)
+    text = f"{print_network(found.network)}\n\n{decisions(found)}"
+    if given is not None:
+        text += f"\n\n{_run(found, path, request, given)}"
     return results.Inspection(
-        title=f"{path}: {found.network.name}",
-        text=f"{print_network(found.network)}\n\n{decisions(found)}",
-        findings=found.findings,
+        title=f"{path}: {found.network.name}", text=text, findings=found.findings
     )
+
+
+def _run(found: Imported, path: Path, request: Request, given: Any) -> str:
+    """Return a table of how active the neurons are on data, and whether the framework agrees."""
+    network = found.network
+    data = data_from(given, tuple(entry.name for entry in network.inputs)).spread(RUN_SAMPLES)
+    recorded = found.encoding.how is Encode.RECORDED
+    shown = data.arrays if recorded else encode(data, found.encoding).real
+    trace = simulate(network, shown, PAYLOADS)
+    compared = _compared(found, path, request, shown)
+    rows = [("neurons", "count", "spikes/sample", "active", "framework")]
+    for population in network.populations:
+        sent = trace[population.name].payload
+        if population.fires in (Fires.NEVER, Fires.GRADED) or sent is None:
+            continue
+        rows.append(
+            (
+                population.name,
+                f"{population.size}",
+                f"{sent.sum() / data.samples:.1f}",
+                f"{np.mean(sent != 0):.1%}",
+                compared.get(population.name, "not run"),
+            )
+        )
+    title = f"run on {counted(data.samples, 'sample')} of {counted(trace.steps, 'step')}"
+    lines = [f"  {line}" for line in aligned(rows, right=(1, 2, 3)).splitlines()]
+    if not request.module:
+        lines.append("  the framework runs the user's own code: --module package.module:function")
+    return "\n".join((title, *lines))
+
+
+def _compared(
+    found: Imported, path: Path, request: Request, shown: Sequence[Values]
+) -> dict[str, str]:
+    """Return what the framework itself says of each population, on the first sample."""
+    if not request.module or found.encoding.how is not Encode.RECORDED or len(shown) > 1:
+        return {}
+    file = read_torch_file(read_bytes(path), path.name)
+    if not isinstance(file, StateDict):
+        return {}
+    module = module_from(request.module, file.tensors)
+    comparison = compare_with_module(module, found.network, shown[0].values[0])
+    said = {}
+    for one in comparison.populations:
+        said[one.name] = "same spikes"
+        if one.first is not None:
+            near = "near the threshold" if one.agrees else "DIFFERENT"
+            said[one.name] = f"{counted(one.differences, 'neuron')} differ, {near}: {one.first}"
+    return said
 
 
 def _net_layers(read: NetProgram) -> str:

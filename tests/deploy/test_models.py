@@ -125,6 +125,30 @@ def test_a_norse_state_dict_says_exactly_what_to_do(here, said):
     assert said("export", "model.pt", "--module", "own_network:make")[0] == 0
 
 
+def test_a_model_is_run_beside_its_framework(here, said):
+    snn = pytest.importorskip("norse.torch")
+    module = snn.SequentialState(nn.Linear(6, 3), snn.LIFBoxCell())
+    positive(module)
+    torch.save(module.state_dict(), here / "model.pt")
+    (here / "another_network.py").write_text(
+        "import torch\n"
+        "from norse.torch import LIFBoxCell, SequentialState\n"
+        "def make():\n"
+        "    return SequentialState(torch.nn.Linear(6, 3), LIFBoxCell())\n"
+    )
+    drawn = np.random.default_rng(0).random((2, 30, 6), np.float32)
+    np.savez(here / "data.npz", input=10 * drawn)
+    words = ("inspect", "model.pt", "--module", "another_network:make", "--simulate", "data.npz")
+    status, out, err = said(*words)
+    assert (status, err) == (0, "")
+    table = out[out.index("run on") :].splitlines()
+    assert table[0] == "run on 2 samples of 30 steps"
+    assert table[1].split() == ["neurons", "count", "spikes/sample", "active", "framework"]
+    name, count, spikes, *_, verdict = table[2].split(maxsplit=4)
+    assert (name, count, verdict) == ("1", "3", "same spikes")
+    assert float(spikes) > 3
+
+
 def test_an_image_network_says_that_it_needs_a_shape_and_takes_it(here, said):
     neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
     torch.save(nn.Sequential(nn.Conv2d(1, 2, 3), neuron.IFNode()), here / "model.pt")
