@@ -18,29 +18,29 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "mnist"))
-import digits  # noqa: E402  it lies beside the demo
+import digits
 
-from snn_deploy.backends.event import EventBackend  # noqa: E402  all of these: behind the path
-from snn_deploy.frontends.ann import evaluate  # noqa: E402
-from snn_deploy.frontends.arch import build, read_architecture  # noqa: E402
-from snn_deploy.frontends.calibrate import ThresholdRule  # noqa: E402
-from snn_deploy.frontends.convert import Conversion, Converted, convert  # noqa: E402
-from snn_deploy.frontends.convert_pools import MaxPooling  # noqa: E402
-from snn_deploy.frontends.layers import LayerGraph  # noqa: E402
-from snn_deploy.frontends.modules import read_module  # noqa: E402
-from snn_deploy.frontends.nir import import_graph  # noqa: E402
-from snn_deploy.frontends.nir_flat import checked_graph  # noqa: E402
-from snn_deploy.frontends.onnx import read_onnx  # noqa: E402
-from snn_deploy.frontends.to_nir import to_nir  # noqa: E402
-from snn_deploy.frontends.torch_file import StateDict, read_torch_file  # noqa: E402
-from snn_deploy.ir.codecs import decode, encode_current, predict  # noqa: E402
-from snn_deploy.ir.network import Network  # noqa: E402
-from snn_deploy.ir.neuron import State  # noqa: E402
-from snn_deploy.ir.program import Program  # noqa: E402
-from snn_deploy.ir.simulate import simulate  # noqa: E402
-from snn_deploy.ir.trace import Recording, Values  # noqa: E402
-from snn_deploy.quantize import compile_network  # noqa: E402
-from snn_deploy.targets import find_target  # noqa: E402
+from snn_deploy.backends.event import EventBackend
+from snn_deploy.frontends.ann import evaluate
+from snn_deploy.frontends.arch import build, read_architecture
+from snn_deploy.frontends.calibrate import ThresholdRule
+from snn_deploy.frontends.convert import Conversion, Converted, convert
+from snn_deploy.frontends.convert_pools import MaxPooling
+from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.modules import read_module
+from snn_deploy.frontends.nir import import_graph
+from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.onnx import read_onnx
+from snn_deploy.frontends.to_nir import to_nir
+from snn_deploy.frontends.torch_file import StateDict, read_torch_file
+from snn_deploy.ir.codecs import decode, encode_current, predict
+from snn_deploy.ir.network import Network
+from snn_deploy.ir.neuron import State
+from snn_deploy.ir.program import Program
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.trace import Recording, Values
+from snn_deploy.quantize import compile_network
+from snn_deploy.targets import find_target
 
 CALIBRATION = 500
 """Digits to choose thresholds on."""
@@ -122,9 +122,7 @@ def network_of(converted: Converted) -> Network:
 
 def membrane_only(graph: Network | Program) -> Recording:
     """Return what must be recorded to decode the answer."""
-    return Recording(
-        states=frozenset({State.MEMBRANE}), populations=(graph.outputs[0].population,)
-    )
+    return Recording(states=frozenset({State.MEMBRANE}), populations=(graph.outputs[0].population,))
 
 
 def real_answers(network: Network, images: np.ndarray, steps: int) -> np.ndarray:
@@ -143,9 +141,7 @@ def integer_answers(
 ) -> np.ndarray:
     """Return the class of each image by the integer program for a target."""
     entry, encoding = network.inputs[0].name, converted.encoding
-    calibration = [
-        Values(name=entry, values=encode_current(data.calibration[:COMPILE_ON], steps))
-    ]
+    calibration = [Values(name=entry, values=encode_current(data.calibration[:COMPILE_ON], steps))]
     program = compile_network(
         network, find_target(target), encoding=encoding, calibration=calibration
     ).program

@@ -1,8 +1,7 @@
 """What a network of layers without neurons computes: the ANN, as its framework evaluates it."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -232,6 +231,7 @@ def _kernel(
     name: str,
     weight: np.ndarray,
     shape: Shape,
+    *,
     stride: tuple[int, ...],
     padding: tuple[int, ...] | str,
     dilation: tuple[int, ...],
@@ -268,7 +268,13 @@ def _kernel(
 def _convolution(name: str, layer: Convolution, shape: Shape) -> Affine:
     weight = np.asarray(layer.weight)
     linear, gives = _kernel(
-        name, weight, shape, layer.stride, layer.padding, layer.dilation, layer.groups
+        name,
+        weight,
+        shape,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups,
     )
     return linear, _per_channel(layer.bias, len(gives)), gives
 
@@ -301,7 +307,15 @@ def _pool(name: str, layer: Pool, shape: Shape) -> Affine:
     check_axes(name, shape, len(layer.kernel))
     weight = np.full((shape[0], 1, *layer.kernel), each)
     ones = (1,) * len(layer.kernel)
-    linear, gives = _kernel(name, weight, shape, layer.stride, layer.padding, ones, shape[0])
+    linear, gives = _kernel(
+        name,
+        weight,
+        shape,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=ones,
+        groups=shape[0],
+    )
     return linear, None, gives
 
 
@@ -354,7 +368,7 @@ def _scale(name: str, layer: Scale, shape: Shape) -> Affine:
     return maps.Scale(factor=factor), None, shape
 
 
-_LINEAR = {
+_LINEAR: Mapping[type[Layer], Callable[[str, Any, Shape], Affine]] = {
     Linear: _linear,
     Convolution: _convolution,
     TransposedConvolution: _transposed,

@@ -314,6 +314,8 @@ class Builder:
             start = np.arange(places) * step - begin
             count = np.minimum(start + taps, side) - np.maximum(start, 0)
             inside = np.multiply.outer(inside, count / taps)
+        if np.any(inside <= 0):
+            raise UnknownNodeError("an average over padding alone", where=f"{self.where}: {name}")
         factor = np.broadcast_to(1.0 / inside, summed.shape)
         return self._node(name, Scale(factor=factor), summed, summed.shape)
 
@@ -379,9 +381,7 @@ class Builder:
         """
         if len({term.shape for term in terms}) > 1:
             shapes = " and ".join(str(term.shape) for term in terms)
-            raise ShapeError(
-                f"values of shapes {shapes} are added", where=f"{self.where}: {name}"
-            )
+            raise ShapeError(f"values of shapes {shapes} are added", where=f"{self.where}: {name}")
         unique = self.name(name)
         self.graph.add(unique, Sum(), *(term.node for term in terms))
         return Tensor(node=unique, shape=terms[0].shape)
@@ -457,9 +457,7 @@ class Builder:
                 return x
         return self._scaled_node(name, x, factor, shift)
 
-    def _scaled_node(
-        self, name: str, x: Tensor, factor: np.ndarray, shift: np.ndarray
-    ) -> Tensor:
+    def _scaled_node(self, name: str, x: Tensor, factor: np.ndarray, shift: np.ndarray) -> Tensor:
         per_channel = [_along(numbers, x.shape, 0) for numbers in (factor, shift)]
         if per_channel[0] is not None and per_channel[1] is not None:
             layer: Layer = ChannelAffine(scale=per_channel[0], shift=per_channel[1])
@@ -517,9 +515,7 @@ def _along(numbers: np.ndarray, shape: Shape, axis: int) -> np.ndarray | None:
     return np.broadcast_to(full.ravel(), (shape[axis],)).astype(np.float64)
 
 
-def _folded(
-    layer: Layer, factor: np.ndarray, shift: np.ndarray, shape: Shape
-) -> Layer | None:
+def _folded(layer: Layer, factor: np.ndarray, shift: np.ndarray, shape: Shape) -> Layer | None:
     """Return a kernel with a factor and a shift of its output in it; None: it cannot take them."""
     if not isinstance(layer, Linear | Convolution):
         return None

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, UInt
 
 from snn_deploy.frontends.ann import layer_output
 from snn_deploy.frontends.layers import LayerGraph
 
-Drive = Float[np.ndarray, "sample step ..."]
-"""One step stands for all where they are the same."""
+Drive = Float[np.ndarray, "sample ..."]
+"""[sample, step, *shape]; one step stands for all where they are the same."""
 
-Payload = Integer[np.ndarray, "sample step ..."]
+Payload = UInt[np.ndarray, "sample ..."]
+"""[sample, step, *shape]"""
 
 BLOCK = 2**25
 """Numbers of the drive of one layer that are computed at once."""
@@ -169,7 +170,7 @@ class Calibration:
 
     def _some(
         self, name: str, wanted: Float[np.ndarray, "sample ..."]
-    ) -> tuple[Drive, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the drive of some neurons, evenly over all samples and the layer: [n, step]."""
         every = max(1, math.ceil(wanted.size * self.steps / SEARCHED))
         drives, aims = [], []
@@ -183,7 +184,8 @@ class Calibration:
         """Return the samples in blocks whose drives fit into memory."""
         samples = len(next(iter(self.inputs.values())))
         widest = max(
-            math.prod(values.shape[2:]) for values in (*self.inputs.values(), *self.payloads.values())
+            math.prod(values.shape[2:])
+            for values in (*self.inputs.values(), *self.payloads.values())
         )
         block = max(1, BLOCK // (widest * self.steps))
         return [slice(start, start + block) for start in range(0, samples, block)]

@@ -5,8 +5,8 @@ times, for 0 <= z <= h, its threshold: spikes of height h stand for the rectifie
 come from data; so does everything else that makes few steps enough.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -23,7 +23,7 @@ from snn_deploy.frontends.convert_pools import (
 from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier, Scale
 from snn_deploy.ir.codecs import Encode, Encoding, encode_rate, predict
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.network import Reset
+from snn_deploy.ir.network import Floor, Reset
 from snn_deploy.ir.neuron import Decode, Fires, ResetKind
 from snn_deploy.ir.words import counted
 
@@ -63,6 +63,11 @@ class Conversion:
     """Spikes that a neuron may send in one step."""
 
     max_pooling: MaxPooling = MaxPooling.DECOMPOSED
+
+    levels: int = 31
+    """Largest whole number that enters an integer program, where values enter as currents: 255
+    is exact for pixels, 31 leaves three more bits for the weights of the first layer."""
+
     seed: int = 0
     """Of RATE coding."""
 
@@ -76,9 +81,14 @@ class Conversion:
             )
         for wrong, what, fix in (
             (self.steps < 1, f"{self.steps} steps", "steps=1 or more"),
-            (not 0 < self.percentile <= 100, f"percentile {self.percentile:g}", "0 < percentile <= 100"),
+            (
+                not 0 < self.percentile <= 100,
+                f"percentile {self.percentile:g}",
+                "0 < percentile <= 100",
+            ),
             (not 0 <= self.initial < 1, f"initial {self.initial:g}", "0 <= initial < 1"),
             (self.most_spikes < 1, f"most_spikes {self.most_spikes}", "most_spikes=1 or more"),
+            (self.levels < 1, f"{self.levels} levels", "levels=1 or more"),
             (self.seed < 0, f"seed {self.seed}", "seed=0 or more"),
         ):
             if wrong:
@@ -139,7 +149,9 @@ def convert(
     wanted = evaluate(ann, data, keep=[*rectifiers, *pools, *outputs])
     run = Calibration(
         graph=ann,
-        inputs={name: _presented(values, chosen, n) for n, (name, values) in enumerate(data.items())},
+        inputs={
+            name: _presented(values, chosen, n) for n, (name, values) in enumerate(data.items())
+        },
         steps=chosen.steps,
         most_spikes=chosen.most_spikes,
         initial=chosen.initial,
@@ -174,9 +186,9 @@ def _prepared(graph: LayerGraph, options: Conversion) -> LayerGraph:
     if options.max_pooling is MaxPooling.DECOMPOSED:
         return without_max_pooling(ann, shapes_of(ann))
     for name, node in ann.nodes.items():
-        sources = [ann.nodes.get(source) for source in node.inputs]
-        spiking = len(sources) == 1 and sources[0] is not None
-        if is_max(node) and not (spiking and isinstance(sources[0].layer, Rectifier)):
+        sources = [ann.nodes[s].layer for s in node.inputs if s in ann.nodes]
+        spiking = len(node.inputs) == 1 and [type(s) for s in sources] == [Rectifier]
+        if is_max(node) and not spiking:
             raise UnknownNodeError(
                 "a max-pooling of values that are not a rectifier's cannot be the first spike of "
                 "a window",
@@ -185,7 +197,8 @@ def _prepared(graph: LayerGraph, options: Conversion) -> LayerGraph:
             )
     if options.most_spikes > 1 and any(is_max(node) for node in ann.nodes.values()):
         raise OptionError(
-            f"max_pooling=any-spike pools neurons of one spike a step, not of {options.most_spikes}",
+            "max_pooling=any-spike pools neurons of one spike a step, not of "
+            f"{options.most_spikes}",
             where="most_spikes",
             fix="most_spikes=1, or max_pooling=MaxPooling.DECOMPOSED",
         )
@@ -217,9 +230,7 @@ def _presented(values: np.ndarray, options: Conversion, stream: int) -> np.ndarr
     return encode_rate(values, options.steps, options.seed, stream=stream)
 
 
-def _spiking(
-    ann: LayerGraph, neurons: Mapping[str, Neurons], options: Conversion
-) -> LayerGraph:
+def _spiking(ann: LayerGraph, neurons: Mapping[str, Neurons], options: Conversion) -> LayerGraph:
     """Return the ANN with neurons in place of rectifiers, and membranes as outputs."""
     made = LayerGraph(inputs=dict(ann.inputs))
     names = {name: name for name in ann.inputs}
@@ -228,7 +239,8 @@ def _spiking(
         sources = [names[source] for source in node.inputs]
         pool = is_max(node)
         if name in neurons:
-            made.add(name, _cell(neurons[name], options), *sources)
+            constant = options.coding is Coding.CURRENT and _reads_only_inputs(ann, name)
+            made.add(name, _cell(neurons[name], options, constant=constant), *sources)
             height = neurons[name].threshold
         else:
             # A max-pooling reads the spikes themselves; their height follows behind it.
@@ -247,7 +259,22 @@ def _spiking(
     return made
 
 
-def _cell(neurons: Neurons, options: Conversion) -> Cell:
+def _reads_only_inputs(ann: LayerGraph, name: str) -> bool:
+    """Return whether no rectifier is on the way from the inputs to a node."""
+    return all(
+        source in ann.inputs
+        or (not isinstance(ann.nodes[source].layer, Rectifier) and _reads_only_inputs(ann, source))
+        for source in ann.nodes[name].inputs
+    )
+
+
+def _cell(neurons: Neurons, options: Conversion, *, constant: bool) -> Cell:
+    """Return neurons, which may be given the same in every step.
+
+    Those with a constant drive are kept from falling below 0. That moves no spike: where the
+    drive is not positive they never fire, and where it is they never fall so low. But it keeps
+    them from running out of a chip's membrane, for which all weights would have to shrink.
+    """
     threshold = np.full((), neurons.threshold)
     return Cell(
         decay=np.ones(()),
@@ -256,7 +283,8 @@ def _cell(neurons: Neurons, options: Conversion) -> Cell:
         threshold=threshold,
         reset=Reset(kind=ResetKind.SUBTRACT, amount=threshold),
         bias=neurons.bias,
-        initial=threshold * options.initial,
+        floor=Floor(value=np.zeros(())) if constant else None,
+        initial=np.full((), neurons.threshold * options.initial),
     )
 
 
@@ -320,31 +348,35 @@ ON_LATTICE = 1e-4
 def _encoding(
     data: Mapping[str, np.ndarray], options: Conversion
 ) -> tuple[Encoding, tuple[Finding, ...]]:
-    """Return how values enter: as whole numbers of a unit where there is one."""
+    """Return how values enter: as whole numbers of a unit, and whether that rounds them."""
     if options.coding is Coding.RATE:
         return Encoding(how=Encode.RATE, steps=options.steps, seed=options.seed), ()
     largest = max(float(np.abs(values).max()) for values in data.values())
-    low = -BYTE if any(values.min() < 0 for values in data.values()) else 0
-    for unit in (1.0, 1.0 / BYTE):
-        if largest <= BYTE * unit * (1 + ON_LATTICE) and _on_lattice(data.values(), unit):
-            return _current(options, low, unit), ()
-    unit = largest / (BYTE // 2)  # twice as far as the largest value seen: others may be larger
+    signed = any(values.min() < 0 for values in data.values())
+    pixels = largest <= BYTE and all(_on_lattice(values, 1.0) for values in data.values())
+    reach = 2.0 * largest  # values to come may be larger than those seen
+    if largest <= 1 or pixels:
+        reach = 1.0 if largest <= 1 else float(BYTE)
+    unit = reach / options.levels if reach > 0 else 1.0
+    encoding = Encoding(
+        how=Encode.CURRENT,
+        steps=options.steps,
+        low=-options.levels if signed else 0,
+        high=options.levels,
+        unit=unit,
+    )
+    if all(_on_lattice(values, unit) for values in data.values()):
+        return encoding, ()
     finding = Finding(
         kind=Kind.ROUNDED,
         layer=", ".join(data),
         amount=f"values become multiples of {unit:.3g} in an integer program",
-        reason="they are no pixels of 0..255 nor such divided by 255; an encoding may state "
-        "another unit",
+        reason=f"they enter as up to {options.levels}; larger numbers (levels=255 for pixels) "
+        "leave fewer bits for the weights where membranes have few",
     )
-    return _current(options, low, unit), (finding,)
+    return encoding, (finding,)
 
 
-def _current(options: Conversion, low: int, unit: float) -> Encoding:
-    return Encoding(how=Encode.CURRENT, steps=options.steps, low=low, high=BYTE, unit=unit)
-
-
-def _on_lattice(arrays: Sequence[np.ndarray], unit: float) -> bool:
-    return all(
-        bool(np.all(np.abs(values / unit - np.rint(values / unit)) < ON_LATTICE))
-        for values in arrays
-    )
+def _on_lattice(values: np.ndarray, unit: float) -> bool:
+    whole = values / unit
+    return bool(np.all(np.abs(whole - np.rint(whole)) < ON_LATTICE))

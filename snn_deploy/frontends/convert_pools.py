@@ -151,9 +151,9 @@ class _Decomposition:
                     differences[level][row, index] += weight
         kernel = windows.reshape(-1, 1, *self.pool.kernel)
         sources = [self._kernel(f"{name}.window", kernel, self.source, self.pool)]
-        for level, weights in enumerate(differences):
-            if np.any(weights):
-                kernel = weights.reshape(*weights.shape, *(1,) * len(self.pool.kernel))
+        for level, factors in enumerate(differences):
+            if np.any(factors):
+                kernel = factors.reshape(*factors.shape, *(1,) * len(self.pool.kernel))
                 source = f"{self.name}.{level}"
                 sources.append(self._kernel(f"{name}.from.{level}", kernel, source, None))
         self.graph.add(name, layer, *sources)

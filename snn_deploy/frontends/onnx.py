@@ -10,7 +10,7 @@ from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownN
 from snn_deploy.frontends.ann_builder import Builder, Tensor
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.onnx_call import Call, Reading, Value, unknown
-from snn_deploy.frontends.onnx_file import Op, OnnxGraph, read_file
+from snn_deploy.frontends.onnx_file import OnnxGraph, Op, read_file
 from snn_deploy.frontends.onnx_fold import fold
 from snn_deploy.frontends.onnx_layout import LAYOUT
 from snn_deploy.frontends.onnx_ops import LAYERS

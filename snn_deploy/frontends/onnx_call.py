@@ -157,6 +157,4 @@ _FIXES = {
     "ArgMax": "leave it out of the network that is exported",
 }
 
-_KNOWN_OPERATIONS = (
-    "networks of convolutions, matrix products, sums, poolings and ReLU are read"
-)
+_KNOWN_OPERATIONS = "networks of convolutions, matrix products, sums, poolings and ReLU are read"

@@ -231,16 +231,16 @@ class _Reader:
     def _sorted(self, ops: list[Op], known: set[str], outputs: tuple[str, ...]) -> list[Op]:
         """Return the operations that an output needs, each behind those it reads."""
         makers: dict[str, int] = {}
-        for index, op in enumerate(ops):
+        for place, op in enumerate(ops):
             for name in op.outputs:
                 if name and (name in makers or name in known):
                     raise GraphError(
                         "two operations give the same value", where=f"{self.where}: {name[:80]}"
                     )
-                makers[name] = index
+                makers[name] = place
         ordered: list[int] = []
         state = [0] * len(ops)  # 1: what it reads is being visited, 2: done
-        pending = [self._maker(name, makers, known) for name in reversed(outputs)]
+        pending: list[int | None] = [self._maker(name, makers, known) for name in reversed(outputs)]
         while pending:
             index = pending[-1]
             if index is None or state[index] == 2:

@@ -105,7 +105,7 @@ def _slice(inputs: Constants, attributes: Mapping[str, Any], opset: int) -> np.n
     else:
         given = [None if value is None else value.ravel().tolist() for value in inputs]
         given += [None] * (5 - len(given))
-        starts, ends = given[1], given[2]
+        starts, ends = given[1] or [], given[2] or []
         axes = range(len(starts)) if given[3] is None else given[3]
         steps = [1] * len(starts) if given[4] is None else given[4]
     places: list[slice] = [slice(None)] * data.ndim
@@ -167,7 +167,14 @@ def _expand(inputs: Constants, attributes: Mapping[str, Any], opset: int) -> np.
 
 
 def _cast(inputs: Constants, attributes: Mapping[str, Any], opset: int) -> np.ndarray:
-    types = {1: np.float32, 2: np.uint8, 3: np.int8, 5: np.int16, 6: np.int32, 7: np.int64}
+    types: dict[int, type[np.generic]] = {
+        1: np.float32,
+        2: np.uint8,
+        3: np.int8,
+        5: np.int16,
+        6: np.int32,
+        7: np.int64,
+    }
     types |= {9: np.bool_, 10: np.float32, 11: np.float64, 16: np.float32}
     return _needed(inputs, 0).astype(types[int(attributes["to"])])
 

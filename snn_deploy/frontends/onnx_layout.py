@@ -22,9 +22,7 @@ def kept(call: Call, layout: Callable[[Tensor], Tensor]) -> Value:
 
 def _flatten(call: Call) -> Value:
     call.expect(axis=1)
-    return kept(
-        call, lambda x: call.build.reshaped(call.name, x, (math.prod(x.shape),))
-    )
+    return kept(call, lambda x: call.build.reshaped(call.name, x, (math.prod(x.shape),)))
 
 
 def _reshape(call: Call) -> Value:

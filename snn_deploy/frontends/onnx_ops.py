@@ -13,7 +13,6 @@ from snn_deploy.frontends.onnx_fold import axes_of, clip_limits
 from snn_deploy.frontends.onnx_layout import kept
 from snn_deploy.ir.findings import Kind
 
-
 MINUS = np.full((), -1.0)
 
 
@@ -21,9 +20,7 @@ def _convolution(call: Call) -> Tensor:
     return convolution(call, call.tensor(), call.constant(1), call.given(2))
 
 
-def convolution(
-    call: Call, x: Tensor, weight: np.ndarray, bias: np.ndarray | None
-) -> Tensor:
+def convolution(call: Call, x: Tensor, weight: np.ndarray, bias: np.ndarray | None) -> Tensor:
     """Add the layer of a Conv, or of a quantised one."""
     axes = weight.ndim - 2
     ones = [1] * axes
@@ -101,9 +98,7 @@ def _sum(call: Call) -> Tensor:
     return _scaled(call, x, None, call.constant(1 - x))
 
 
-def _scaled(
-    call: Call, index: int, factor: np.ndarray | None, shift: np.ndarray | None
-) -> Tensor:
+def _scaled(call: Call, index: int, factor: np.ndarray | None, shift: np.ndarray | None) -> Tensor:
     x = call.tensor(index)
     given = [numbers for numbers in (factor, shift) if numbers is not None]
     if any(n.ndim > len(x.shape) and n.shape[0] != 1 for n in given):
@@ -194,7 +189,7 @@ def pool(call: Call, x: Tensor, pooling: Pooling) -> Tensor:
     stride = tuple(int(side) for side in call.option("strides", ones))
     margins = _margins(call, x, kernel, stride, tuple(ones))
     if call.option("ceil_mode", 0):
-        margins = _rounded_up(call, x, pooling, kernel, stride, margins)
+        margins = _rounded_up(call, x, kernel, stride, margins)
     return call.build.pool(
         call.name,
         x,
@@ -206,9 +201,7 @@ def pool(call: Call, x: Tensor, pooling: Pooling) -> Tensor:
     )
 
 
-def _rounded_up(
-    call: Call, x: Tensor, pooling: Pooling, kernel: Sides, stride: Sides, margins: Margins
-) -> Margins:
+def _rounded_up(call: Call, x: Tensor, kernel: Sides, stride: Sides, margins: Margins) -> Margins:
     """Return margins of a pooling whose last windows may hang over the edge.
 
     Raises:
@@ -299,9 +292,7 @@ def _cast(call: Call) -> Tensor:
 
 
 def _softmax(call: Call) -> Tensor:
-    if call.op.outputs[0] not in call.reading.outputs or call.reading.uses[
-        call.op.outputs[0]
-    ] != 1:
+    if call.op.outputs[0] not in call.reading.outputs or call.reading.uses[call.op.outputs[0]] != 1:
         raise UnknownNodeError(f"{call.op.kind} within a network is not read", where=call.where)
     x = call.tensor()
     call.build.note(

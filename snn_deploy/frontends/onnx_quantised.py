@@ -16,9 +16,9 @@ from snn_deploy.frontends.ann_builder import Tensor
 from snn_deploy.frontends.convert_pools import nonnegative
 from snn_deploy.frontends.layers import Pooling, Rectifier
 from snn_deploy.frontends.onnx_call import Call, Quantised, Value
+from snn_deploy.frontends.onnx_file import Op
 from snn_deploy.frontends.onnx_fold import clip_limits, dequantised
 from snn_deploy.frontends.onnx_ops import convolution, gemm, global_average, pool
-from snn_deploy.frontends.onnx_file import Op
 from snn_deploy.ir.findings import Kind
 
 MICROSOFT = "com.microsoft"
@@ -256,9 +256,7 @@ def _qgemm(call: Call) -> Value:
     call.expect(transA=0)
     transposed = bool(call.option("transB", 0))
     weight = _weights(call, 3, 0 if transposed else 1)
-    layer = gemm(
-        call, _operand(call, 0), weight if transposed else weight.T, _bias(call, 6, 4)
-    )
+    layer = gemm(call, _operand(call, 0), weight if transposed else weight.T, _bias(call, 6, 4))
     return _made(call, layer, 7)
 
 

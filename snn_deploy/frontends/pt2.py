@@ -107,9 +107,7 @@ class _Reader:
             ) from error
         self.values[op.outputs[0]] = value
         if any(self.uses[output] for output in op.outputs[1:] if output):
-            raise UnknownNodeError(
-                f"a second output of {op.target[:80]} is not read", where=where
-            )
+            raise UnknownNodeError(f"a second output of {op.target[:80]} is not read", where=where)
 
 
 def _names(argument: Mapping[str, Any]) -> list[str]:
@@ -269,9 +267,7 @@ def _named_margins(call: Call, weight: np.ndarray, dilation: Sides) -> Margins:
     if padding != "same":
         raise ValueError("no such padding")
     spare = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    return Margins(
-        begin=tuple(s // 2 for s in spare), end=tuple(s - s // 2 for s in spare)
-    )
+    return Margins(begin=tuple(s // 2 for s in spare), end=tuple(s - s // 2 for s in spare))
 
 
 def _linear(call: Call) -> Tensor:
@@ -481,9 +477,7 @@ def _sum(sign: float) -> Callable[[Call], Tensor]:
     return read
 
 
-def _scaled(
-    call: Call, name: str, factor: np.ndarray | None, shift: np.ndarray | None
-) -> Tensor:
+def _scaled(call: Call, name: str, factor: np.ndarray | None, shift: np.ndarray | None) -> Tensor:
     x = call.tensor(name)
     return call.build.scaled(call.name, x, factor, shift, alone=call.alone(name))
 

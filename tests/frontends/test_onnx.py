@@ -288,8 +288,11 @@ SMALL: dict[str, tuple[list[Any], dict[str, Array]]] = {
         {"a": np.array([2, 3])},
     ),
     "one side between": (
-        [node("Unsqueeze", "x a", "u"), node("Transpose", "u", "t", perm=[0, 2, 1, 3, 4])]
-        + [node("Squeeze", "t b")],
+        [
+            node("Unsqueeze", "x a", "u"),
+            node("Transpose", "u", "t", perm=[0, 2, 1, 3, 4]),
+            node("Squeeze", "t b"),
+        ],
         {"a": np.array([1]), "b": np.array([2])},
     ),
 }
@@ -306,7 +309,9 @@ def test_a_normalisation_of_opset_8_is_that_of_a_trained_network() -> None:
     graph = read_onnx(model([node("BatchNormalization", "x s b m v")], numbers, opset=8), "m.onnx")
     x = normal(3, 2, 6, 6)
     s, b, m, v = (numbers[name].reshape(2, 1, 1) for name in "sbmv")
-    np.testing.assert_allclose(answers(graph, x), (x - m) / np.sqrt(v + 1e-5) * s + b, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        answers(graph, x), (x - m) / np.sqrt(v + 1e-5) * s + b, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_means_over_the_plane_are_read_in_both_forms() -> None:
@@ -329,9 +334,7 @@ def test_a_softmax_at_the_end_is_left_out_and_said() -> None:
     )
     graph = read_onnx(content, "m.onnx")
     x = normal(3, 2, 6, 6)
-    assert np.array_equal(
-        answers(graph, x).argmax(axis=1), expected(content, x).argmax(axis=1)
-    )
+    assert np.array_equal(answers(graph, x).argmax(axis=1), expected(content, x).argmax(axis=1))
     assert [str(finding) for finding in graph.findings] == [
         "changed    Softmax.y: Softmax at the end is left out; the largest output stays the "
         "largest; the others are no probabilities now"
@@ -383,7 +386,9 @@ def random_network(seed: int) -> bytes:
             channels += 3
         else:
             out = int(rng.integers(1, 5))
-            value = add("Conv", f"{value} {weights(out, channels, 3, 3)} {weights(out)}", pads=[1] * 4)
+            value = add(
+                "Conv", f"{value} {weights(out, channels, 3, 3)} {weights(out)}", pads=[1] * 4
+            )
             channels = out
             if rng.integers(2):
                 numbers = " ".join(weights(channels) for _ in range(3))
@@ -395,7 +400,9 @@ def random_network(seed: int) -> bytes:
         value = add("GlobalAveragePool", value)
         side = 1
     value = add("Flatten", value)
-    nodes.append(node("Gemm", f"{value} {weights(4, channels * side * side)} {weights(4)}", transB=1))
+    nodes.append(
+        node("Gemm", f"{value} {weights(4, channels * side * side)} {weights(4)}", transB=1)
+    )
     return model(nodes, constants, ("n", 2, 12, 12), opset=int(rng.choice([9, 11, 13, 17, 20])))
 
 
@@ -639,8 +646,7 @@ COMPLAINTS: dict[str, tuple[bytes, type[DeployError], str]] = {
     "two values multiplied": (
         model([node("Relu", "x", "r"), node("Mul", "r x")], {}),
         UnknownNodeError,
-        "error[SNN203]: Mul with weights that depend on the input is not read\n"
-        "  at: m.onnx: Mul.y",
+        "error[SNN203]: Mul with weights that depend on the input is not read\n  at: m.onnx: Mul.y",
     ),
     "mixed samples": (
         model([node("Reshape", "x s")], {"s": np.array([2, -1])}),
