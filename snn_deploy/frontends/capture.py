@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import GraphError, OptionError
+from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.capture_formulas import Formulas
 from snn_deploy.frontends.capture_graph import build
 from snn_deploy.frontends.capture_leaves import Takes, leaves, takes
-from snn_deploy.frontends.capture_run import FEWEST_STEPS, Layout, Refused, Tracing, trace
+from snn_deploy.frontends.capture_run import FEWEST_STEPS, Refused, Tracing, trace
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Shape

@@ -33,6 +33,25 @@ class Over(Enum):
     LAST = "last"
 
 
+class Layout(Enum):
+    """How a module takes the steps of a sample. A batch is always one sample."""
+
+    STEPWISE = "stepwise"
+    """It is called once per step with [sample, ...] and keeps its states."""
+
+    TIME_FIRST = "time-first"
+    """It is called once with [step, sample, ...]."""
+
+    BATCH_FIRST = "batch-first"
+    """It is called once with [sample, step, ...]."""
+
+    FLAT = "flat"
+    """It is called once with [sample * step, ...]."""
+
+    CONSTANT = "constant"
+    """It is called once with [sample, ...], and shows that to its layers in each step."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
     """What is known of a tensor.

@@ -1,4 +1,4 @@
-"""From what a run has shown to layers: every formula becomes a node, late ones feedback or delays."""
+"""From what a run has shown to layers: formulas become nodes; what is late, feedback or delays."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_deploy.errors import GraphError, UnknownNodeError
 from snn_deploy.frontends.capture_axes import Over
+from snn_deploy.frontends.capture_called import ROOT
 from snn_deploy.frontends.capture_formulas import (
     Applied,
     Formula,
@@ -21,7 +22,8 @@ from snn_deploy.frontends.capture_formulas import (
     terms_of,
 )
 from snn_deploy.frontends.capture_leaves import PROBE, Probe, probe, spiking
-from snn_deploy.frontends.capture_run import ROOT, Given, Tracing
+from snn_deploy.frontends.capture_outputs import Given
+from snn_deploy.frontends.capture_run import Tracing
 from snn_deploy.frontends.layers import (
     Cell,
     Concatenation,

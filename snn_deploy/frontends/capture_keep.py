@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from snn_deploy.frontends.capture_functions import is_tensor
+from snn_deploy.frontends.capture_calls import is_tensor
 
 
 @dataclass(frozen=True, slots=True)

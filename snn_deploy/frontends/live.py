@@ -8,8 +8,8 @@ import numpy as np
 
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends.capture import capture, checked_sample, sample_of
+from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.capture_leaves import is_leaf
-from snn_deploy.frontends.capture_run import Layout
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.modules import is_readable, read_module
 from snn_deploy.frontends.registry import children_of, class_name, is_container

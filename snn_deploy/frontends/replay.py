@@ -13,10 +13,12 @@ import numpy as np
 
 from snn_deploy.errors import GraphError
 from snn_deploy.frontends.capture import attempt, checked_sample
-from snn_deploy.frontends.capture_axes import Over
+from snn_deploy.frontends.capture_axes import Layout, Over
+from snn_deploy.frontends.capture_called import ROOT
 from snn_deploy.frontends.capture_formulas import Formulas
 from snn_deploy.frontends.capture_leaves import Probe, leaves, probe
-from snn_deploy.frontends.capture_run import ROOT, Given, Layout, Tracing
+from snn_deploy.frontends.capture_outputs import Given
+from snn_deploy.frontends.capture_run import Tracing
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Input, Network, Output, Population
 from snn_deploy.ir.neuron import Decode, Fires, State
@@ -29,7 +31,7 @@ NEAR = 1e-5
 otherwise than we do."""
 
 SAME = 1e-6
-"""Difference of two payloads, relative to the largest one, that a graded factor's rounding makes."""
+"""Difference of payloads, relative to the largest one, that the rounding of a factor makes."""
 
 CLOSE = 1e-4
 """Difference of a membrane or of an output, relative to the largest one, that rounding makes."""

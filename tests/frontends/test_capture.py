@@ -11,7 +11,7 @@ import pytest
 from snn_deploy.errors import GraphError, ModelError, OptionError, UnknownNodeError
 from snn_deploy.frontends import Imported, load
 from snn_deploy.frontends.capture import capture, sample_of
-from snn_deploy.frontends.capture_run import Layout
+from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.replay import Comparison, compare_with_module
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.neuron import Decode
@@ -74,9 +74,7 @@ def check(
 
 def edges(imported: Imported) -> set[tuple[str, str, int]]:
     """Return (source, target, delay) of each projection."""
-    return {
-        (p.source, p.target, int(np.max(p.delay))) for p in imported.network.projections
-    }
+    return {(p.source, p.target, int(np.max(p.delay))) for p in imported.network.projections}
 
 
 # ------------------------------------------------------------------ snnTorch
@@ -293,9 +291,7 @@ def test_convolutions_normalisation_pools_and_a_recurrent_layer_are_called_step_
                 nn.Flatten(),
             )
             self.fc = nn.Linear(64, 10)
-            self.rec = snn.RLeaky(
-                beta=0.8, threshold=0.3, linear_features=10, init_hidden=True
-            )
+            self.rec = snn.RLeaky(beta=0.8, threshold=0.3, linear_features=10, init_hidden=True)
             self.out = nn.Linear(10, 3)
 
         def forward(self, x: Any) -> Any:
@@ -776,7 +772,8 @@ STEP_REFUSALS: dict[str, tuple[Callable[..., Any], str]] = {
     "a constant added": (
         lambda self, x: self.lif1(self.fc1(x) + torch.ones(8)),
         "error[SNN203]: what enters 'lif1' is made by 'add', which cannot be followed: it adds a "
-        f"tensor that the network did not make: a bias of a layer can\n  at: lif1\n  fix: {WAY_OUT}",
+        "tensor that the network did not make: a bias of a layer can\n"
+        f"  at: lif1\n  fix: {WAY_OUT}",
     ),
     "values taken apart": (
         lambda self, x: self.lif1(self.fc1(x.flip(1))),
