@@ -453,6 +453,9 @@ class Builder:
         if alone and before is not None:
             folded = _folded(before.layer, factor, shift, x.shape)
             if folded is not None:
+                _check_finite(folded.weight, where)
+                if folded.bias is not None:
+                    _check_finite(folded.bias, where)
                 self.graph.nodes[x.node] = replace(before, layer=folded)
                 return x
         return self._scaled_node(name, x, factor, shift)
@@ -515,7 +518,9 @@ def _along(numbers: np.ndarray, shape: Shape, axis: int) -> np.ndarray | None:
     return np.broadcast_to(full.ravel(), (shape[axis],)).astype(np.float64)
 
 
-def _folded(layer: Layer, factor: np.ndarray, shift: np.ndarray, shape: Shape) -> Layer | None:
+def _folded(
+    layer: Layer, factor: np.ndarray, shift: np.ndarray, shape: Shape
+) -> Linear | Convolution | None:
     """Return a kernel with a factor and a shift of its output in it; None: it cannot take them."""
     if not isinstance(layer, Linear | Convolution):
         return None

@@ -117,7 +117,7 @@ class Calibration:
         if name in self.payloads:
             total = self.payloads[name].sum(axis=1, dtype=np.float32)
             return total * np.float32(self.neurons[name].threshold / self.steps)
-        parts = [self._value(name, part).mean(axis=1) for part in self._parts(name)]
+        parts = [self._value(name, part, {}).mean(axis=1) for part in self._parts(name)]
         return np.concatenate(parts)
 
     def error(self, name: str, wanted: Float[np.ndarray, "sample ..."]) -> float:
@@ -192,21 +192,27 @@ class Calibration:
 
     def _entering(self, name: str, part: slice) -> Drive:
         """Return the sum of what enters a node."""
-        values = [self._value(source, part) for source in self.graph.nodes[name].inputs]
+        known: dict[str, Drive] = {}
+        values = [self._value(source, part, known) for source in self.graph.nodes[name].inputs]
         total = values[0]
         for more in values[1:]:
             total = total + more
         return total
 
-    def _value(self, name: str, part: slice) -> Drive:
-        """Return what a node gives in every step, [sample, step or 1, *shape]."""
+    def _value(self, name: str, part: slice, known: dict[str, Drive]) -> Drive:
+        """Return what a node gives in every step, [sample, step or 1, *shape]; keep it as known."""
+        if name not in known:
+            known[name] = self._computed(name, part, known)
+        return known[name]
+
+    def _computed(self, name: str, part: slice, known: dict[str, Drive]) -> Drive:
         if name in self.inputs:
             return self.inputs[name][part].astype(np.float32)
         if name in self.payloads:
             height = np.float32(self.neurons[name].threshold)
             return self.payloads[name][part].astype(np.float32) * height
         node = self.graph.nodes[name]
-        values = [self._value(source, part) for source in node.inputs]
+        values = [self._value(source, part, known) for source in node.inputs]
         steps = max(value.shape[1] for value in values)
         alike = [self._in_steps(value, steps) for value in values]
         flat = [value.reshape(-1, *value.shape[2:]) for value in alike]

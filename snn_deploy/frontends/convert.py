@@ -261,11 +261,16 @@ def _spiking(ann: LayerGraph, neurons: Mapping[str, Neurons], options: Conversio
 
 def _reads_only_inputs(ann: LayerGraph, name: str) -> bool:
     """Return whether no rectifier is on the way from the inputs to a node."""
-    return all(
-        source in ann.inputs
-        or (not isinstance(ann.nodes[source].layer, Rectifier) and _reads_only_inputs(ann, source))
-        for source in ann.nodes[name].inputs
-    )
+    pending, seen = list(ann.nodes[name].inputs), set(ann.nodes[name].inputs)
+    while pending:
+        node = ann.nodes.get(pending.pop())
+        if node is None:
+            continue
+        if isinstance(node.layer, Rectifier):
+            return False
+        pending += [source for source in node.inputs if source not in seen]
+        seen.update(node.inputs)
+    return True
 
 
 def _cell(neurons: Neurons, options: Conversion, *, constant: bool) -> Cell:

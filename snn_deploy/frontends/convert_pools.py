@@ -92,13 +92,16 @@ def without_max_pooling(graph: LayerGraph, shapes: Mapping[str, Shape]) -> Layer
 
 def nonnegative(graph: LayerGraph, name: str) -> bool:
     """Return whether a node never gives a negative value."""
-    node = graph.nodes.get(name)
-    if node is None:
-        return False
-    if isinstance(node.layer, Rectifier):
-        return True
     keeps = (Pool, AdaptiveAverage, Flatten, Unflatten, Upsample, Sum, Concatenation)
-    return isinstance(node.layer, keeps) and all(nonnegative(graph, s) for s in node.inputs)
+    pending, seen = [name], {name}
+    while pending:
+        node = graph.nodes.get(pending.pop())
+        if node is None or not isinstance(node.layer, (Rectifier, *keeps)):
+            return False
+        if not isinstance(node.layer, Rectifier):
+            pending += [source for source in node.inputs if source not in seen]
+            seen.update(node.inputs)
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

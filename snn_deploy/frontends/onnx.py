@@ -44,7 +44,8 @@ def read_onnx(content: bytes, where: str, *, optimise: bool = False) -> LayerGra
         from snn_deploy.frontends.onnx_optimise import optimised  # noqa: PLC0415  needs an extra
 
         content = optimised(content, where)
-    return _Reader(model=read_file(content, where), where=where).run()
+    with np.errstate(all="ignore"):  # what is not finite is refused where a layer gets it
+        return _Reader(model=read_file(content, where), where=where).run()
 
 
 @dataclass(slots=True, kw_only=True)

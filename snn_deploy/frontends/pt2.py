@@ -34,7 +34,8 @@ def read_pt2(content: bytes, where: str) -> LayerGraph:
         NotFiniteError: a weight is NaN or infinite.
         GraphError: no input, or an output that does not depend on one.
     """
-    return _Reader(model=read_exported(content, where), where=where).run()
+    with np.errstate(all="ignore"):  # what is not finite is refused where a layer gets it
+        return _Reader(model=read_exported(content, where), where=where).run()
 
 
 @dataclass(slots=True, kw_only=True)

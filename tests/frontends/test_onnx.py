@@ -769,6 +769,14 @@ def test_what_only_onnxscript_can_fold_is_read_once_it_has() -> None:
     np.testing.assert_allclose(answers(graph, x), x * np.exp(factor), rtol=1e-5)
 
 
+def test_a_long_chain_of_doublings_is_read_at_once() -> None:
+    nodes = [node("Relu", "x", "v0")]
+    nodes += [node("Add", f"v{i} v{i}", f"v{i + 1}") for i in range(3000)]
+    nodes += [node("QuantizeLinear", "v3000 s z", "q"), node("DequantizeLinear", "q s z")]
+    content = model(nodes, {"s": scale(1.0), "z": np.array(0, np.uint8)})
+    assert len(read_onnx(content, "m.onnx").nodes) == 3001
+
+
 FUZZ = int(os.environ.get("SNN_DEPLOY_FUZZ", "400"))
 
 
