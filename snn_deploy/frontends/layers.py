@@ -209,6 +209,7 @@ class Cell(Layer):
             NotFiniteError: a parameter is NaN or infinite.
             DynamicsError: parameters that contradict each other.
         """
+
         def placed(values: Array) -> np.ndarray:
             array = np.asarray(values)
             if self.per_channel and array.ndim == 1:
