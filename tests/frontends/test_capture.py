@@ -300,7 +300,7 @@ def test_convolutions_normalisation_pools_and_a_recurrent_layer_are_called_step_
     module = Mixed()
     module.front[1].running_mean.normal_(0, 0.1)
     module.front[1].running_var.uniform_(0.5, 2)
-    imported, compared = check(module, 1, 8, 8)
+    imported, compared = check(module, 1, 8, 8, steps=8)
     assert compared.layout is Layout.STEPWISE
     assert ("rec", "rec", 1) in edges(imported)
 
@@ -326,7 +326,7 @@ def test_residual_sums_factors_concatenation_views_and_reuse_are_followed(snn):
             pooled = nn.functional.avg_pool2d(both, 2)
             return self.l4(self.fc(pooled.view(pooled.size(0), -1)))
 
-    imported, _ = check(Residual(), 2, 4, 4)
+    imported, _ = check(Residual(), 2, 4, 4, steps=10)
     assert edges(imported) >= {("l1", "l3", 0), ("l2", "l3", 0), ("l1", "l2", 0), ("l2", "l4", 0)}
 
 
@@ -639,7 +639,7 @@ def sew_net(jelly: Any, mode: str) -> type:
 
 
 def test_a_sew_block_called_step_by_step_is_followed(jelly):
-    imported, compared = check(sew_net(jelly, "s")(), 1, 5, 5)
+    imported, compared = check(sew_net(jelly, "s")(), 1, 5, 5, steps=8)
     assert compared.layout is Layout.STEPWISE
     assert {("stem.1", "head", 0), ("block.conv2.2", "head", 0)} <= edges(imported)
 
@@ -649,7 +649,7 @@ def test_a_sew_block_that_takes_all_steps_is_followed(jelly):
         def forward(self, x: Any) -> Any:
             return super().forward(x).mean(0)
 
-    _, compared = check(Mean(), 1, 5, 5)
+    _, compared = check(Mean(), 1, 5, 5, steps=8)
     assert compared.layout is Layout.TIME_FIRST
 
 
@@ -672,7 +672,7 @@ def test_a_forward_that_resets_its_net_and_counts_spikes_is_followed(jelly):
                 spikes += super().forward(x[step])
             return spikes / x.shape[0]
 
-    imported, compared = check(Counting(), 1, 5, 5)
+    imported, compared = check(Counting(), 1, 5, 5, steps=8)
     assert compared.layout is Layout.TIME_FIRST
     assert imported.annotation.outputs["output"].value is Decode.COUNT
 
