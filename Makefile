@@ -16,7 +16,7 @@ TORCH ?=
 VENV := .venv
 LAVA_DL := .venv-lava-dl
 BIN := $(VENV)/bin
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
 .PHONY: demo test check golden lava-dl clean
 
