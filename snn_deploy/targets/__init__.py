@@ -1,6 +1,7 @@
 """The chips we compile for: one TOML file each, found by name, alias or path."""
 
 import difflib
+import re
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -29,16 +30,30 @@ __all__ = [
 ]
 
 
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*", re.ASCII)
+"""Of a target: part of the names of folders."""
+
+
 def read_target(text: bytes, where: str) -> Target:
     """Return the target that a TOML text describes.
 
     Raises:
-        TargetError: the text is no TOML, or a field is missing, unknown or of a wrong type.
+        TargetError: the text is no TOML, a field is missing, unknown or of a wrong type, or the
+            name could lead out of a folder.
     """
     try:
-        return msgspec.toml.decode(text, type=Target)
-    except msgspec.MsgspecError as problem:
+        target = msgspec.toml.decode(text, type=Target)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
         raise TargetError(f"not a target description: {problem}", where=where) from problem
+    for name in (target.name, *target.aliases):
+        if not NAME.fullmatch(name):
+            raise TargetError(
+                f"a target cannot be called {name!r}",
+                where=where,
+                fix="lower-case letters, digits, - and _, the first a letter or digit, such as "
+                "my-chip",
+            )
+    return target
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 import snn_deploy
 from snn_deploy.deploy import artifact
 from snn_deploy.deploy.cli import run
-from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.errors import ArtifactDamagedError, TargetError
 from snn_deploy.targets import find_target
 
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,7 @@ def folder(demo_network: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_a_users_own_target_is_carried_by_the_artifact(demo_network: Path, tmp_path: Path) -> None:
-    import snn_deploy.targets
-
-    shipped = Path(snn_deploy.targets.__file__).parent / "loihi2.toml"
-    own = tmp_path / "mine.toml"
-    text = shipped.read_text().replace('name = "loihi2"', 'name = "mine"')
-    own.write_text(text.replace('aliases = ["loihi"]', "aliases = []"))
+    own = _own_target(tmp_path, "mine")
     output = tmp_path / "net"
     assert run(["export", str(demo_network), "--target", str(own), "--output", str(output)]) == 0
     own.unlink()
@@ -38,6 +33,48 @@ def test_a_users_own_target_is_carried_by_the_artifact(demo_network: Path, tmp_p
     assert read.target.name == "mine"
     images = np.zeros((1, 1, 28, 28))
     assert snn_deploy.verify(read, input=images).equal
+
+
+def _own_target(folder: Path, name: str) -> Path:
+    """Write the description of a chip of that name, otherwise like Loihi 2; return its path."""
+    import snn_deploy.targets
+
+    shipped = Path(snn_deploy.targets.__file__).parent / "loihi2.toml"
+    own = folder / "own.toml"
+    text = shipped.read_text().replace('name = "loihi2"', f"name = {json.dumps(name)}")
+    own.write_text(text.replace('aliases = ["loihi"]', "aliases = []"))
+    return own
+
+
+def test_a_targets_name_cannot_lead_out_of_the_folder(
+    demo_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    own = _own_target(tmp_path, "x/../../../evil")
+    with pytest.raises(TargetError) as caught:
+        snn_deploy.export(demo_network, target=str(own))
+    assert str(caught.value) == (
+        "error[SNN400]: a target cannot be called 'x/../../../evil'\n"
+        f"  at: {own}\n"
+        "  fix: lower-case letters, digits, - and _, the first a letter or digit, such as my-chip"
+    )
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a", "b", "own.toml"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "-x", "a/b", "a\n", "A", "\u00e4", "a b"])
+def test_names_that_no_target_has_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TargetError, match="a target cannot be called"):
+        find_target(str(_own_target(tmp_path, name)))
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"a = " + 5000 * b"1", b"a = " + 9999 * b"["])
+def test_a_file_that_describes_no_target_gives_one_error(tmp_path: Path, content: bytes) -> None:
+    own = tmp_path / "own.toml"
+    own.write_bytes(content)
+    with pytest.raises(TargetError, match="not a target description"):
+        find_target(str(own))
 
 
 def test_the_ideal_target_carries_no_files_of_a_chip(demo_network: Path) -> None:
