@@ -11,16 +11,18 @@ from enum import Enum
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
-from snn_deploy.errors import GraphError
+from snn_deploy.errors import GraphError, ShapeError
 from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Decode, Fires, State
 
-Array = Num[np.ndarray, "..."]
+Array = np.ndarray
+"""Of whatever a file holds, until `Layer.check` has seen it: then of numbers."""
+
 Parameter = Float[np.ndarray, "..."]
 """Broadcasts to the layer's shape, aligned at the last axis; leading axes of 1 may be there."""
 
@@ -36,18 +38,71 @@ def _zero() -> np.ndarray:
     return np.zeros(())
 
 
+LARGEST_SIDE = 2**31 - 1
+"""Of a stride, a padding, a window: what a 32-bit index can count."""
+
+
 class Layer:
     """What one node does with the sum of what enters it."""
 
     __slots__ = ()
 
+    def check(self, where: str) -> None:
+        """Refuse arrays that cannot be what they are called.
+
+        Raises:
+            ShapeError: with what is wrong.
+        """
+
+
+def _check_numbers(where: str, what: str, values: Array, *axes: int) -> None:
+    """Refuse an array that holds no numbers, or has another number of axes than one of `axes`."""
+    if values.dtype.kind not in "biuf" or (axes and values.ndim not in axes) or 0 in values.shape:
+        wanted = f" with {' or '.join(map(str, axes))} axes" if axes else ""
+        raise ShapeError(
+            f"a {what} of {values.dtype} and shape {values.shape} where numbers{wanted} belong",
+            where=where,
+        )
+
+
+def _check_bias(where: str, bias: Array | None, channels: int) -> None:
+    if bias is None:
+        return
+    _check_numbers(where, "bias", bias, 1)
+    if len(bias) != channels:
+        raise ShapeError(f"a bias of {len(bias)} numbers for {channels} outputs", where=where)
+
+
+def _check_sides(where: str, axes: int, least: int, **sides: Sides | str) -> None:
+    """Refuse options that have not one whole number in range for each axis."""
+    for option, value in sides.items():
+        if isinstance(value, str):
+            continue
+        if len(value) != axes or not all(least <= side <= LARGEST_SIDE for side in value):
+            raise ShapeError(
+                f"{option} is {value}, but has {axes} whole numbers from {least} on", where=where
+            )
+
+
+def _check_groups(where: str, groups: int, channels: int) -> None:
+    if groups < 1 or channels % groups:
+        raise ShapeError(f"{channels} channels in {groups} groups", where=where)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear(Layer):
-    """y = weight x + bias, on the last axis."""
+    """y = weight x + bias, of a vector."""
 
-    weight: Num[np.ndarray, "post pre"]
-    bias: Num[np.ndarray, " post"] | None = None
+    weight: Array
+    """[post, pre]"""
+
+    bias: Array | None = None
+    """[post]"""
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        _check_numbers(where, "weight", self.weight, 2)
+        _check_bias(where, self.bias, len(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +112,20 @@ class Convolution(Layer):
     weight: Array
     """[out, in / groups, *kernel]"""
 
-    bias: Num[np.ndarray, " out"] | None = None
+    bias: Array | None = None
     stride: Sides
     padding: Sides | Literal["same", "valid"]
     dilation: Sides
     groups: int = 1
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        _check_numbers(where, "weight", self.weight, 3, 4)
+        axes = self.weight.ndim - 2
+        _check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
+        _check_sides(where, axes, 0, padding=self.padding)
+        _check_bias(where, self.bias, len(self.weight))
+        _check_groups(where, self.groups, len(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +135,37 @@ class TransposedConvolution(Layer):
     weight: Array
     """[in, out / groups, *kernel]"""
 
-    bias: Num[np.ndarray, " out"] | None = None
+    bias: Array | None = None
     stride: Sides
     padding: Sides
     output_padding: Sides
     dilation: Sides
     groups: int = 1
 
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        _check_numbers(where, "weight", self.weight, 3, 4)
+        axes = self.weight.ndim - 2
+        _check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
+        _check_sides(where, axes, 0, padding=self.padding, output_padding=self.output_padding)
+        _check_bias(where, self.bias, self.weight.shape[1] * self.groups)
+        _check_groups(where, self.groups, len(self.weight))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAffine(Layer):
     """y = scale * x + shift per channel, or per feature: a batch normalisation after training."""
 
-    scale: Num[np.ndarray, " channel"]
-    shift: Num[np.ndarray, " channel"]
+    scale: Array
+    """[channel]"""
+
+    shift: Array
+    """[channel]"""
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        _check_numbers(where, "factor", self.scale, 1)
+        _check_bias(where, self.shift, len(self.scale))
 
 
 class Pooling(Enum):
@@ -107,6 +188,12 @@ class Pool(Layer):
     stride: Sides
     padding: Sides
 
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        axes = len(self.kernel)
+        _check_sides(where, axes, 1, kernel=self.kernel, stride=self.stride)
+        _check_sides(where, axes, 0, padding=self.padding)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveAverage(Layer):
@@ -114,6 +201,11 @@ class AdaptiveAverage(Layer):
 
     size: tuple[int | None, ...]
     """None: as many as there are."""
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        known = tuple(side for side in self.size if side is not None)
+        _check_sides(where, len(known), 1, size=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +215,13 @@ class Upsample(Layer):
     factors: Sides | None = None
     size: Sides | None = None
     """Exactly one of both is given."""
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        given = self.factors if self.size is None else self.size
+        if given is None or (self.size is not None and self.factors is not None):
+            raise ShapeError("it is told neither a size nor factors, or both", where=where)
+        _check_sides(where, len(given), 1, size=given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +245,10 @@ class Scale(Layer):
     """y = factor * x."""
 
     factor: Parameter
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`."""
+        _check_numbers(where, "factor", self.factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +302,8 @@ class Cell(Layer):
 
     initial: Parameter = field(default_factory=_zero)
     per_channel: bool = False
-    """Whether parameters of one axis have a number for each channel, which is the first axis."""
+    """Whether parameters of one axis have a number for each channel, which is the first axis;
+    else they are aligned at the last one."""
 
     def population(self, name: str, shape: Shape) -> Population:
         """Return these neurons as a population of `shape`.
@@ -293,11 +397,14 @@ class LayerGraph:
 
         Raises:
             GraphError: the name is taken, or an input does not exist.
+            ShapeError: the layer's arrays cannot be what they are called.
         """
         if name in self.nodes or name in self.inputs:
-            raise GraphError("two layers have the same name", where=name)
+            what = "an input of the network" if name in self.inputs else "another layer"
+            raise GraphError(f"{what} has this name already", where=name, fix="rename the layer")
         for source in inputs:
             self._check_source(source, name)
+        layer.check(name)
         self.nodes[name] = Node(layer=layer, inputs=inputs)
         return name
 

@@ -285,22 +285,26 @@ class _Assembly:
         for name, stage in self.stages.items():
             if stage.bias is None or name not in self.useful:
                 continue
-            onward = [r for r in self._routes(name) if r.target in populations]
-            for bias in arriving_biases(stage, onward, self._silent(name, routes, feedback)):
-                shape = populations[bias.target].shape
-                arriving[bias.target].append((bias.start, _shaped(bias.value, bias.shape, shape)))
+            for route in self._routes(name):
+                if route.target not in populations:
+                    continue
+                silent = self._silent(name, route.target, routes, feedback)
+                for bias in arriving_biases(stage, [route], silent):
+                    shape = populations[bias.target].shape
+                    value = _shaped(bias.value, bias.shape, shape)
+                    arriving[bias.target].append((bias.start, value))
         return {n: with_biases(p, arriving[n]) for n, p in populations.items()}
 
-    def _silent(self, name: str, routes: Sequence[Route], feedback: set[Pair]) -> int:
-        """Return the steps before a linear node's bias acts: it waits for its first input if so
-        stated."""
+    def _silent(self, name: str, target: str, routes: Sequence[Route], feedback: set[Pair]) -> int:
+        """Return the steps before a linear node's bias acts on a population: it waits for the
+        first input that it passes on there, if so stated."""
         if self.annotation.feedback_bias_at_start.value:
             return 0
         late = self._late()
         waits = []
         for route in routes:
             names = [stage.name for stage in route.stages]
-            if name in names:
+            if name in names and route.target == target:
                 before = Route(
                     source=route.source,
                     stages=route.stages[: names.index(name)],

@@ -32,6 +32,7 @@ def transposed_map(layer: TransposedConvolution, reads: Shape, name: str) -> Spa
         gives.append(side + reach + layer.output_padding[axis])
     if min(gives) < 1:
         raise ShapeError(f"its output would have shape {tuple(gives)}", where=name)
+    _check_matrix(math.prod(gives), math.prod(reads), name)
     flat = axes == 1  # a line is a plane of height 1
     pad = (0, *layer.padding) if flat else layer.padding
     adjoint = Convolution(
@@ -51,35 +52,40 @@ def transposed_map(layer: TransposedConvolution, reads: Shape, name: str) -> Spa
 def adaptive_map(reads: Shape, size: Sequence[int], name: str) -> Sparse:
     """Return adaptive average pooling: part i of n of an axis of length L reads
     floor(i L / n) up to ceil((i + 1) L / n)."""
+    _check_matrix(reads[0] * math.prod(size), math.prod(reads), name)
     axes = []
     for side, parts in zip(reads[1:], size, strict=True):
         starts = [math.floor(part * side / parts) for part in range(parts)]
         ends = [math.ceil((part + 1) * side / parts) for part in range(parts)]
         axes.append([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
-    return _windows(reads, axes)
+    return _windows(reads, axes, name)
 
 
 def upsampled_map(reads: Shape, size: Sequence[int], name: str) -> Sparse:
     """Return nearest-neighbour resizing: value i of n reads value floor(i L / n)."""
+    _check_matrix(reads[0] * math.prod(size), math.prod(reads), name)
     axes = [
         [np.array([index * side // wanted]) for index in range(wanted)]
         for side, wanted in zip(reads[1:], size, strict=True)
     ]
-    return _windows(reads, axes)
+    return _windows(reads, axes, name)
 
 
-def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]]) -> Sparse:
-    """Return the mean over windows, given as the indices that each reads along each axis."""
+def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]], name: str) -> Sparse:
+    """Return the mean over windows, given as the indices that each reads along each axis.
+
+    Raises:
+        ShapeError: the matrix that it would be in NIR is too large.
+    """
     gives = (reads[0], *(len(axis) for axis in axes))
-    posts, pres, weights = [], [], []
-    for index in np.ndindex(*gives[1:]):
-        window = np.meshgrid(*(axes[k][i] for k, i in enumerate(index)), indexing="ij")
-        source = np.ravel_multi_index(tuple(window), reads[1:]).ravel()
-        target = int(np.ravel_multi_index(index, gives[1:]))
-        posts.append(np.full(source.size, target))
-        pres.append(source)
-        weights.append(np.full(source.size, 1.0 / source.size))
-    post, pre, weight = (np.concatenate(each) for each in (posts, pres, weights))
+    _check_matrix(math.prod(gives), math.prod(reads), name)
+    post, pre, weight = np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1)
+    for side, axis in zip(reads[1:], axes, strict=True):
+        lengths = np.array([window.size for window in axis])
+        to = np.repeat(np.arange(len(axis)), lengths)
+        post = (post[:, None] * len(axis) + to).ravel()
+        pre = (pre[:, None] * side + np.concatenate(axis)).ravel()
+        weight = (weight[:, None] / lengths[to]).ravel()
     channel = np.arange(reads[0])[:, None]
     return _sorted(
         (channel * math.prod(gives[1:]) + post).ravel(),
@@ -88,6 +94,16 @@ def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]]) -> Sparse:
         gives,
         reads,
     )
+
+
+def _check_matrix(outs: int, ins: int, name: str) -> None:
+    if outs * ins > LARGEST_MATRIX:
+        raise ShapeError(
+            f"NIR can say this layer only as a matrix, and {outs} x {ins} numbers are more than "
+            f"{LARGEST_MATRIX}",
+            where=name,
+            fix="use pooling or a strided convolution with sides that divide, which stay kernels",
+        )
 
 
 def _sorted(
@@ -109,13 +125,7 @@ def matrix_of(linear: Sparse, name: str) -> np.ndarray:
     Raises:
         ShapeError: it would have more than `LARGEST_MATRIX` numbers.
     """
-    if linear.out_size * linear.in_size > LARGEST_MATRIX:
-        raise ShapeError(
-            f"NIR can say this layer only as a matrix, and {linear.out_size} x {linear.in_size} "
-            f"numbers are more than {LARGEST_MATRIX}",
-            where=name,
-            fix="use pooling or a strided convolution with sides that divide, which stay kernels",
-        )
+    _check_matrix(linear.out_size, linear.in_size, name)
     matrix = np.zeros((linear.out_size, linear.in_size), linear.weight.dtype)
     matrix[linear.post, linear.pre] = linear.weight
     return matrix

@@ -6,20 +6,19 @@ into the annotation, exactly; the node says what NIR can say of it.
 """
 
 import itertools
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import nir
 import numpy as np
 
 from snn_deploy.errors import GraphError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.annotation import Annotation
+from snn_deploy.frontends.chains import axis_in, chain_of, placed, pool
 from snn_deploy.frontends.dynamics import Choice, Origin
 from snn_deploy.frontends.layers import (
-    AdaptiveAverage,
     Cell,
     ChannelAffine,
     Concatenation,
@@ -33,16 +32,14 @@ from snn_deploy.frontends.layers import (
     Pool,
     Pooling,
     Rectifier,
-    Scale,
     Sum,
     TransposedConvolution,
     Unflatten,
     Upsample,
-    fitted,
 )
 from snn_deploy.frontends.nearest import nearest_node
-from snn_deploy.frontends.resizing import adaptive_map, matrix_of, transposed_map, upsampled_map
-from snn_deploy.ir.maps import Shape, Sparse
+from snn_deploy.frontends.nir_shapes import check_size
+from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import Fires
 
@@ -64,9 +61,9 @@ def to_nir(graph: LayerGraph) -> NirForm:
         UnknownNodeError: a layer that only an ANN has, or a max-pooling of values that are not
             binary spikes.
         ShapeError: layers do not fit together.
-        GraphError: the same neurons are joined both within a step and over two.
+        GraphError: two nodes have the same name, or nothing enters or leaves the network.
     """
-    lowering = _Lowering(graph=folded(graph))
+    lowering = _Lowering(graph=_with_free_ports(folded(graph)))
     lowering.run()
     made = nir.NIRGraph(nodes=lowering.nodes, edges=lowering.edges, metadata={}, type_check=False)
     annotation = Annotation(
@@ -76,14 +73,27 @@ def to_nir(graph: LayerGraph) -> NirForm:
         feedback_bias_at_start=_known(not graph.bias_waits),
         neurons={},
         cells=lowering.cells,
-        outputs={name: _known(decode) for name, decode in graph.decodes.items()},
-        feedback=lowering.feedback_pairs(),
+        outputs={name: _known(how) for name, how in lowering.graph.decodes.items()},
+        feedback=tuple(sorted(lowering.pairs)),
     )
     return NirForm(graph=made, annotation=annotation)
 
 
 def _known(value: T) -> Choice[T]:
     return Choice(value=value, origin=Origin.MODULE)
+
+
+def _with_free_ports(graph: LayerGraph) -> LayerGraph:
+    """Return the graph with outputs called otherwise where a layer has their name."""
+    names = {
+        name: f"{name}_port" if name in graph.nodes or name in graph.inputs else name
+        for name in graph.outputs
+    }
+    return replace(
+        graph,
+        outputs={names[name]: source for name, source in graph.outputs.items()},
+        decodes={names.get(name, name): how for name, how in graph.decodes.items()},
+    )
 
 
 def folded(graph: LayerGraph) -> LayerGraph:
@@ -96,7 +106,8 @@ def folded(graph: LayerGraph) -> LayerGraph:
             continue
         source = renamed.get(node.inputs[0], node.inputs[0])
         before = nodes.get(source)
-        if before is None or len(readers[node.inputs[0]]) != 1:
+        shown = node.inputs[0] in graph.outputs.values()
+        if before is None or shown or len(readers[node.inputs[0]]) != 1:
             continue
         kernel = before.layer
         if isinstance(kernel, Linear | Convolution | TransposedConvolution):
@@ -156,8 +167,8 @@ class _Lowering:
     given: dict[str, Shape] = field(default_factory=dict)
     """Shape of what a NIR node gives, of those that end a layer."""
 
-    fed_back: list[tuple[str, str]] = field(default_factory=list)
-    """NIR edges that carry the step before."""
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    """(source, target) of neurons whose edge carries the step before."""
 
     def run(self) -> None:
         graph = self.graph
@@ -167,39 +178,41 @@ class _Lowering:
             self.nodes[name] = nir.Input(input_type=np.array(shape))
             self.shapes[name], self.sources[name] = shape, [name]
             self.given[name] = shape
+        for shape in graph.inputs.values():
+            check_size(shape, "input")
         entries: dict[str, list[str]] = {}
         for name, node in graph.nodes.items():
             entries[name] = self._node(name, node)
+            check_size(self.shapes[name], name)
+        for name, source in graph.outputs.items():
+            port = nir.Output(output_type=np.array(self.shapes[source]))
+            self._put(name, {name: port})
+            self._join(self.sources[source], name)
+        walk = _Walk(self.nodes, self.edges, self.cells)
         for name, node in graph.nodes.items():
             for source in node.fed_back:
-                self._feed_back(source, entries[name], name)
-        for name, source in graph.outputs.items():
-            self.nodes[name] = nir.Output(output_type=np.array(self.shapes[source]))
-            self._join(self.sources[source], name)
+                for entry in entries[name]:
+                    self._feed_back(self.sources[source], entry, walk)
 
-    def feedback_pairs(self) -> tuple[tuple[str, str], ...]:
-        """Return (source, target) of the neurons that each feedback edge joins.
+    def _feed_back(self, senders: Sequence[str], entry: str, walk: "_Walk") -> None:
+        """Add edges that carry the step before.
 
-        Raises:
-            GraphError: the two are joined within a step as well, or nothing is fed back.
+        Between neurons that nothing else joins, an edge that closes a loop does so by itself, as
+        other tools read it too; elsewhere a Delay node says it.
         """
-        ahead, behind = _linear_walks(self.edges, self.cells)
-        pairs = {
-            (before, after)
-            for source, target in self.fed_back
-            for before in behind(source)
-            for after in ahead(target)
-        }
-        direct = [edge for edge in self.edges if edge not in self.fed_back]
-        ahead, _ = _linear_walks(direct, self.cells)
-        for before, after in sorted(pairs):
-            if any(after in ahead(target) for source, target in direct if source == before):
-                raise GraphError(
-                    "the same neurons are joined both within a step and over two",
-                    where=f"{before} -> {after}",
-                    fix="put one of the two paths into another layer of neurons",
-                )
-        return tuple(sorted(pairs))
+        for sender, times in Counter(senders).items():
+            before, after = walk.behind(sender), walk.ahead(entry)
+            pairs = {(b, a) for b in before.neurons for a in after.neurons}
+            plain = times == 1 and pairs and not (before.others or after.others)
+            if plain and all(walk.closes(b, a) for b, a in pairs):
+                self.edges.append((sender, entry))
+                self.pairs |= pairs
+                continue
+            late = f"{entry}.{sender}.before"
+            delay = np.full(self.given[sender], self.graph.dt)
+            self._put(late, {late: nir.Delay(delay=delay)})
+            self._join([sender] * times, late)
+            self.edges.append((late, entry))
 
     def _node(self, name: str, node: Node) -> list[str]:
         """Add a node; return the NIR nodes that read what enters it."""
@@ -249,18 +262,13 @@ class _Lowering:
                 self.edges.append((source, target))
                 continue
             factor = f"{target}.{source}.times"
-            self.nodes[factor] = nir.Scale(scale=np.full(self.given[source], float(times)))
+            scale = nir.Scale(scale=np.full(self.given[source], float(times)))
+            self._put(factor, {factor: scale})
             self.edges += [(source, factor), (factor, target)]
-
-    def _feed_back(self, source: str, entries: Sequence[str], name: str) -> None:
-        for entry in entries:
-            for sender in self.sources[source]:
-                self.edges.append((sender, entry))
-                self.fed_back.append((sender, entry))
 
     def _concatenate(self, name: str, layer: Concatenation, node: Node) -> list[str]:
         shapes = [self.shapes[source] for source in node.inputs]
-        axis = layer.axis % len(shapes[0])
+        axis = axis_in(layer.axis, len(shapes[0]), name)
         rests = {(shape[:axis], shape[axis + 1 :]) for shape in shapes}
         if len(rests) > 1 or node.fed_back:
             raise ShapeError(
@@ -272,7 +280,7 @@ class _Lowering:
         made, start = [], 0
         for index, (source, side) in enumerate(zip(node.inputs, sides, strict=True)):
             part = f"{name}.{index}"
-            chain = _placed(part, self.shapes[source], gives, axis, start)
+            chain = placed(part, self.shapes[source], gives, axis, start)
             self._put(name, chain)
             names = list(chain)
             self._join(self.sources[source], names[0])
@@ -295,14 +303,22 @@ class _Lowering:
             delay = np.full(reads, layer.steps * self.graph.dt)
             return {name: nir.Delay(delay=delay)}, reads
         if isinstance(layer, Rectifier):
+            if (layer.ceiling or 1.0) >= 1.0 and all(binary(self.graph, s) for s in node.inputs):
+                return {}, reads  # 0 and 1 stay what they are
+            if self.cells:
+                raise UnknownNodeError(
+                    "an activation between neurons, of values that are not single spikes",
+                    where=name,
+                    fix="take it out, or put neurons in its place",
+                )
             raise UnknownNodeError(
                 "this network has activations in place of neurons: it is an ANN",
                 where=name,
-                fix="--calibrate DATA, inputs like those to come: with them its activations become "
-                "integrate-and-fire neurons (--steps says for how many steps)",
+                fix="snn-deploy export with --calibrate DATA, inputs like those to come: with them "
+                "its activations become integrate-and-fire neurons (--steps says for how many "
+                "steps)",
             )
-        make = _CHAINS[type(layer)]
-        return make(name, layer, reads)
+        return chain_of(name, layer, reads)
 
     def _neurons(self, name: str, cell: Cell, shape: Shape) -> dict[str, nir.NIRNode]:
         population = cell.population(name, shape)
@@ -319,7 +335,7 @@ class _Lowering:
                 where=name,
                 fix="put it behind the neurons, or use an average pooling",
             )
-        total, gives = _pool(f"{name}.sum", replace(layer, pooling=Pooling.SUM), reads)
+        total, gives = pool(f"{name}.sum", replace(layer, pooling=Pooling.SUM), reads)
         either = Cell(decay=np.zeros(()), threshold=np.full((), 0.5), fires=Fires.BINARY)
         return {**total, **self._neurons(name, either, gives)}, gives
 
@@ -338,255 +354,64 @@ def binary(graph: LayerGraph, name: str) -> bool:
     return False
 
 
-def _linear_walks(
-    edges: Sequence[tuple[str, str]], cells: Mapping[str, Population]
-) -> tuple[Callable[[str], set[str]], Callable[[str], set[str]]]:
-    """Return functions that give the neurons ahead of a node, and behind it, itself included."""
-    after: dict[str, list[str]] = {}
-    before: dict[str, list[str]] = {}
-    for source, target in edges:
-        after.setdefault(source, []).append(target)
-        before.setdefault(target, []).append(source)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ends:
+    """What linear nodes lead to, or come from."""
 
-    def reached(start: str, following: Mapping[str, list[str]]) -> set[str]:
-        found, pending, seen = set(), [start], {start}
+    neurons: frozenset[str]
+    others: bool
+    """Whether ports are there too, or a Delay is on the way."""
+
+
+class _Walk:
+    """Ways over linear nodes, those that carry the step before left out."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, nir.NIRNode],
+        edges: Sequence[tuple[str, str]],
+        cells: Mapping[str, Population],
+    ) -> None:
+        self._nodes, self._cells = nodes, cells
+        self._after: dict[str, list[str]] = {}
+        self._before: dict[str, list[str]] = {}
+        for source, target in edges:
+            self._after.setdefault(source, []).append(target)
+            self._before.setdefault(target, []).append(source)
+
+    def ahead(self, start: str) -> _Ends:
+        """Return what a node leads to, itself included."""
+        return self._reached([start], self._after)
+
+    def behind(self, start: str) -> _Ends:
+        """Return where what a node gives comes from, itself included."""
+        return self._reached([start], self._before)
+
+    def closes(self, source: str, target: str) -> bool:
+        """Return whether an edge from one population to another closes a loop, and is the only
+        way from one to the other."""
+        onward = self._reached(self._after.get(source, []), self._after).neurons
+        if target in onward:
+            return False
+        seen, pending = {target}, [target]
         while pending:
             name = pending.pop()
-            if name in cells:
-                found.add(name)
+            for after in self._after.get(name, []):
+                if after not in seen:
+                    seen.add(after)
+                    pending.append(after)
+        return source in seen
+
+    def _reached(self, starts: Sequence[str], following: Mapping[str, list[str]]) -> _Ends:
+        neurons: set[str] = set()
+        others, pending, seen = False, list(starts), set(starts)
+        while pending:
+            name = pending.pop()
+            if name in self._cells:
+                neurons.add(name)
                 continue
+            others |= isinstance(self._nodes[name], nir.Input | nir.Output | nir.Delay)
             new = [n for n in following.get(name, []) if n not in seen]
             seen.update(new)
             pending += new
-        return found
-
-    return (lambda start: reached(start, after)), (lambda start: reached(start, before))
-
-
-Chain = tuple[dict[str, nir.NIRNode], Shape]
-
-
-def _linear(name: str, layer: Linear, reads: Shape) -> Chain:
-    weight = layer.weight
-    if reads[-1] != weight.shape[1] or len(reads) != 1:
-        raise ShapeError(
-            f"a weight of shape {weight.shape} reads {weight.shape[1]} values, "
-            f"but is given {reads}",
-            where=name,
-            fix="flatten before it" if len(reads) > 1 else "",
-        )
-    made = (
-        nir.Linear(weight=weight)
-        if layer.bias is None
-        else nir.Affine(weight=weight, bias=layer.bias)
-    )
-    return {name: made}, (int(weight.shape[0]),)
-
-
-def _convolution(name: str, layer: Convolution, reads: Shape) -> Chain:
-    axes = layer.weight.ndim - 2
-    if len(reads) != axes + 1:
-        raise ShapeError(f"a kernel of {axes} axes is given values of shape {reads}", where=name)
-    one = axes == 1
-    weight = layer.weight
-
-    def side(value: Any) -> Any:
-        return value[0] if one and not isinstance(value, str) else value
-
-    node = (nir.Conv1d if one else nir.Conv2d)(
-        input_shape=None,
-        weight=weight,
-        stride=side(layer.stride),
-        padding=side(layer.padding),
-        dilation=side(layer.dilation),
-        groups=layer.groups,
-        bias=np.zeros(len(weight), weight.dtype) if layer.bias is None else layer.bias,
-    )
-    node.input_shape = reads[1] if one else reads[1:]
-    if reads[0] != weight.shape[1] * layer.groups:
-        raise ShapeError(
-            f"it reads {weight.shape[1] * layer.groups} channels, but is given {reads}", where=name
-        )
-    sides = [_extent(layer, axis, reads[1 + axis], name) for axis in range(axes)]
-    return {name: node}, (len(weight), *sides)
-
-
-def _extent(layer: Convolution, axis: int, side: int, name: str) -> int:
-    reach = layer.dilation[axis] * (layer.weight.shape[2 + axis] - 1) + 1
-    if layer.padding == "same":
-        return math.ceil(side / layer.stride[axis])
-    around = 0 if isinstance(layer.padding, str) else 2 * layer.padding[axis]
-    extent = (side + around - reach) // layer.stride[axis] + 1
-    if extent < 1:
-        raise ShapeError(f"its kernel is larger than its input of {side}", where=name)
-    return extent
-
-
-def _depthwise(weight: np.ndarray, shift: np.ndarray | None, stride: Any, padding: Any) -> Layer:
-    """Return a convolution that keeps channels apart; weight [channel, *kernel]."""
-    return Convolution(
-        weight=weight[:, None],
-        bias=shift,
-        stride=stride,
-        padding=padding,
-        dilation=(1,) * (weight.ndim - 1),
-        groups=len(weight),
-    )
-
-
-def _channel_affine(name: str, layer: ChannelAffine, reads: Shape) -> Chain:
-    axes = len(reads) - 1
-    scale, shift = layer.scale, layer.shift
-    if scale.size != reads[0]:
-        raise ShapeError(f"it normalises {scale.size} channels, but is given {reads}", where=name)
-    if axes:
-        weight = scale.reshape(-1, *(1,) * axes)
-        kernel = _depthwise(weight, shift, (1,) * axes, (0,) * axes)
-        assert isinstance(kernel, Convolution)
-        return _convolution(name, kernel, reads)
-    if not np.any(shift):
-        return {name: nir.Scale(scale=scale)}, reads
-    return {name: nir.Affine(weight=np.diag(scale), bias=shift)}, reads
-
-
-def _pool(name: str, layer: Pool, reads: Shape) -> Chain:
-    axes = len(layer.kernel)
-    if len(reads) != axes + 1:
-        raise ShapeError(f"a window of {axes} axes is given values of shape {reads}", where=name)
-    average = layer.pooling is Pooling.AVERAGE
-    each = 1.0 / math.prod(layer.kernel) if average else 1.0
-    kernel = _depthwise(np.full((reads[0], *layer.kernel), each), None, layer.stride, layer.padding)
-    assert isinstance(kernel, Convolution)
-    chain, gives = _convolution(name, kernel, reads)
-    if axes == 1:
-        return chain, gives
-    make = nir.AvgPool2d if average else nir.SumPool2d
-    node = make(
-        kernel_size=np.array(layer.kernel),
-        stride=np.array(layer.stride),
-        padding=np.array(layer.padding),
-    )
-    return {name: node}, gives
-
-
-def _adaptive(name: str, layer: AdaptiveAverage, reads: Shape) -> Chain:
-    sides = reads[1:]
-    if len(layer.size) != len(sides):
-        raise ShapeError(
-            f"it pools {len(layer.size)} axes, but is given values of shape {reads}", where=name
-        )
-    size = [
-        side if wanted is None else wanted for side, wanted in zip(sides, layer.size, strict=True)
-    ]
-    if all(side % wanted == 0 for side, wanted in zip(sides, size, strict=True)):
-        window = tuple(side // wanted for side, wanted in zip(sides, size, strict=True))
-        if all(side == 1 for side in window):
-            return {}, reads
-        pool = Pool(
-            pooling=Pooling.AVERAGE, kernel=window, stride=window, padding=(0,) * len(window)
-        )
-        return _pool(name, pool, reads)
-    return _matrix(name, adaptive_map(reads, size, name), None)
-
-
-def _upsample(name: str, layer: Upsample, reads: Shape) -> Chain:
-    axes = len(reads) - 1
-    if layer.size is not None:
-        size = layer.size if len(layer.size) == axes else layer.size * axes
-    else:
-        factors = layer.factors or (1,)
-        factors = factors if len(factors) == axes else factors * axes
-        size = tuple(side * factor for side, factor in zip(reads[1:], factors, strict=True))
-    return _matrix(name, upsampled_map(reads, size, name), None)
-
-
-def _transposed(name: str, layer: TransposedConvolution, reads: Shape) -> Chain:
-    return _matrix(name, transposed_map(layer, reads, name), layer.bias)
-
-
-def _matrix(name: str, linear: Sparse, bias: np.ndarray | None) -> Chain:
-    """Return a map as a matrix, in a shape that later layers know again."""
-    chain: dict[str, nir.NIRNode] = {}
-    if len(linear.in_shape) > 1:
-        chain |= _flatten(f"{name}.flat", Flatten(), linear.in_shape)[0]
-    chain[f"{name}.matrix"] = nir.Linear(weight=matrix_of(linear, name))
-    return {**chain, **_shaped(name, linear.out_shape, bias)}, linear.out_shape
-
-
-def _shaped(name: str, shape: Shape, bias: np.ndarray | None) -> dict[str, nir.NIRNode]:
-    """Return a node that gives values in C order a shape, and each channel a bias.
-
-    A kernel of 1 that says its input's shape is how NIR can do that.
-    """
-    axes = len(shape) - 1
-    if axes == 0:
-        return {}
-    kernel = _depthwise(np.ones((shape[0], *(1,) * axes)), bias, (1,) * axes, (0,) * axes)
-    assert isinstance(kernel, Convolution)
-    return _convolution(name, kernel, shape)[0]
-
-
-def _flatten(name: str, layer: Flatten, reads: Shape) -> Chain:
-    rank = len(reads)
-    start, end = layer.start % rank, layer.end % rank
-    if start >= end:
-        return {}, reads
-    gives = (*reads[:start], math.prod(reads[start : end + 1]), *reads[end + 1 :])
-    return {name: nir.Flatten(input_type=None, start_dim=start, end_dim=end)}, gives
-
-
-def _unflatten(name: str, layer: Unflatten, reads: Shape) -> Chain:
-    known = math.prod(side for side in layer.shape if side != -1)
-    rest = math.prod(reads) // max(known, 1)
-    gives = tuple(rest if side == -1 else side for side in layer.shape)
-    if math.prod(gives) != math.prod(reads):
-        raise ShapeError(f"values of shape {reads} cannot take shape {layer.shape}", where=name)
-    if gives == reads:
-        return {}, reads
-    if len(gives) == 1:
-        return _flatten(name, Flatten(), reads)
-    return _shaped(name, gives, None), gives
-
-
-def _scale(name: str, layer: Scale, reads: Shape) -> Chain:
-    factor = fitted(layer.factor, reads)
-    return {name: nir.Scale(scale=np.array(np.broadcast_to(factor, reads)))}, reads
-
-
-def _placed(name: str, reads: Shape, gives: Shape, axis: int, start: int) -> dict[str, nir.NIRNode]:
-    """Return a map that puts values at `start` of an axis, zeros beside them."""
-    if axis == 0 and len(reads) > 1:
-        weight = np.zeros((gives[0], *reads[:1], *(1,) * (len(reads) - 1)))
-        weight[start + np.arange(reads[0]), np.arange(reads[0])] = 1.0
-        rank = len(reads) - 1
-        kernel = Convolution(
-            weight=weight, stride=(1,) * rank, padding=(0,) * rank, dilation=(1,) * rank
-        )
-        return _convolution(name, kernel, reads)[0]
-    index = list(np.indices(reads))
-    index[axis] = index[axis] + start
-    post = np.ravel_multi_index(tuple(index), gives).ravel()
-    place = Sparse(
-        post=post,
-        pre=np.arange(post.size),
-        weight=np.ones(post.size),
-        post_shape=gives,
-        pre_shape=reads,
-    )
-    if len(reads) == 1:
-        return {name: nir.Linear(weight=matrix_of(place, name))}
-    return _matrix(name, place, None)[0]
-
-
-_CHAINS: Mapping[type[Layer], Callable[[str, Any, Shape], Chain]] = {
-    Linear: _linear,
-    Convolution: _convolution,
-    TransposedConvolution: _transposed,
-    ChannelAffine: _channel_affine,
-    Pool: _pool,
-    AdaptiveAverage: _adaptive,
-    Upsample: _upsample,
-    Flatten: _flatten,
-    Unflatten: _unflatten,
-    Scale: _scale,
-}
+        return _Ends(neurons=frozenset(neurons), others=others)

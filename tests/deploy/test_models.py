@@ -73,8 +73,8 @@ def test_a_pickled_torch_module_is_an_ann_and_becomes_a_spiking_network(here, sa
     assert err == (
         "error[SNN203]: this network has activations in place of neurons: it is an ANN\n"
         "  at: 1\n"
-        "  fix: --calibrate DATA, inputs like those to come: with them its activations become "
-        "integrate-and-fire neurons (--steps says for how many steps)\n"
+        "  fix: snn-deploy export with --calibrate DATA, inputs like those to come: with them "
+        "its activations become integrate-and-fire neurons (--steps says for how many steps)\n"
     )
     values = np.random.default_rng(0).random((200, 6), np.float32)
     label = module(torch.from_numpy(values)).argmax(1).numpy()
