@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.errors import (
+    DeployError,
     FileDamagedError,
     FileMissingError,
     GraphError,
@@ -22,10 +24,13 @@ from snn_deploy.errors import (
     OptionError,
 )
 from snn_deploy.frontends import Overrides, load, nir_file, write_nir
+from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
 from snn_deploy.frontends.nir_nodes import digest
+from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Kind
-from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.network import Reset
+from snn_deploy.ir.neuron import Decode, ResetKind
 
 
 @pytest.fixture
@@ -487,6 +492,44 @@ def test_a_file_with_changed_bytes_is_read_or_gives_one_error(build, port, out, 
         image[place] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ModelError):
         load(bytes(image), dialect="nir", overrides=Overrides(dt=1.0))
+
+
+FUZZ = int(os.environ.get("SNN_DEPLOY_FUZZ", "300"))
+"""Damaged files that are read; 5,000 take about two minutes."""
+
+
+def test_damaged_files_with_stated_neurons_give_numbered_errors_only():
+    """Bytes are changed, cut and doubled in the file of a network whose metadata states all."""
+    image = _stated_image()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(FUZZ):
+        damaged = bytearray(image)
+        for place in rng.integers(0, len(image), rng.integers(1, 6)):
+            damaged[place] = int(rng.integers(256))
+        start, stop = sorted(int(i) for i in rng.integers(0, len(image), 2))
+        kind = rng.integers(4)
+        if kind == 0:
+            damaged = damaged[:start]
+        elif kind == 1:
+            damaged[start:start] = damaged[start : min(stop, start + 64)]
+        try:
+            load(bytes(damaged), dialect="nir", overrides=Overrides(dt=1.0))
+        except DeployError:
+            refused += 1
+    assert refused > FUZZ / 4
+
+
+def _stated_image() -> bytes:
+    """Return the file of a small recurrent network of stated neurons."""
+    graph = LayerGraph(inputs={"input": (3,)})
+    graph.add("fc", Linear(weight=np.eye(4, 3, dtype=np.float32)), "input")
+    reset = Reset(kind=ResetKind.SUBTRACT, amount=np.ones(()))
+    graph.add("n", Cell(decay=np.full(4, 0.875), reset=reset), "fc")
+    graph.feed_back(graph.add("rec", Linear(weight=np.eye(4)), "n"), "n")
+    graph.outputs["output"] = "n"
+    form = to_nir(graph)
+    return write_nir(form.graph, form.annotation)
 
 
 def _image(build, port, out, integrate):
