@@ -18,7 +18,8 @@ A TOML file, read as data. Example:
 A layer reads the one before it, or those that its `inputs` name; several add up. `fed_back`
 names layers whose output of the step before adds up too. The type "Neurons" is a layer of
 neurons in our own words: decay, threshold, reset ("none", "value", "subtract", "late-value",
-"late-subtract"), compare, synapse_decay, fires = false for a readout, and others.
+"late-subtract"), compare, synapse_decay, fires = false for a readout, and others; a list of
+numbers has one for each channel.
 """
 
 import difflib
@@ -26,22 +27,23 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, FileMissingError, UnknownNodeError
-from snn_deploy.frontends.arch_kinds import KINDS, TORCH, LayerKind
-from snn_deploy.frontends.dynamics import ResetRule, Unit
-from snn_deploy.frontends.layers import Cell, Concatenation, LayerGraph, Sum
-from snn_deploy.frontends.modules import INPUT, OUTPUT
+from snn_deploy.frontends.arch_kinds import KIND_BY_AXES, KINDS, TORCH, LayerKind
+from snn_deploy.frontends.arch_own import OWN, own_layer
+from snn_deploy.frontends.arch_table import Table, check_integers, escaped, quoted
+from snn_deploy.frontends.dynamics import Unit
+from snn_deploy.frontends.layers import LayerGraph, Sum
+from snn_deploy.frontends.modules import INPUT, OUTPUT, is_readable
 from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.registry import children_of, class_name, is_container, short_name
 from snn_deploy.frontends.torch_stub import Stub
 from snn_deploy.ir.codecs import Encode, EncodingChanges
-from snn_deploy.ir.network import Floor, Reset, Synapse
-from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
+from snn_deploy.ir.neuron import Decode
 
 LARGEST_FILE = 2**20
 """Bytes of an architecture file."""
@@ -49,7 +51,6 @@ LARGEST_FILE = 2**20
 MOST_LAYERS = 10_000
 
 Tensors = Mapping[str, np.ndarray]
-Member = TypeVar("Member", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,8 @@ def read_architecture(path: Path) -> Architecture:
         UnknownNodeError: a framework or a layer that nobody knows.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise FileMissingError(
             f"cannot read the architecture: {error.strerror}", where=str(path)
@@ -116,86 +118,17 @@ def parse_architecture(content: bytes, where: str) -> Architecture:
     """Return what the text of an architecture file says; see `read_architecture`."""
     if len(content) > LARGEST_FILE:
         raise FileDamagedError(
-            f"an architecture of {len(content)} bytes; at most {LARGEST_FILE} are read",
-            where=where,
+            f"an architecture of more than {LARGEST_FILE} bytes is not read", where=where
         )
     try:
         document = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits
         raise FileDamagedError(f"the architecture is no TOML: {error}", where=where) from error
-    return _architecture(_Table(document, where))
+    check_integers(document, where)
+    return _architecture(Table(document, where))
 
 
-@dataclass(slots=True)
-class _Table:
-    """A table of the file whose entries are taken one by one; what is left means nothing."""
-
-    entries: dict[str, Any]
-    where: str
-    known: list[str] = field(default_factory=list)
-
-    def take(self, key: str, kinds: type | tuple[type, ...], default: Any) -> Any:
-        self.known.append(key)
-        value = self.entries.pop(key, default)
-        if value is default:
-            return default
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in _all(kinds)):
-            names = " or ".join(kind.__name__ for kind in _all(kinds))
-            raise FileDamagedError(f"{key} = {value!r:.60} is no {names}", where=self.where)
-        return value
-
-    def word(self, key: str, kind: type[Member]) -> Member | None:
-        value = self.take(key, str, None)
-        words = {member.value: member for member in kind}
-        if value is None:
-            return None
-        if value not in words:
-            raise FileDamagedError(
-                f"{key} = {value!r:.60}", where=self.where, fix=f"one of {', '.join(words)}"
-            )
-        return words[value]
-
-    def numbers(self, key: str, default: Any = None) -> np.ndarray:
-        value = self.take(key, (int, float, list), default)
-        try:
-            array = np.array(value, np.float64)
-        except (TypeError, ValueError):
-            array = np.array(math.nan)
-        if not np.all(np.isfinite(array)):
-            raise FileDamagedError(f"{key} = {value!r:.60} is no number", where=self.where)
-        return array
-
-    def wholes(self, key: str, default: Any) -> tuple[int, ...]:
-        value = self.take(key, list, default)
-        if value is default:
-            return default
-        if not value or not all(type(v) is int and v > 0 for v in value):
-            raise FileDamagedError(
-                f"{key} = {value!r:.60} is no list of positive whole numbers", where=self.where
-            )
-        return tuple(value)
-
-    def texts(self, key: str) -> tuple[str, ...] | None:
-        value = self.take(key, list, None)
-        if value is not None and not all(isinstance(v, str) for v in value):
-            raise FileDamagedError(f"{key} = {value!r:.60} is no list of names", where=self.where)
-        return None if value is None else tuple(value)
-
-    def finish(self) -> None:
-        for key in self.entries:
-            close = difflib.get_close_matches(key, self.known, n=1)
-            raise FileDamagedError(
-                f"an architecture has no entry {key!r}",
-                where=self.where,
-                fix=f"is {close[0]!r} meant?" if close else f"known are {', '.join(self.known)}",
-            )
-
-
-def _all(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
-
-
-def _architecture(table: _Table) -> Architecture:
+def _architecture(table: Table) -> Architecture:
     framework = table.take("framework", str, "torch")
     if framework not in KINDS:
         raise UnknownNodeError(
@@ -229,13 +162,13 @@ def _architecture(table: _Table) -> Architecture:
         decode=table.word("decode", Decode),
         bias_waits=table.take("bias_waits", bool, False),
         ignore=table.texts("ignore") or (),
-        encoding=_encoding(_Table(table.take("encoding", dict, {}), f"{table.where}: encoding")),
+        encoding=_encoding(Table(table.take("encoding", dict, {}), f"{table.where}: encoding")),
     )
     table.finish()
     return made
 
 
-def _encoding(table: _Table) -> EncodingChanges:
+def _encoding(table: Table) -> EncodingChanges:
     changes = EncodingChanges(
         how=table.word("how", Encode),
         steps=table.take("steps", int, None),
@@ -249,12 +182,19 @@ def _encoding(table: _Table) -> EncodingChanges:
 
 
 def _layer(index: int, entry: dict[str, Any], where: str) -> ArchLayer:
-    table = _Table(dict(entry), f"{where}: layers[{index}]")
+    table = Table(dict(entry), f"{where}: layers[{index}]")
     name = table.take("name", str, f"{index}")
+    inputs = table.texts("inputs")
+    if inputs == ():
+        raise FileDamagedError(
+            "inputs = [] names no layer",
+            where=f"{where}: {name}",
+            fix="leave it out: a layer reads the one before it",
+        )
     return ArchLayer(
         name=name,
         type=table.take("type", str, None),
-        inputs=table.texts("inputs"),
+        inputs=inputs,
         fed_back=table.texts("fed_back") or (),
         options=table.entries,
         where=f"{where}: {name}",
@@ -281,7 +221,9 @@ def build(architecture: Architecture, weights: Tensors | Stub) -> LayerGraph:
         graph.dt, graph.unit = architecture.dt, Unit.SECOND
     before = INPUT
     ends: dict[str, str] = {INPUT: INPUT}
-    if not isinstance(weights, Stub):
+    if isinstance(weights, Stub):
+        _check_parts(architecture, weights)
+    else:
         _check_claimed(architecture, weights)
     for layer in architecture.layers:
         names = (before,) if layer.inputs is None else layer.inputs
@@ -315,11 +257,9 @@ def _add(
     weights: Tensors | Stub,
 ) -> str:
     """Add one layer; return the node that gives its output."""
-    if layer.type == "Neurons":
-        return graph.add(layer.name, _neurons(layer), *sources)
-    if layer.type in ("Sum", "Concatenation"):
-        join = Sum() if layer.type == "Sum" else Concatenation(axis=layer.options.get("axis", 0))
-        return graph.add(layer.name, join, *sources)
+    if layer.type is not None and layer.type in OWN:
+        own = own_layer(layer.type, layer.options, layer.where)
+        return graph.add(layer.name, own, *sources)
     source = sources[0]
     if len(sources) > 1:
         source = graph.add(f"{layer.name}.sum", Sum(), *sources)
@@ -332,16 +272,16 @@ def _add(
 
 def _part(root: Stub, layer: ArchLayer) -> Any:
     """Return the part of a pickled module that has the name of a layer."""
-    part: Any = root
-    for step in layer.name.split("."):
-        children = dict(part.named_children()) if isinstance(part, Stub) else {}
-        if step not in children:
-            raise UnknownNodeError(
-                f"the pickled module has no part {layer.name!r}",
-                where=layer.where,
-                fix=f"it has {', '.join(children) or 'none there'}",
-            )
-        part = children[step]
+    part = _found(root, layer.name)
+    if part is None:
+        owner, _, _ = layer.name.rpartition(".")
+        holder = _found(root, owner) if owner else root
+        children = dict(children_of(holder)) if isinstance(holder, Stub) else {}
+        raise UnknownNodeError(
+            f"the pickled module has no part {layer.name!r}",
+            where=layer.where,
+            fix=f"it has {', '.join(children) or 'none there'}",
+        )
     if layer.type is not None or layer.options:
         raise UnknownNodeError(
             "the pickled module says what this layer is; the architecture only joins it",
@@ -351,9 +291,63 @@ def _part(root: Stub, layer: ArchLayer) -> Any:
     return part
 
 
+def _found(root: Stub, name: str) -> Any:
+    """Return the part of a pickled module at a dotted name; None: there is none."""
+    part: Any = root
+    for step in name.split("."):
+        part = dict(children_of(part)).get(step) if isinstance(part, Stub) else None
+    return part
+
+
+def _check_parts(architecture: Architecture, root: Stub) -> None:
+    """Refuse parts of a pickled module that no layer is: the network would go without them."""
+    named: set[int] = set()
+    for layer in architecture.layers:
+        part = _found(root, layer.name)
+        if layer.type not in OWN:
+            named.add(id(part))
+        elif part is not None:
+            raise UnknownNodeError(
+                f"the pickled module has a part of this name, a {class_name(part)}",
+                where=layer.where,
+                fix="leave the type and the options out, or give the layer another name",
+            )
+    rest: list[tuple[str, Any]] = [("", root)]
+    while rest:
+        name, part = rest.pop()
+        if id(part) in named or _is_ignored(architecture, name):
+            continue
+        named.add(id(part))
+        if _is_needed(part):
+            raise UnknownNodeError(
+                f"no layer of the architecture is the part {name or 'on top'!r} of the pickled "
+                f"module, a {class_name(part)}",
+                where=architecture.where,
+                fix=f'name it, or leave it out on purpose: ignore = ["{name}"]',
+            )
+        children = children_of(part) if isinstance(part, Stub) else []
+        rest += [(f"{name}.{child}".lstrip("."), inner) for child, inner in reversed(children)]
+
+
+def _is_needed(part: Any) -> bool:
+    """Return whether a part of a module holds numbers, or is a layer that acts when it is used."""
+    held = (getattr(part, home, None) for home in ("_parameters", "_buffers"))
+    if any(value is not None for members in held for value in dict(members or {}).values()):
+        return True
+    return not is_container(part) and is_readable(part) and short_name(part) not in IDLE
+
+
+IDLE = frozenset({"Dropout", "Dropout1d", "Dropout2d", "AlphaDropout", "Identity"})
+"""Layers that change nothing once a network is trained."""
+
+
 def _record(architecture: Architecture, layer: ArchLayer, tensors: Tensors) -> Stub:
     prefix = f"{layer.name}."
-    own = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
+    own = {
+        key[len(prefix) :]: value
+        for key, value in tensors.items()
+        if key.startswith(prefix) and not _is_ignored(architecture, key)
+    }
     for option in layer.options:
         if option in own:
             raise UnknownNodeError(
@@ -361,32 +355,7 @@ def _record(architecture: Architecture, layer: ArchLayer, tensors: Tensors) -> S
                 where=layer.where,
                 fix="leave it out of the architecture",
             )
-    given: dict[str, Any] = dict(layer.options)
-    given |= _nested(own, layer.where)
-    return _kind(architecture, layer).record(layer.where, given)
-
-
-def _nested(own: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
-    """Return tensors by attribute; those of an inner layer become the record of it."""
-    plain = {key: value for key, value in own.items() if "." not in key}
-    inner: dict[str, dict[str, np.ndarray]] = {}
-    for key, value in own.items():
-        head, dot, rest = key.partition(".")
-        if dot:
-            inner.setdefault(head, {})[rest] = value
-    made: dict[str, Any] = dict(plain)
-    for head, members in inner.items():
-        kind = KIND_BY_AXES.get(members["weight"].ndim if "weight" in members else 0)
-        if kind is None:
-            raise UnknownNodeError(
-                f"the inner layer {head!r} is neither Linear nor a convolution", where=where
-            )
-        made[head] = TORCH[kind].record(f"{where}.{head}", members)
-    return made
-
-
-KIND_BY_AXES = {2: "Linear", 3: "Conv1d", 4: "Conv2d"}
-"""The layer that a weight of so many axes belongs to, where nothing else says it."""
+    return _kind(architecture, layer).record(layer.where, {**layer.options, **own})
 
 
 def _kind(architecture: Architecture, layer: ArchLayer) -> LayerKind:
@@ -400,7 +369,7 @@ def _kind(architecture: Architecture, layer: ArchLayer) -> LayerKind:
     framework = package or architecture.framework
     kinds = {**TORCH, **KINDS.get(framework, {})} if not package else KINDS.get(framework, {})
     if short not in kinds:
-        known = ["Neurons", "Sum", "Concatenation", *kinds]
+        known = [*OWN, *kinds]
         close = difflib.get_close_matches(short, known, n=1)
         raise UnknownNodeError(
             f"{layer.type!r:.60} is no layer of {framework} that an architecture can name",
@@ -412,54 +381,32 @@ def _kind(architecture: Architecture, layer: ArchLayer) -> LayerKind:
 
 def _check_claimed(architecture: Architecture, tensors: Tensors) -> None:
     """Refuse tensors that no layer has: a part of the network would be left out."""
-    names = [layer.name for layer in architecture.layers]
+    types = {layer.name: layer.type for layer in architecture.layers}
     for key in tensors:
-        parts = key.split(".")
-        prefixes = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
-        if not prefixes & {*names, *architecture.ignore}:
+        claims = _prefixes(key) & types.keys()
+        if _is_ignored(architecture, key) or any(types[name] not in OWN for name in claims):
+            continue
+        ignore = f"leave it out on purpose: ignore = [{quoted(key)}]"
+        if claims:
             raise UnknownNodeError(
-                f"no layer of the architecture has the tensor {key!r}",
+                f"a layer of type {types[claims.pop()]} has no tensors, but there is {key!r}",
                 where=architecture.where,
-                fix=f"name its layer, or leave it out on purpose: ignore = [{key!r}]".replace(
-                    "'", '"'
-                ),
+                fix=f"give the layer the type of its framework, or {ignore}",
             )
+        raise UnknownNodeError(
+            f"no layer of the architecture has the tensor {key!r}",
+            where=architecture.where,
+            fix=f"name its layer, or {ignore}",
+        )
 
 
-def _neurons(layer: ArchLayer) -> Cell:
-    """Return a layer of neurons in our own words."""
-    table = _Table(dict(layer.options), layer.where)
-    rule = table.word("reset", ResetRule) or ResetRule.VALUE
-    threshold = table.numbers("threshold", 1.0)
-    reset_to = table.numbers("reset_to", 0.0)
-    synapse_decay = table.take("synapse_decay", (int, float, list), None)
-    floor = table.take("floor", (int, float), None)
-    most = table.take("max_spikes", int, 1)
-    fires = Fires.BINARY if most == 1 else Fires.COUNT
-    if not table.take("fires", bool, True):
-        fires = Fires.NEVER
-    amount = threshold if rule.kind is ResetKind.SUBTRACT else reset_to
-    cell = Cell(
-        decay=table.numbers("decay", 1.0),
-        gain=table.numbers("gain", 1.0),
-        synapse=None
-        if synapse_decay is None
-        else Synapse(
-            decay=np.array(synapse_decay, np.float64), gain=table.numbers("synapse_gain", 1.0)
-        ),
-        fires=fires,
-        threshold=threshold,
-        compare=table.word("compare", Compare) or Compare.GREATER,
-        max_spikes=most,
-        reset=Reset()
-        if fires is Fires.NEVER
-        else Reset(kind=rule.kind, amount=amount, when=rule.when),
-        floor=None if floor is None else Floor(value=np.asarray(float(floor))),
-        bias=table.numbers("bias", 0.0),
-        initial=table.numbers("initial", 0.0),
-    )
-    table.finish()
-    return cell
+def _prefixes(key: str) -> set[str]:
+    parts = key.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
+def _is_ignored(architecture: Architecture, key: str) -> bool:
+    return not _prefixes(key).isdisjoint(architecture.ignore)
 
 
 # -------------------------------------------------------------------- a draft
@@ -469,7 +416,7 @@ def draft(tensors: Tensors) -> str:
     """Return an architecture file that fits a state dict as far as its keys tell.
 
     What they do not tell (neurons of most frameworks, strides, the input's shape) is left to
-    the user, marked by a question mark.
+    the user, marked by a question mark; tensors without an owner are comments.
     """
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key, value in tensors.items():
@@ -480,8 +427,12 @@ def draft(tensors: Tensors) -> str:
     lines = ['framework = "?"                # snntorch, norse, sinabs, spikingjelly or torch']
     lines += ["input = [?]                    # shape of one sample in one step", ""]
     for owner, own in parts.items():
-        shapes = ", ".join(f"{leaf} {list(value.shape)}" for leaf, value in own.items())
-        lines += ["[[layers]]", f'name = "{owner}"', f'type = "{_likely(own)}"', f"# {shapes}", ""]
+        shapes = ", ".join(f"{escaped(leaf)} {list(value.shape)}" for leaf, value in own.items())
+        if owner:
+            lines += ["[[layers]]", f"name = {quoted(owner)}", f"type = {_likely(own)}"]
+        else:
+            lines.append("# ? tensors that are in no layer, to be named by ignore = [...]:")
+        lines += [f"# {shapes}", ""]
     return "\n".join(lines)
 
 
@@ -489,10 +440,10 @@ def _likely(own: Mapping[str, np.ndarray]) -> str:
     """Return the type of layer that tensors of these names most likely belong to."""
     if "beta" in own:
         recurrent = "R" if any(leaf.startswith("recurrent.") for leaf in own) else ""
-        return f"{recurrent}Synaptic" if "alpha" in own else f"{recurrent}Leaky"
+        return f'"{recurrent}Synaptic"' if "alpha" in own else f'"{recurrent}Leaky"'
     if "running_mean" in own:
-        return "BatchNorm2d"
+        return '"BatchNorm2d"           # ? or BatchNorm1d'
     if "recurrent_weights" in own:
-        return "LIFRecurrentCell"
+        return '"LIFRecurrentCell"      # ? or LIFRecurrent'
     weight = own.get("weight")
-    return KIND_BY_AXES.get(weight.ndim, "?") if weight is not None else "?"
+    return f'"{KIND_BY_AXES.get(weight.ndim, "?") if weight is not None else "?"}"'

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
+from snn_deploy.frontends.arch_options import checked
 from snn_deploy.frontends.torch_stub import Reference, Stub, set_state
 
 Attributes = dict[str, Any]
@@ -32,16 +33,22 @@ class LayerKind:
     needs: tuple[str, ...] = ()
     """Options or tensors without which it is no layer."""
 
+    inner: Mapping[str, "Inner"] = field(default_factory=dict)
+    """Layers that it holds: what makes each of them out of its own options and tensors."""
+
     finish: Callable[[str, Attributes], Attributes] = lambda where, given: given
     """Turns options of the file into what the constructor makes of them."""
 
     def record(self, where: str, given: Mapping[str, Any]) -> Stub:
-        """Return the layer with the options and tensors `given`.
+        """Return the layer with options and tensors, those of an inner layer by dotted names or
+        in a table of its name.
 
         Raises:
             UnknownNodeError: an option that it does not have, or one that it lacks.
+            FileDamagedError: one of another type.
         """
         known = {*self.defaults, *self.needs}
+        given = self._with_inner(where, given)
         for option in given:
             if option not in known:
                 raise UnknownNodeError(
@@ -58,12 +65,33 @@ class LayerKind:
                     fix=f"{option} = ... in the architecture file",
                 )
         stub = Stub(self.path)
-        set_state(stub, self.finish(where, {**self.defaults, **given}))
+        own = {option: checked(option, value, where) for option, value in given.items()}
+        set_state(stub, self.finish(where, {**self.defaults, **own}))
         return stub
+
+    def _with_inner(self, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options and tensors, those of an inner layer put together to the record of it."""
+        made: dict[str, Any] = {}
+        members: dict[str, dict[str, Any]] = {}
+        for option, value in given.items():
+            head, dot, rest = option.partition(".")
+            if head in self.inner and dot:
+                members.setdefault(head, {})[rest] = value
+            elif head in self.inner and isinstance(value, dict):
+                members.setdefault(head, {}).update(value)
+            else:
+                made[option] = value
+        for head, own in members.items():
+            made[head] = self.inner[head](f"{where}.{head}", own)
+        return made
+
+
+Inner = Callable[[str, Mapping[str, Any]], Stub]
+"""(where, options and tensors) -> the record of an inner layer."""
 
 
 def _torch(name: str, needs: tuple[str, ...] = (), **defaults: Any) -> tuple[str, LayerKind]:
-    return name, LayerKind(path=f"torch.nn.{name}", needs=needs, defaults=defaults)
+    return name, LayerKind(path=f"torch.nn.modules.{name}", needs=needs, defaults=defaults)
 
 
 _KERNEL: Mapping[str, Any] = {
@@ -123,6 +151,34 @@ TORCH: Mapping[str, LayerKind] = dict(
 )
 
 
+KIND_BY_AXES = {2: "Linear", 3: "Conv1d", 4: "Conv2d"}
+"""The layer that a weight of so many axes belongs to, where nothing else says it."""
+
+
+def _weights(where: str, given: Mapping[str, Any]) -> Stub:
+    """Return a Linear or a convolution, whichever fits its weights.
+
+    Raises:
+        UnknownNodeError: neither does.
+    """
+    kind = KIND_BY_AXES.get(getattr(given.get("weight"), "ndim", 0))
+    if kind is None:
+        raise UnknownNodeError("it is neither Linear nor a convolution", where=where)
+    return TORCH[kind].record(where, given)
+
+
+def _recurrent_snntorch(where: str, given: Mapping[str, Any]) -> Stub:
+    """Return the recurrent connections of snnTorch: one to one, dense, or by a convolution that
+    keeps the size, padded by half of its kernel."""
+    if "V" in given:
+        kind = LayerKind(path="snntorch._neurons.rleaky.RecurrentOneToOne", needs=("V",))
+        return kind.record(where, given)
+    shape = getattr(given.get("weight"), "shape", ())
+    if len(shape) < 4:
+        return _weights(where, given)
+    return _weights(where, {"padding": [side // 2 for side in shape[2:]], **given})
+
+
 def _snntorch(where: str, given: Attributes) -> Attributes:
     """Turn `reset_mechanism` into the number that the layer keeps."""
     numbers = {"subtract": 0, "zero": 1, "none": 2}
@@ -133,17 +189,33 @@ def _snntorch(where: str, given: Attributes) -> Attributes:
                 f"reset_mechanism is {named!r}", where=where, fix=f"one of {', '.join(numbers)}"
             )
         kept = given["reset_mechanism_val"]
-        if kept is not None and int(kept) != numbers[named]:
+        if kept is not None and not np.array_equal(kept, numbers[named]):
+            names = [name for name, number in numbers.items() if np.array_equal(kept, number)]
             raise UnknownNodeError(
                 f"reset_mechanism is {named!r} in the architecture, but "
-                f"{list(numbers)[int(kept)]!r} in the file of weights",
+                f"{names[0] if names else str(kept)!r:.60} in the file of weights",
                 where=where,
                 fix="leave it out of the architecture",
             )
         given["reset_mechanism_val"] = numbers[named]
     if given["reset_mechanism_val"] is None:
         given["reset_mechanism_val"] = numbers["subtract"]
+    given["surrogate_disable"] = True  # how a spike is differentiated changes no spike
     return given
+
+
+def _recurrent(where: str, given: Attributes) -> Attributes:
+    """Keep the weights of recurrent connections where they are read, if they are not learned."""
+    weights = given.pop("V")
+    if given["recurrent"] is None and weights is None:
+        raise UnknownNodeError(
+            "a recurrent layer needs the tensors 'recurrent.weight' or 'V', and the file of "
+            "weights has neither",
+            where=where,
+        )
+    if given["recurrent"] is None:
+        given["recurrent"] = _recurrent_snntorch(f"{where}.recurrent", {"V": weights})
+    return _snntorch(where, given)
 
 
 _SNNTORCH: Mapping[str, Any] = {
@@ -154,7 +226,6 @@ _SNNTORCH: Mapping[str, Any] = {
     "reset_delay": True,
     "inhibition": False,
     "state_quant": False,
-    "surrogate_disable": True,
     "mem": SINGLE,
     "syn": SINGLE,
     "spk": SINGLE,
@@ -166,12 +237,21 @@ def _snn(name: str, module: str, needs: tuple[str, ...], **more: Any) -> tuple[s
     return name, LayerKind(path=path, needs=needs, defaults={**_SNNTORCH, **more}, finish=_snntorch)
 
 
+def _snn_recurrent(name: str, module: str, needs: tuple[str, ...]) -> tuple[str, LayerKind]:
+    path = f"snntorch._neurons.{module}.{name}"
+    defaults = {**_SNNTORCH, "recurrent": None, "V": None}
+    inner = {"recurrent": _recurrent_snntorch}
+    return name, LayerKind(
+        path=path, needs=needs, defaults=defaults, inner=inner, finish=_recurrent
+    )
+
+
 SNNTORCH: Mapping[str, LayerKind] = dict(
     (
         _snn("Leaky", "leaky", ("beta",)),
-        _snn("RLeaky", "rleaky", ("beta", "recurrent")),
+        _snn_recurrent("RLeaky", "rleaky", ("beta",)),
         _snn("Synaptic", "synaptic", ("alpha", "beta")),
-        _snn("RSynaptic", "rsynaptic", ("alpha", "beta", "recurrent")),
+        _snn_recurrent("RSynaptic", "rsynaptic", ("alpha", "beta")),
         _snn("Lapicque", "lapicque", ("R", "C"), beta=None, time_step=1),
         _snn("Alpha", "alpha", ("alpha", "beta"), syn_exc=SINGLE, syn_inh=SINGLE),
     )
@@ -214,7 +294,9 @@ _SINABS: Mapping[str, Any] = {
 
 def _sin(name: str, module: str, *needs: str, **more: Any) -> tuple[str, LayerKind]:
     path = f"sinabs.layers.{module}.{name}"
-    return name, LayerKind(path=path, needs=needs, defaults={**_SINABS, **more}, finish=_sinabs)
+    inner = {"rec_connect": _weights} if "rec_connect" in needs else {}
+    defaults = {**_SINABS, **more}
+    return name, LayerKind(path=path, needs=needs, defaults=defaults, inner=inner, finish=_sinabs)
 
 
 _LEAKY_SINABS: Mapping[str, Any] = {"tau_mem": None, "norm_input": True}

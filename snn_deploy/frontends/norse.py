@@ -261,7 +261,7 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 FRONTEND = Frontend(
     name="norse",
-    packages=("norse",),
+    packages=("norse.torch.module",),
     containers=frozenset({"SequentialState", "Lift"}),
     layers={
         "LIFBoxCell": _lif_box,

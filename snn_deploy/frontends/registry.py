@@ -10,8 +10,9 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from snn_deploy.errors import UnknownNodeError
+from snn_deploy.errors import FileDamagedError, UnknownNodeError
 from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.torch_stub import Stub
 
 GROUP = "snn_deploy.frontends"
 
@@ -33,7 +34,8 @@ class Frontend:
     """As on the command line, such as `snntorch`."""
 
     packages: tuple[str, ...]
-    """Top-level packages whose classes it reads."""
+    """Where the classes are defined that it reads, such as `torch.nn.modules`: modules, or
+    packages with all that is in them. A class of the same name elsewhere may compute anything."""
 
     layers: Mapping[str, Read]
     """By the name of the class, without its module."""
@@ -91,13 +93,28 @@ def frontend_of(layer: object) -> Frontend | None:
 def is_container(layer: object) -> bool:
     """Return whether the children of a layer act one after another, in order."""
     found = frontend_of(layer)
-    return found is not None and short_name(layer) in found.containers
+    if found is None or short_name(layer) not in found.containers:
+        return False
+    return is_home(found, layer)
+
+
+def is_home(found: Frontend, layer: object) -> bool:
+    """Return whether a layer's class is defined where the frontend reads classes."""
+    name = class_name(layer)
+    return any(name.startswith(f"{package}.") for package in found.packages)
 
 
 def children_of(container: Any) -> list[tuple[str, Any]]:
     """Return the children of a container in the order they act; one that acts twice is there
-    twice, which torch's `named_children` hides."""
-    return [(name, child) for name, child in container._modules.items() if child is not None]
+    twice, which torch's `named_children` hides.
+
+    Raises:
+        FileDamagedError: the record of a pickled one has something else in the place of children.
+    """
+    members = getattr(container, "_modules", None)
+    if not isinstance(members, dict):
+        raise FileDamagedError(f"a {class_name(container)} without a list of what it holds")
+    return [(str(name), child) for name, child in members.items() if child is not None]
 
 
 def short_name(layer: object) -> str:
@@ -110,6 +127,8 @@ def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
 
     Raises:
         UnknownNodeError: nobody reads this class.
+        FileDamagedError: the record of a pickled layer lacks an attribute, or has one of a type
+            that its class never gives it.
         ModelError: its frontend refuses it.
     """
     found = frontend_of(layer)
@@ -123,10 +142,25 @@ def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
         )
     if kind in found.wrong:
         raise UnknownNodeError(f"{kind}: {found.wrong[kind]}", where=name)
-    if kind not in found.layers:
+    if kind not in found.layers or not is_home(found, layer):
+        known = f"known of {found.name} are {', '.join(found.layers)}"
         raise UnknownNodeError(
             f"a layer of class {class_name(layer)} is not read",
             where=name,
-            fix=f"known of {found.name} are {', '.join(found.layers)}",
+            fix=f"use the {kind} of {' or '.join(found.packages)}"
+            if kind in found.layers
+            else known,
         )
-    return found.layers[kind](graph, name, layer, source)
+    read = found.layers[kind]
+    if not isinstance(layer, Stub):
+        return read(graph, name, layer, source)
+    try:
+        return read(graph, name, layer, source)
+    except _UNREADABLE as error:
+        raise FileDamagedError(
+            f"the record of a {kind} is not what its class makes: {error}", where=name
+        ) from error
+
+
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a reader meets in the record of a layer that lacks an attribute, or has another's."""

@@ -264,7 +264,7 @@ _OTHERS = {
 
 FRONTEND = Frontend(
     name="rockpool",
-    packages=("rockpool",),
+    packages=("rockpool.nn.modules.torch", "rockpool.nn.combinators"),
     containers=frozenset({"TorchSequential"}),
     layers={
         "LIFTorch": _lif,

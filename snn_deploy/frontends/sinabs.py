@@ -19,19 +19,17 @@ import numpy as np
 
 from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.decays import decay_of
-from snn_deploy.frontends.layers import Cell, LayerGraph, Parameter, Pool, Pooling, Rectifier
+from snn_deploy.frontends.layers import Cell, LayerGraph, Parameter, Pooling, Rectifier
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, class_name, short_name
-from snn_deploy.frontends.tensors import array_of, expect, real_of, sides, single_of
+from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
+from snn_deploy.frontends.torch_layers import windows
 from snn_deploy.frontends.unbounded import largest_count
 from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, ResetKind
 
 _ACTIVATION = "sinabs.activation."
 """Package of the spike functions and resets whose arithmetic is known."""
-
-_LAYERS = "sinabs.layers."
-"""Package of the layers that are read: those of sinabs' add-ons have the same names."""
 
 
 def _spiking(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
@@ -53,7 +51,6 @@ def _recurrent(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
 
 def _leak(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     """Read ExpLeak, which gives its membrane as it was before `min_v_mem` clips it."""
-    _check_home(name, layer)
     decay, synapse = _decays(layer)
     floor = _floor(layer, np.zeros(()))
     clipped = floor is not None
@@ -73,7 +70,6 @@ def _leak(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
 
 
 def _spiking_cell(graph: LayerGraph, name: str, layer: Any) -> Cell:
-    _check_home(name, layer)
     decay, synapse = _decays(layer)
     threshold = _number(layer, layer.spike_threshold)
     fires, most = _spikes(graph, name, layer)
@@ -214,30 +210,9 @@ def _activation(value: Any) -> str:
     return name.rpartition(".")[2] if name.startswith(_ACTIVATION) else ""
 
 
-def _check_home(name: str, layer: Any) -> None:
-    """Refuse layers of sinabs' add-ons, which have the same names and need not compute the same.
-
-    Raises:
-        UnknownNodeError: with the full name of the class.
-    """
-    if not class_name(layer).startswith(_LAYERS):
-        raise UnknownNodeError(
-            f"a layer of class {class_name(layer)} is not read",
-            where=name,
-            fix=f"use {_LAYERS}{short_name(layer)}",
-        )
-
-
 def _sum_pool(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
     expect(name, layer, "SumPool2d", ceil_mode=False, norm_type=1)
-    stride = layer.kernel_size if layer.stride is None else layer.stride
-    pool = Pool(
-        pooling=Pooling.SUM,
-        kernel=sides(layer.kernel_size, 2),
-        stride=sides(stride, 2),
-        padding=(0, 0),
-    )
-    return graph.add(name, pool, source)
+    return graph.add(name, windows(name, layer, Pooling.SUM, 2, (0, 0)), source)
 
 
 def _rectifier(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
@@ -275,7 +250,7 @@ _ENCODES = "it draws spikes at random: give the network spikes as the input"
 
 FRONTEND = Frontend(
     name="sinabs",
-    packages=("sinabs",),
+    packages=("sinabs.layers", "sinabs.network"),
     containers=frozenset({"Repeat"}),
     layers={
         "IAF": _spiking,

@@ -13,7 +13,7 @@ import numpy as np
 
 from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.layers import Cell, Layer, LayerGraph, Parameter, Scale
-from snn_deploy.frontends.registry import Frontend, short_name
+from snn_deploy.frontends.registry import Frontend, frontend_of, is_home, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
 from snn_deploy.frontends.torch_layers import convolution, linear
 from snn_deploy.frontends.torch_stub import full_name
@@ -180,9 +180,16 @@ def _mechanism(name: str, layer: Any) -> _Mechanism:
     """Return what a spike does.
 
     Raises:
-        UnknownNodeError: the layer computes another reset than it names.
+        UnknownNodeError: the layer computes another reset than it names, or names none.
     """
-    named = _Mechanism(int(array_of(layer.reset_mechanism_val)))
+    number = array_of(layer.reset_mechanism_val)
+    if number.ndim or number not in [known.value for known in _Mechanism]:
+        raise UnknownNodeError(
+            f"reset_mechanism_val is {number}, which names no reset",
+            where=name,
+            fix=f"one of {', '.join(f'{m.value} ({m.name.lower()})' for m in _Mechanism)}",
+        )
+    named = _Mechanism(int(number))
     method = getattr(getattr(layer, "state_function", None), "__name__", "")
     computed = _COMPUTES.get(method, named)
     if computed is not named:
@@ -233,7 +240,8 @@ def _fed_back(graph: LayerGraph, name: str, layer: Any, sent: str) -> str:
         "Conv2d": lambda: convolution(where, recurrent),
         "RecurrentOneToOne": lambda: Scale(factor=_number(layer, recurrent.V)),
     }
-    if kind not in known:
+    home = frontend_of(recurrent)
+    if kind not in known or home is None or not is_home(home, recurrent):
         raise UnknownNodeError(
             f"recurrent connections of class {kind} are not read",
             where=where,
@@ -262,7 +270,7 @@ _WHOLE_SEQUENCE = "it takes all steps of a sequence at once, and its spikes rese
 
 FRONTEND = Frontend(
     name="snntorch",
-    packages=("snntorch",),
+    packages=("snntorch._neurons", "snntorch._layers"),
     layers={
         "Leaky": _leaky,
         "RLeaky": _leaky_recurrent,

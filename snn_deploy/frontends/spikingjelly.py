@@ -589,7 +589,7 @@ _NEURONS: Mapping[str, Read] = {
 
 FRONTEND = Frontend(
     name=PACKAGE,
-    packages=(PACKAGE,),
+    packages=(f"{PACKAGE}.activation_based",),
     containers=frozenset({"MultiStepContainer", "TLastMultiStepContainer", "OTTTSequential"}),
     layers={
         **_NEURONS,

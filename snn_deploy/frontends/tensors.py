@@ -1,6 +1,6 @@
 """Numbers out of whatever a layer holds: torch tensors, numpy arrays, plain numbers."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,11 +35,49 @@ def single_of(value: Any) -> np.ndarray:
     return array_of(value).astype(np.float32).astype(np.float64)
 
 
-def sides(value: Any, axes: int) -> tuple[int, ...]:
-    """Return one whole number per axis of an option such as a stride: 2, (2,) or (2, 2)."""
-    if isinstance(value, int | np.integer):
-        return (int(value),) * axes
-    return tuple(int(side) for side in value)
+def whole(value: Any, where: str = "") -> int:
+    """Return an option that is a whole number.
+
+    Raises:
+        UnknownNodeError: it is another number, or none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise UnknownNodeError(f"{value!r:.60} is no whole number", where=where)
+    return int(value)
+
+
+def sides(value: Any, axes: int | None, where: str = "") -> tuple[int, ...]:
+    """Return one whole number per axis of an option such as a stride: 2, (2,) or (2, 2).
+
+    Args:
+        value: The option.
+        axes: How many there are; None: as many as the option has.
+        where: What the error says of its place.
+
+    Raises:
+        UnknownNodeError: they are not whole, or not one for each axis.
+    """
+    if not isinstance(value, tuple | list):
+        return (whole(value, where),) * (1 if axes is None else axes)
+    found = tuple(whole(side, where) for side in value)
+    if len(found) == 1 and axes is not None:
+        return found * axes
+    if not found or axes not in (None, len(found)):
+        raise UnknownNodeError(f"{value!r:.60} has not one whole number for each axis", where=where)
+    return found
+
+
+def padding_of(
+    value: Any, axes: int, where: str = ""
+) -> tuple[int, ...] | Literal["same", "valid"]:
+    """Return the padding of a convolution: the word same, valid, or as `sides`.
+
+    Raises:
+        UnknownNodeError: it is neither.
+    """
+    if value == "same":
+        return "same"
+    return "valid" if value == "valid" else sides(value, axes, where)
 
 
 def expect(name: str, layer: Any, kind: str, **wanted: object) -> None:

@@ -1,7 +1,7 @@
 """torch.nn's layers, read by their attributes, as in evaluation mode."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from snn_deploy.frontends.layers import (
 )
 from snn_deploy.frontends.registry import Frontend, Read, short_name
 from snn_deploy.frontends.reparametrised import weight_of
-from snn_deploy.frontends.tensors import array_of, expect, real_of, sides
+from snn_deploy.frontends.tensors import array_of, expect, padding_of, real_of, sides, whole
 
 
 def unchanged(graph: LayerGraph, name: str, layer: Any, source: str) -> str:
@@ -50,24 +50,20 @@ def convolution(name: str, layer: Any) -> Convolution:
     """Read a Conv1d or Conv2d.
 
     Raises:
-        UnknownNodeError: its padding is not of zeros.
+        UnknownNodeError: its padding is not of zeros, or an option is no whole number.
+        ShapeError: its weights have not one axis for each of the kernel's.
     """
     kind = short_name(layer)
     expect(name, layer, kind, padding_mode="zeros", transposed=False)
     weight = weight_of(name, layer)
-    axes = weight.ndim - 2
-    padding: tuple[int, ...] | Literal["same", "valid"]
-    if isinstance(layer.padding, str):
-        padding = "same" if layer.padding == "same" else "valid"
-    else:
-        padding = sides(layer.padding, axes)
+    axes = _axes(name, kind, weight)
     return Convolution(
         weight=weight,
         bias=None if layer.bias is None else array_of(layer.bias),
-        stride=sides(layer.stride, axes),
-        padding=padding,
-        dilation=sides(layer.dilation, axes),
-        groups=int(layer.groups),
+        stride=sides(layer.stride, axes, f"{name}.stride"),
+        padding=padding_of(layer.padding, axes, f"{name}.padding"),
+        dilation=sides(layer.dilation, axes, f"{name}.dilation"),
+        groups=whole(layer.groups, f"{name}.groups"),
     )
 
 
@@ -75,20 +71,37 @@ def transposed(name: str, layer: Any) -> TransposedConvolution:
     """Read a ConvTranspose1d or ConvTranspose2d.
 
     Raises:
-        UnknownNodeError: its padding is not of zeros.
+        UnknownNodeError: its padding is not of zeros, or an option is no whole number.
+        ShapeError: its weights have not one axis for each of the kernel's.
     """
-    expect(name, layer, short_name(layer), padding_mode="zeros")
+    kind = short_name(layer)
+    expect(name, layer, kind, padding_mode="zeros")
     weight = weight_of(name, layer)
-    axes = weight.ndim - 2
+    axes = _axes(name, kind, weight)
     return TransposedConvolution(
         weight=weight,
         bias=None if layer.bias is None else array_of(layer.bias),
-        stride=sides(layer.stride, axes),
-        padding=sides(layer.padding, axes),
-        output_padding=sides(layer.output_padding, axes),
-        dilation=sides(layer.dilation, axes),
-        groups=int(layer.groups),
+        stride=sides(layer.stride, axes, f"{name}.stride"),
+        padding=sides(layer.padding, axes, f"{name}.padding"),
+        output_padding=sides(layer.output_padding, axes, f"{name}.output_padding"),
+        dilation=sides(layer.dilation, axes, f"{name}.dilation"),
+        groups=whole(layer.groups, f"{name}.groups"),
     )
+
+
+def _axes(name: str, kind: str, weight: np.ndarray) -> int:
+    """Return how many axes the kernel of a class such as Conv2d has.
+
+    Raises:
+        ShapeError: its weights have another number.
+    """
+    axes = 1 if kind.endswith("1d") else 2
+    if weight.ndim != axes + 2:
+        raise ShapeError(
+            f"a weight of shape {weight.shape}, but that of a {kind} has {axes + 2} axes",
+            where=name,
+        )
+    return axes
 
 
 def batch_norm(name: str, layer: Any) -> ChannelAffine:
@@ -96,6 +109,7 @@ def batch_norm(name: str, layer: Any) -> ChannelAffine:
 
     Raises:
         UnknownNodeError: it keeps no running statistics.
+        ShapeError: its statistics and factors are not one number each for every channel.
     """
     if layer.running_mean is None:
         raise UnknownNodeError(
@@ -106,6 +120,13 @@ def batch_norm(name: str, layer: Any) -> ChannelAffine:
     mean, variance = real_of(layer.running_mean), real_of(layer.running_var)
     weight = np.ones_like(mean) if layer.weight is None else real_of(layer.weight)
     bias = np.zeros_like(mean) if layer.bias is None else real_of(layer.bias)
+    shapes = {values.shape for values in (mean, variance, weight, bias)}
+    if len(shapes) != 1 or mean.ndim != 1:
+        raise ShapeError(
+            f"{short_name(layer)} with numbers of shapes {', '.join(map(str, sorted(shapes)))}, "
+            "not one for each channel",
+            where=name,
+        )
     scale = weight / np.sqrt(variance + float(layer.eps))
     return ChannelAffine(scale=scale, shift=bias - mean * scale)
 
@@ -116,19 +137,13 @@ def pooling(how: Pooling, axes: int) -> Read:
     def make(name: str, layer: Any) -> Pool:
         kind = short_name(layer)
         expect(name, layer, kind, ceil_mode=False, divisor_override=None, return_indices=False)
-        padding = sides(layer.padding, axes)
+        padding = sides(layer.padding, axes, f"{name}.padding")
         if any(padding):
             expect(name, layer, kind, count_include_pad=True)
         dilation = getattr(layer, "dilation", 1)
-        if any(side != 1 for side in sides(dilation, axes)):
+        if any(side != 1 for side in sides(dilation, axes, f"{name}.dilation")):
             expect(name, layer, kind, dilation=1)
-        stride = layer.kernel_size if layer.stride is None else layer.stride
-        return Pool(
-            pooling=how,
-            kernel=sides(layer.kernel_size, axes),
-            stride=sides(stride, axes),
-            padding=padding,
-        )
+        return windows(name, layer, how, axes, padding)
 
     return reader(make)
 
@@ -138,25 +153,32 @@ def summing(axes: int) -> Read:
 
     def make(name: str, layer: Any) -> Pool:
         expect(name, layer, short_name(layer), norm_type=1, ceil_mode=False)
-        stride = layer.kernel_size if layer.stride is None else layer.stride
-        return Pool(
-            pooling=Pooling.SUM,
-            kernel=sides(layer.kernel_size, axes),
-            stride=sides(stride, axes),
-            padding=(0,) * axes,
-        )
+        return windows(name, layer, Pooling.SUM, axes, (0,) * axes)
 
     return reader(make)
+
+
+def windows(name: str, layer: Any, how: Pooling, axes: int, padding: tuple[int, ...]) -> Pool:
+    """Return a pooling of `kernel_size` and `stride`, which is as large where it is None."""
+    stride = layer.kernel_size if layer.stride is None else layer.stride
+    return Pool(
+        pooling=how,
+        kernel=sides(layer.kernel_size, axes, f"{name}.kernel_size"),
+        stride=sides(stride, axes, f"{name}.stride"),
+        padding=padding,
+    )
 
 
 def adaptive(axes: int) -> Read:
     """Return a reader of adaptive average poolings of `axes` spatial axes."""
 
     def make(name: str, layer: Any) -> AdaptiveAverage:
-        size = layer.output_size
-        if isinstance(size, int | np.integer) or size is None:
+        size, where = layer.output_size, f"{name}.output_size"
+        if not isinstance(size, tuple | list):
             size = (size,) * axes
-        return AdaptiveAverage(size=tuple(None if s is None else int(s) for s in size))
+        if len(size) != axes:
+            sides(size, axes, where)
+        return AdaptiveAverage(size=tuple(None if s is None else whole(s, where) for s in size))
 
     return reader(make)
 
@@ -167,7 +189,10 @@ def flatten(name: str, layer: Any) -> Flatten:
     Raises:
         ShapeError: it flattens the batch too.
     """
-    return flattening(name, int(layer.start_dim), int(layer.end_dim))
+    start, end = (
+        whole(getattr(layer, axis), f"{name}.{axis}") for axis in ("start_dim", "end_dim")
+    )
+    return flattening(name, start, end)
 
 
 def flattening(name: str, start: int, end: int) -> Flatten:
@@ -190,34 +215,41 @@ def unflatten(name: str, layer: Any) -> Unflatten:
 
     Raises:
         UnknownNodeError: it unfolds another axis than the first behind the batch.
+        ShapeError: its sides are none.
     """
     expect(name, layer, short_name(layer), dim=1)
-    return Unflatten(shape=tuple(int(side) for side in layer.unflattened_size))
+    shape = sides(layer.unflattened_size, None, f"{name}.unflattened_size")
+    if shape.count(-1) > 1 or any(side < 1 and side != -1 for side in shape):
+        raise ShapeError(f"an Unflatten to {shape}, which is no shape", where=name)
+    return Unflatten(shape=shape)
 
 
 def upsample(name: str, layer: Any) -> Upsample:
     """Read an Upsample.
 
     Raises:
-        UnknownNodeError: it interpolates, or its factors are not whole.
+        UnknownNodeError: it interpolates, its factors are not whole, or it has not exactly one of
+            size and factors.
     """
     expect(name, layer, short_name(layer), mode="nearest")
-    if layer.size is not None:
-        return Upsample(size=_any_sides(layer.size))
     factors = layer.scale_factor
+    if (layer.size is None) == (factors is None):
+        raise UnknownNodeError(
+            "Upsample with neither size nor scale_factor, or with both",
+            where=name,
+            fix="give one of them",
+        )
+    if layer.size is not None:
+        return Upsample(size=sides(layer.size, None, f"{name}.size"))
     values = factors if isinstance(factors, tuple | list) else (factors,)
-    if any(float(factor) != int(factor) for factor in values):
+    if not all(isinstance(factor, int | float) and float(factor).is_integer() for factor in values):
         raise UnknownNodeError(
             f"Upsample by {factors} repeats values unevenly",
             where=name,
             fix="use whole factors, or size=",
         )
-    return Upsample(factors=_any_sides(tuple(int(factor) for factor in values)))
-
-
-def _any_sides(value: Any) -> tuple[int, ...]:
-    """Return the sides of an option whose axes are not known: one number stands for all."""
-    return (int(value),) if isinstance(value, int | np.integer) else tuple(int(v) for v in value)
+    given = tuple(int(factor) for factor in values)
+    return Upsample(factors=sides(given, None, f"{name}.scale_factor"))
 
 
 def _rectifier(name: str, layer: Any) -> Rectifier:
@@ -245,7 +277,7 @@ _RUNNING = "its state belongs to a layer without spikes"
 
 FRONTEND = Frontend(
     name="torch",
-    packages=("torch",),
+    packages=("torch.nn.modules",),
     containers=frozenset({"Sequential"}),
     layers={
         "Linear": reader(linear),

@@ -116,7 +116,8 @@ def test_a_draft_names_every_tensor_once():
         '[[layers]]\nname = "conv1"\ntype = "Conv2d"\n# weight [4, 1, 3, 3]\n\n'
         '[[layers]]\nname = "lif1"\ntype = "Leaky"\n# beta [], threshold []\n\n'
         '[[layers]]\nname = "rec"\ntype = "RLeaky"\n# beta [], recurrent.weight [3, 3]\n\n'
-        '[[layers]]\nname = "norm"\ntype = "BatchNorm2d"\n# weight [4], running_mean [4]\n'
+        '[[layers]]\nname = "norm"\ntype = "BatchNorm2d"           # ? or BatchNorm1d\n'
+        "# weight [4], running_mean [4]\n"
     )
 
 

@@ -586,7 +586,7 @@ class Step(torch.autograd.Function):
         (
             Record("sinabs.exodus.layers.IAF"),
             "error[SNN203]: a layer of class sinabs.exodus.layers.IAF is not read\n  at: 1\n"
-            "  fix: use sinabs.layers.IAF",
+            "  fix: use the IAF of sinabs.layers or sinabs.network",
         ),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
