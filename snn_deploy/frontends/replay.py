@@ -113,8 +113,18 @@ class Comparison:
         return tuple(p.name for p in self.populations if not p.sent)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return a finding for each population that fires otherwise near its threshold."""
-        return tuple(
+        """Return a finding for each population that fires otherwise near its threshold, and for
+        each that sent nothing, which the comparison therefore says nothing of."""
+        quiet = tuple(
+            Finding(
+                kind=Kind.UNPROVEN,
+                layer=name,
+                amount=f"it sent nothing in {counted(self.steps, 'step')}",
+                reason="so it was not compared with the module; a sample= on which it fires would",
+            )
+            for name in self.silent
+        )
+        return quiet + tuple(
             Finding(
                 kind=Kind.ROUNDED,
                 layer=population.name,
@@ -280,7 +290,7 @@ def _alone(
         inputs=inputs,
         populations=(population,),
         projections=tuple(projections),
-        outputs=(Output(name="output", population=population.name),),
+        outputs=(Output(name="output", population=population.name, decode=Decode.MEMBRANE_END),),
     )
     values = [
         Values(name=entry.name, values=np.asarray(given[sources[entry.name]])[None])

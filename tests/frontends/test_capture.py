@@ -145,7 +145,7 @@ def test_a_loop_over_time_as_in_snntorchs_tutorials_is_followed(snn):
     assert [(o.name, o.population, o.decode) for o in imported.network.outputs] == [
         ("output", "lif2", Decode.COUNT)
     ]
-    assert imported.findings == ()
+    assert [finding.layer for finding in imported.findings] == ["lif2"]  # too silent to compare
 
 
 def test_a_loop_that_shows_one_image_in_each_step_is_a_constant_current(snn):
@@ -275,7 +275,9 @@ def test_membranes_of_all_steps_are_read_at_the_end_and_that_is_a_guess(snn):
     imported, _ = check(looped(snn, forward), 6)
     assert [str(finding) for finding in imported.findings] == [
         "guessed    output: read as membrane-end; the module returns the membrane of every step; "
-        "--decode says which of them is the answer"
+        "--decode says which of them is the answer",
+        "unproven   lif2: it sent nothing in 16 steps; so it was not compared with the module; a "
+        "sample= on which it fires would",
     ]
 
 
