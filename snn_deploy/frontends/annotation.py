@@ -203,7 +203,6 @@ def _stated(value: T) -> Choice[T]:
 
 def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotation:
     counts = [n.firing.max_spikes for n in record.neurons.values() if n.firing]
-    counts += [cell.max_spikes for cell in record.cells.values()]
     lates = [n.firing.late for n in record.neurons.values() if n.firing]
     sizes_fit = all(1 <= n < 2**31 for n in counts) and all(0 <= n < 2**16 for n in lates)
     if not (record.dt > 0 and sizes_fit and record.encoding.low <= record.encoding.high):

@@ -152,15 +152,7 @@ def _firing(
     firing = dynamics.firing
     assert firing is not None, "decide gives every spiking node a Firing"
     is_gate = "threshold" in parameters
-    field = "threshold" if is_gate else "v_threshold"
-    threshold = parameters[field]
-    if firing.fires.value is Fires.COUNT and np.any(threshold <= 0):
-        raise DynamicsError(
-            f"a threshold of {threshold.min():g}, but a neuron that sends several spikes a step "
-            "needs a positive one",
-            where=f"{neurons.name}.{field}",
-            fix="use a positive threshold, or a --dialect of neurons that send one spike a step",
-        )
+    threshold = parameters["threshold" if is_gate else "v_threshold"]
     kind = ResetKind.NONE if is_gate else firing.reset.value.kind
     amount = np.zeros(())
     if kind is not ResetKind.NONE:

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.errors import GraphError, NotFiniteError, ShapeError
+from snn_deploy.errors import DynamicsError, GraphError, NotFiniteError, ShapeError
 from snn_deploy.ir.arrays import WHOLE, fits, frozen
 from snn_deploy.ir.graph import Edge, Graph, step_order
 from snn_deploy.ir.maps import Composition, LinearMap
+from snn_deploy.ir.neuron import Decode, Fires, State
+
+LARGEST = 2**31 - 1
+"""Of a payload and of a number of steps."""
 
 
 def parameters(owner: Any, prefix: str = "") -> Iterator[tuple[Any, str, str]]:
@@ -47,6 +51,41 @@ def check_parameters(population: Any, dtype: np.dtype[Any]) -> None:
         if not np.all(np.isfinite(array)):
             raise NotFiniteError("a neuron parameter is not a finite number", where=where)
         object.__setattr__(holder, name, array)
+
+
+def check_neurons(population: Any, *, current: bool) -> None:
+    """Check what a population sends, and that its biases enter a state that it has.
+
+    Args:
+        population: Of a network or of a program.
+        current: Whether it has a synaptic current.
+
+    Raises:
+        DynamicsError: a number of spikes or a first step that cannot be, a threshold that no
+            neuron can count by, or a bias into no state.
+    """
+    name = population.name
+    if not 1 <= population.max_spikes <= LARGEST:
+        raise DynamicsError(
+            f"a neuron sends at most 1 to {LARGEST} spikes a step",
+            where=f"{name}.max_spikes",
+        )
+    threshold = population.threshold
+    if population.fires is Fires.COUNT and np.any(threshold <= 0):
+        raise DynamicsError(
+            f"a threshold of {threshold.min():g}, but a neuron that sends several spikes a step "
+            "needs a positive one",
+            where=f"{name}.threshold",
+            fix="use a positive threshold, or neurons that send one spike a step",
+        )
+    for index, bias in enumerate(population.biases):
+        where = f"{name}.biases[{index}]"
+        if bias.into is State.PAYLOAD:
+            raise DynamicsError("a bias enters the current or the membrane", where=where)
+        if bias.into is State.CURRENT and not current:
+            raise DynamicsError("a bias enters a current that is not there", where=where)
+        if not 0 <= bias.start <= LARGEST:
+            raise DynamicsError(f"the first step of a bias is 0 to {LARGEST}", where=where)
 
 
 def check_projection(projection: Any) -> None:
@@ -93,7 +132,7 @@ def check_graph(graph: Graph) -> None:
 
     Raises:
         GraphError: a name is used twice, an endpoint does not exist, nothing enters or leaves,
-            or a loop has no delay.
+            a loop has no delay, or an output reads what its population does not have.
         ShapeError: a map does not fit the populations it joins.
     """
     nodes = {node.name: node for node in (*graph.inputs, *graph.populations)}
@@ -103,17 +142,31 @@ def check_graph(graph: Graph) -> None:
         names = [item.name for item in group]
         if len(set(names)) != len(names):
             raise GraphError("two projections or two outputs have the same name")
-    populations = {p.name for p in graph.populations}
+    populations: dict[str, Any] = {p.name: p for p in graph.populations}
     for edge in graph.projections:
-        _check_edge(edge, nodes, populations)
+        _check_edge(edge, nodes, set(populations))
     for output in graph.outputs:
-        if output.population not in populations:
-            raise GraphError(
-                f"an output reads {output.population!r}, which does not exist", where=output.name
-            )
+        _check_output(output, populations)
     if not graph.outputs:
         raise GraphError("nothing leaves the network: it has no output")
     step_order(graph)
+
+
+def _check_output(output: Any, populations: dict[str, Any]) -> None:
+    if output.population not in populations:
+        raise GraphError(
+            f"an output reads {output.population!r}, which does not exist", where=output.name
+        )
+    if not 0 <= output.delay <= LARGEST:
+        raise GraphError(f"the delay of an output is 0 to {LARGEST} steps", where=output.name)
+    silent = populations[output.population].fires is Fires.NEVER
+    if silent and output.decode in (Decode.COUNT, Decode.FIRST_SPIKE):
+        raise GraphError(
+            f"an output reads the spikes of {output.population}, which never fires: "
+            f"{output.decode.value}",
+            where=output.name,
+            fix="read its membrane: --decode membrane-end, membrane-mean or membrane-max",
+        )
 
 
 def _check_edge(edge: Any, nodes: dict[str, Any], populations: set[str]) -> None:

@@ -28,6 +28,10 @@ class Encode(Enum):
     """In each step a spike with the value as probability, from a stated generator."""
 
 
+LARGEST = 2**63
+"""Bound of every whole number of an encoding: files hold no larger ones."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding:
     """How the values of a data set become the payloads that enter a network."""
@@ -50,15 +54,22 @@ class Encoding:
 
     def __post_init__(self) -> None:
         for wrong, what in (
-            (self.steps is not None and self.steps < 1, f"{self.steps} steps per sample"),
-            (self.seed < 0, f"a seed of {self.seed}"),
-            (self.low > self.high, f"payloads from {self.low} to {self.high}"),
+            (
+                self.steps is not None and not 1 <= self.steps < LARGEST,
+                f"{self.steps} steps per sample",
+            ),
+            (not 0 <= self.seed < LARGEST, f"a seed of {self.seed}"),
+            (
+                not -LARGEST <= self.low <= self.high < LARGEST,
+                f"payloads from {self.low} to {self.high}",
+            ),
             (not (math.isfinite(self.unit) and self.unit > 0), f"a unit of {self.unit:g}"),
         ):
             if wrong:
                 raise DataError(
                     f"no encoder has {what}",
-                    fix="at least 1 step, a seed of at least 0, low <= high, a unit above 0",
+                    fix="at least 1 step, a seed of at least 0, low <= high, a unit above 0; all "
+                    "below 2**63",
                 )
 
 

@@ -21,7 +21,13 @@ from jaxtyping import Float, Int
 
 from snn_deploy.errors import DynamicsError
 from snn_deploy.ir.arrays import REAL
-from snn_deploy.ir.checks import check_finite, check_graph, check_parameters, check_projection
+from snn_deploy.ir.checks import (
+    check_finite,
+    check_graph,
+    check_neurons,
+    check_parameters,
+    check_projection,
+)
 from snn_deploy.ir.graph import named
 from snn_deploy.ir.maps import LinearMap, Shape
 from snn_deploy.ir.neuron import (
@@ -140,7 +146,7 @@ class Population:
     threshold: Parameter = field(default_factory=lambda: np.ones(()))
     compare: Compare = Compare.GREATER
     max_spikes: int = 1
-    """Largest payload of a COUNT neuron."""
+    """Largest payload of a COUNT neuron, from 1 on."""
 
     reset: Reset = field(default_factory=Reset)
     floor: Floor | None = None
@@ -153,8 +159,7 @@ class Population:
 
     def __post_init__(self) -> None:
         check_parameters(self, REAL)
-        if self.synapse is None and any(b.into is State.CURRENT for b in self.biases):
-            raise DynamicsError("a bias enters a current that is not there", where=self.name)
+        check_neurons(self, current=self.synapse is not None)
         retested = self.reset.when is When.RETESTED
         if retested and (self.fires, self.reset.kind) != (Fires.BINARY, ResetKind.SUBTRACT):
             raise DynamicsError(

@@ -27,7 +27,7 @@ from jaxtyping import Int
 
 from snn_deploy.errors import DynamicsError, ShapeError
 from snn_deploy.ir.arrays import WHOLE
-from snn_deploy.ir.checks import check_graph, check_parameters, check_projection
+from snn_deploy.ir.checks import check_graph, check_neurons, check_parameters, check_projection
 from snn_deploy.ir.graph import named
 from snn_deploy.ir.maps import Composition, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Boundary, Output
@@ -224,11 +224,7 @@ class Population:
 
     def __post_init__(self) -> None:
         check_parameters(self, WHOLE)
-        for bias in self.biases:
-            if bias.into is State.CURRENT and self.current is None:
-                raise DynamicsError("a bias enters a current that is not there", where=self.name)
-        if self.fires is Fires.COUNT and np.any(self.threshold <= 0):
-            raise DynamicsError("a neuron that counts needs a threshold above 0", where=self.name)
+        check_neurons(self, current=self.current is not None)
 
     @property
     def size(self) -> int:

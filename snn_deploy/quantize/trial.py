@@ -14,7 +14,7 @@ from snn_deploy.ir import network as real
 from snn_deploy.ir import program as whole
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.network import Network
-from snn_deploy.ir.neuron import Fires, State
+from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.rounded import Rounded
@@ -124,7 +124,7 @@ class Trials:
                 )
                 for p in layer.projections
             ),
-            outputs=(real.Output(name="output", population=name),),
+            outputs=(real.Output(name="output", population=name, decode=Decode.MEMBRANE_END),),
         )
         record = Recording(states=frozenset({State.PAYLOAD, State.MEMBRANE}))
         return simulate(network, inputs, record)[name]

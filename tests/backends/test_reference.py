@@ -12,7 +12,16 @@ import pytest
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
+from snn_deploy.ir.neuron import (
+    Compare,
+    Decode,
+    Fires,
+    FloorWhen,
+    Reads,
+    ResetKind,
+    State,
+    When,
+)
 from snn_deploy.ir.program import (
     Arithmetic,
     Bias,
@@ -61,7 +70,7 @@ def run(population, values, *, weight=1, shift=0, delay=0, extra=(), arithmetic=
             ),
             *extra,
         ),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
     )  # fmt: skip
     inputs = Values(name="x", values=np.asarray(values, np.int32).reshape(1, -1, 1))
     return ReferenceBackend().run(program, (inputs,), EVERYTHING)["n"]
@@ -315,7 +324,7 @@ def test_delays_differ_by_source_or_weight(delay, membrane):
                 delay=number(delay),
             ),
         ),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
     )  # fmt: skip
     inputs = Values(name="x", values=np.array([[[1, 1], [0, 0], [0, 0]]]))
     assert v(ReferenceBackend().run(program, (inputs,), EVERYTHING)["n"]) == membrane
@@ -354,7 +363,7 @@ def test_a_convolution_reads_its_neighbours():
                 ),
             ),
         ),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
     )  # fmt: skip
     trace = ReferenceBackend().run(program, (Values(name="x", values=picture),), EVERYTHING)["n"]
     assert trace.membrane is not None

@@ -7,7 +7,7 @@ from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.deploy.energy import Event, count, estimate, find_profile, profiles
 from snn_deploy.errors import UnknownNameError
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
-from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.neuron import Decode, Fires, ResetKind
 from snn_deploy.ir.program import (
     Arithmetic,
     Input,
@@ -73,7 +73,7 @@ def program() -> Program:
                 delay=whole(1),
             ),
         ),
-        outputs=(Output(name="output", population="dense"),),
+        outputs=(Output(name="output", population="dense", decode=Decode.MEMBRANE_END),),
     )
 
 

@@ -448,7 +448,7 @@ def test_a_multi_spike_neuron_needs_a_positive_threshold():
     assert str(caught.value) == (
         "error[SNN207]: a threshold of 0, but a neuron that sends several spikes a step needs a "
         "positive one\n"
-        "  at: n.v_threshold\n"
-        "  fix: use a positive threshold, or a --dialect of neurons that send one spike a step"
+        "  at: n.threshold\n"
+        "  fix: use a positive threshold, or neurons that send one spike a step"
     )
     assert load(lone(node), dialect="norse")

@@ -20,7 +20,16 @@ from snn_deploy.ir.network import (
     Reset,
     Synapse,
 )
-from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
+from snn_deploy.ir.neuron import (
+    Compare,
+    Decode,
+    Fires,
+    FloorWhen,
+    Reads,
+    ResetKind,
+    State,
+    When,
+)
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Values
 from snn_deploy.targets import find_target
@@ -46,7 +55,7 @@ def run(population, values, *, weight=1.0, delay=0, arithmetic=Arithmetic.FLOAT6
                 delay=np.asarray(delay),
             ),
         ),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
         arithmetic=arithmetic,
     )  # fmt: skip
     inputs = Values(name="x", values=real(values).reshape(1, -1, 1))
@@ -182,7 +191,7 @@ def chain(seed: int) -> tuple[Network, whole.Program]:
                 whole.Projection(map=Dense(weight=weight), **given),
             )
         )
-    outputs = (Output(name="y", population="c"),)
+    outputs = (Output(name="y", population="c", decode=Decode.MEMBRANE_END),)
     network = Network(
         name="n", inputs=(Input(name="x", shape=(4,)),), outputs=outputs,
         populations=tuple(p for p, _ in populations), projections=tuple(e for e, _ in edges),

@@ -80,12 +80,15 @@ def one_layer() -> Callable[..., Program]:
             "reset": Reset(kind=ResetKind.VALUE, amount=whole(0)),
             "fires": Fires.BINARY,
         }
+        neurons |= changes
+        silent = neurons["fires"] is Fires.NEVER
+        decode = Decode.MEMBRANE_END if silent else Decode.COUNT
         return Program(
             name="one-layer",
             target=chip.name,
             arithmetic=chip.arithmetic,
             inputs=(Input(name="in", shape=linear.in_shape, **ends),),
-            populations=(Population(name="out", **(neurons | changes)),),
+            populations=(Population(name="out", **neurons),),
             projections=(
                 Projection(
                     name="way",
@@ -96,7 +99,7 @@ def one_layer() -> Callable[..., Program]:
                     **({"shift": chip.weights.shift.value} | way),
                 ),
             ),
-            outputs=(Output(name="answer", population="out", decode=Decode.COUNT),),
+            outputs=(Output(name="answer", population="out", decode=decode),),
         )
 
     return make

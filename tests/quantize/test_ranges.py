@@ -12,7 +12,7 @@ from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import Fires, FloorWhen, ResetKind
+from snn_deploy.ir.neuron import Decode, Fires, FloorWhen, ResetKind
 from snn_deploy.ir.program import (
     Floor,
     Input,
@@ -76,7 +76,7 @@ def layer(weight=100, decay=4096, shift=6, high=1, **fields):
         inputs=(Input(name="in", shape=(1,), high=high),),
         populations=(population,),
         projections=(wire,),
-        outputs=(Output(name="out", population="l"),),
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_END),),
     )
 
 

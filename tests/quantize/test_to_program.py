@@ -286,7 +286,7 @@ def test_a_proof_can_be_asked_for():
                 name="w", source="in", target="l", map=Dense(weight=rng.uniform(-1, 1, (4, 3000)))
             ),
         ),
-        outputs=(Output(name="out", population="l"),),
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_END),),
     )
     doubted = compile_network(network, LOIHI2)
     proven = compile_network(network, LOIHI2, options=Options(prove=True))
@@ -306,7 +306,7 @@ def one_layer(population, weight=0.5):
                 map=Dense(weight=np.full((population.size, 2), weight)),
             ),
         ),
-        outputs=(Output(name="out", population="l"),),
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_END),),
     )  # fmt: skip
 
 
@@ -739,7 +739,7 @@ def test_a_convolution_stays_a_kernel():
         inputs=(source,),
         populations=(population,),
         projections=(Projection(name="w", source="in", target="l", map=linear),),
-        outputs=(Output(name="out", population="l"),),
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_END),),
     )
     stored = compile_network(network, LOIHI2).program.projections[0].map
     assert isinstance(stored, Convolution)
