@@ -114,6 +114,7 @@ def _sorted_out(root: Any, where: str) -> TorchFile:
         if isinstance(inner, dict):
             tensors, others = _tensors(inner, where)
             if tensors:
+                _check_alone(table, key, tensors, where)
                 return _state_dict(tensors, others | extras)
     tensors, extras = _tensors(table, where)
     if not tensors:
@@ -121,6 +122,26 @@ def _sorted_out(root: Any, where: str) -> TorchFile:
             f"the file holds {_described(table)}, but no tensor", where=where, fix=SAVE_STATE
         )
     return _state_dict(tensors, extras)
+
+
+def _check_alone(
+    table: dict[Any, Any], chosen: str, tensors: Mapping[str, np.ndarray], where: str
+) -> None:
+    """Refuse a checkpoint with the weights of the same network twice, such as their averages.
+
+    Raises:
+        UnknownNodeError: with the names of both.
+    """
+    for key, value in table.items():
+        if key == chosen or not isinstance(key, str) or not isinstance(value, dict):
+            continue
+        if value.keys() >= tensors.keys():
+            raise UnknownNodeError(
+                f"the checkpoint has the weights of this network twice: {chosen!r} and "
+                f"{key[:80]!r}",
+                where=where,
+                fix=f"torch.save(checkpoint[{chosen!r}], ...), or the other one",
+            )
 
 
 def _state_dict(tensors: dict[str, np.ndarray], extras: dict[str, Any]) -> StateDict:

@@ -794,3 +794,15 @@ def test_a_file_saved_without_checksums_can_be_saved_again_with_them():
 def test_two_tensors_of_one_name_are_refused():
     one = torch.ones(1)
     assert "two tensors of the name 'a.b'" in complaint(zipped({"a.b": one, "a": {"b": one}}))
+
+
+def test_a_checkpoint_with_the_weights_twice_is_refused():
+    module = torch.nn.Linear(2, 2)
+    content = zipped({"model": module.state_dict(), "ema": module.state_dict(), "epoch": 3})
+    with pytest.raises(UnknownNodeError) as caught:
+        read_torch_file(content, "last.ckpt")
+    assert str(caught.value) == (
+        "error[SNN203]: the checkpoint has the weights of this network twice: 'model' and 'ema'\n"
+        "  at: last.ckpt\n"
+        "  fix: torch.save(checkpoint['model'], ...), or the other one"
+    )
