@@ -260,6 +260,7 @@ SNNTORCH: Mapping[str, LayerKind] = dict(
 
 def _sinabs(where: str, given: Attributes) -> Attributes:
     """Turn the names of the spike function and of the reset into what the layer keeps."""
+    _check_sinabs(where, given)
     spikes, most = given["spike_fn"], given.pop("max_num_spikes_per_bin")
     function = Reference("sinabs.activation.spike_generation", spikes)
     if spikes == "MaxSpike":
@@ -269,10 +270,49 @@ def _sinabs(where: str, given: Attributes) -> Attributes:
         given["spike_fn"] = function
     reset = Stub(f"sinabs.activation.reset_mechanism.{given['reset_fn']}")
     values = {name: given.pop(name) for name in ("subtract_value", "reset_value")}
+    values["reset_value"] = 0.0 if values["reset_value"] is None else values["reset_value"]
     set_state(reset, values)
     given["reset_fn"] = reset
-    given["train_alphas"] = given.get("alpha_mem") is not None
+    given["train_alphas"] = not _all_none(given, "alpha_mem", "alpha_syn")
     return given
+
+
+def _check_sinabs(where: str, given: Attributes) -> None:
+    """Refuse options that the layer would not read.
+
+    Raises:
+        UnknownNodeError: one means nothing beside another, or a time constant is missing.
+    """
+    idle = {
+        "max_num_spikes_per_bin": given["spike_fn"] != "MaxSpike",
+        "subtract_value": given["reset_fn"] != "MembraneSubtract",
+        "reset_value": given["reset_fn"] != "MembraneReset",
+    }
+    for option, is_idle in idle.items():
+        if is_idle and given[option] is not None:
+            raise UnknownNodeError(
+                f"{option} means nothing with spike_fn = {given['spike_fn']!r} and reset_fn = "
+                f"{given['reset_fn']!r}",
+                where=where,
+                fix="leave it out",
+            )
+    if not (_all_none(given, "tau_mem", "tau_syn") or _all_none(given, "alpha_mem", "alpha_syn")):
+        raise UnknownNodeError(
+            "both time constants and decays (alpha_mem, alpha_syn) are given",
+            where=where,
+            fix="leave the time constants out: a layer with train_alphas has none",
+        )
+    if "tau_mem" in given and _all_none(given, "tau_mem", "alpha_mem"):
+        raise UnknownNodeError(
+            "a leaky layer needs 'tau_mem' or 'alpha_mem', and neither the file of weights nor "
+            "the architecture has it",
+            where=where,
+            fix="tau_mem = ... in the architecture file",
+        )
+
+
+def _all_none(given: Attributes, *names: str) -> bool:
+    return all(given.get(name) is None for name in names)
 
 
 _SINABS: Mapping[str, Any] = {
@@ -281,7 +321,7 @@ _SINABS: Mapping[str, Any] = {
     "max_num_spikes_per_bin": None,
     "reset_fn": "MembraneSubtract",
     "subtract_value": None,
-    "reset_value": 0.0,
+    "reset_value": None,
     "min_v_mem": None,
     "norm_input": False,
     "tau_syn": None,
@@ -371,9 +411,13 @@ NORSE: Mapping[str, LayerKind] = dict(
 
 def _spikingjelly(where: str, given: Attributes) -> Attributes:
     """Give a neuron the surrogate that changes no spike, and the states it starts from."""
-    if given.pop("soft_reset"):  # None, which TOML has no word for
-        given["v_reset"] = None
+    soft = given.pop("soft_reset")  # v_reset=None, which TOML has no word for
+    if soft and given["v_reset"] is not None:
+        raise UnknownNodeError(
+            "v_reset means nothing with soft_reset = true", where=where, fix="leave one of them out"
+        )
     start = 0.0 if given["v_reset"] is None else given["v_reset"]
+    given["v_reset"] = None if soft else start
     surrogate = Stub("spikingjelly.activation_based.surrogate.Sigmoid")
     set_state(surrogate, {"spiking": True})
     given["surrogate_function"] = surrogate
@@ -385,7 +429,7 @@ def _spikingjelly(where: str, given: Attributes) -> Attributes:
 
 _JELLY: Mapping[str, Any] = {
     "v_threshold": 1.0,
-    "v_reset": 0.0,
+    "v_reset": None,
     "soft_reset": False,
     "step_mode": "s",
     "detach_reset": False,

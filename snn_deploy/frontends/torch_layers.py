@@ -201,11 +201,12 @@ def flattening(name: str, start: int, end: int) -> Flatten:
     Raises:
         ShapeError: it flattens the batch too.
     """
-    if start == 0:
+    if start == 0 or end == 0:
+        option, other = ("start_dim", 1) if start == 0 else ("end_dim", -1)
         raise ShapeError(
-            "Flatten with start_dim=0 flattens the batch as well",
+            f"Flatten with {option}=0 flattens the batch as well",
             where=name,
-            fix="use start_dim=1",
+            fix=f"use {option}={other}",
         )
     return Flatten(start=start - 1 if start > 0 else start, end=end - 1 if end > 0 else end)
 

@@ -5,8 +5,9 @@ import pytest
 
 from snn_deploy.errors import ModelError
 from snn_deploy.frontends.arch import build, draft, parse_architecture
-from snn_deploy.frontends.layers import Cell, LayerGraph
+from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Scale
 from snn_deploy.frontends.to_nir import to_nir
+from snn_deploy.frontends.torch_stub import Stub, set_state
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, When
 
@@ -198,6 +199,80 @@ def test_a_draft_names_every_tensor_once():
             "  fix: is 'decay' meant?",
         ),
         (
+            PLAIN + '[[layers]]\nname = "n"\ntype = "Neurons"\nreset = "subtract"\nreset_to = 1',
+            "error[SNN202]: reset_to means nothing with reset = 'subtract'\n"
+            "  at: network.toml: n\n"
+            "  fix: leave it out",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "Neurons"\nfires = false\nthreshold = 2.0',
+            "error[SNN202]: threshold means nothing with fires = false\n"
+            "  at: network.toml: 1\n"
+            "  fix: leave it out",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "Sum"\nweight = 3',
+            "error[SNN202]: an architecture has no entry 'weight'\n"
+            "  at: network.toml: 1\n"
+            "  fix: it has none",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "Concatenation"\naxes = 1',
+            "error[SNN202]: an architecture has no entry 'axes'\n"
+            "  at: network.toml: 1\n"
+            "  fix: is 'axis' meant?",
+        ),
+        (
+            PLAIN + "inputs = []",
+            "error[SNN202]: inputs = [] names no layer\n"
+            "  at: network.toml: fc\n"
+            "  fix: leave it out: a layer reads the one before it",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "MaxPool2d"\nkernel_size = "x"',
+            "error[SNN202]: kernel_size = 'x' is not a whole number, or a list of them\n"
+            "  at: network.toml: 1",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "MaxPool2d"\nkernel_size = [2, 2, 2]',
+            "error[SNN203]: [2, 2, 2] has not one whole number for each axis\n  at: 1.kernel_size",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "Upsample"',
+            "error[SNN203]: Upsample with neither size nor scale_factor, or with both\n"
+            "  at: 1\n"
+            "  fix: give one of them",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "snntorch.Leaky"\nbeta = [[0.5], [0.5, 0.5]]',
+            "error[SNN202]: beta = [[0.5], [0.5, 0.5]] is not a number, or lists of numbers\n"
+            "  at: network.toml: 1",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "snntorch.Leaky"\nbeta = 0.5\nreset_mechanism_val = 7',
+            "error[SNN203]: reset_mechanism_val is 7, which names no reset\n"
+            "  at: 1\n"
+            "  fix: one of 0 (subtract), 1 (zero), 2 (none)",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "spikingjelly.IFNode"\nsoft_reset = true\nv_reset = 0.5',
+            "error[SNN203]: v_reset means nothing with soft_reset = true\n"
+            "  at: network.toml: 1\n"
+            "  fix: leave one of them out",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "sinabs.IAF"\nsubtract_value = 1.0\n'
+            'reset_fn = "MembraneReset"',
+            "error[SNN203]: subtract_value means nothing with spike_fn = 'MultiSpike' and "
+            "reset_fn = 'MembraneReset'\n"
+            "  at: network.toml: 1\n"
+            "  fix: leave it out",
+        ),
+        (
+            "dt = 0x" + "f" * 400 + PLAIN,
+            "error[SNN202]: a whole number of 1600 bits; TOML has 64\n  at: network.toml",
+        ),
+        (
             PLAIN + "[encoding]\nsteps = true",
             "error[SNN202]: steps = True is no int\n  at: network.toml: encoding",
         ),
@@ -214,3 +289,143 @@ def test_a_layer_whose_weights_are_missing_is_named():
         "  at: network.toml: fc\n"
         "  fix: weight = ... in the architecture file"
     )
+
+
+def test_a_whole_number_of_thousands_of_digits_is_refused():
+    assert "error[SNN202]: the architecture is no TOML" in complaint("dt = " + "9" * 5000 + PLAIN)
+
+
+def test_a_tensor_that_nobody_reads_is_named_even_if_a_layer_has_its_name():
+    text = PLAIN + '[[layers]]\nname = "lif"\ntype = "Neurons"'
+    assert complaint(text, {**WEIGHTS, "lif.beta": np.array(0.5, np.float32)}) == (
+        "error[SNN203]: a layer of type Neurons has no tensors, but there is 'lif.beta'\n"
+        "  at: network.toml\n"
+        "  fix: give the layer the type of its framework, or leave it out on purpose: "
+        'ignore = ["lif.beta"]'
+    )
+
+
+def test_a_tensor_of_a_layer_may_be_ignored():
+    weights = {**WEIGHTS, "fc.extra": np.ones(3)}
+    assert complaint(PLAIN, weights) == (
+        "error[SNN203]: Linear has no option or tensor 'extra'\n"
+        "  at: network.toml: fc\n"
+        "  fix: known are bias, weight"
+    )
+    assert list(graph('ignore = ["fc.extra"]' + PLAIN, weights).nodes) == ["fc"]
+
+
+def test_a_list_of_numbers_has_one_for_each_channel():
+    text = 'input = [2, 2, 2]\n[[layers]]\ntype = "Neurons"\nthreshold = [1.0, 2.0]'
+    cell = graph(text, {}).nodes["0"].layer
+    assert isinstance(cell, Cell)
+    threshold = np.broadcast_to(cell.population("n", (2, 2, 2)).threshold, (2, 2, 2))
+    np.testing.assert_array_equal(threshold[:, 1, 0], [1.0, 2.0])
+
+
+# ------------------------------------------------------------ pickled modules
+
+
+def record(path: str, **attributes) -> Stub:
+    """Return the record of a pickled object."""
+    stub = Stub(path)
+    set_state(stub, attributes)
+    return stub
+
+
+def dense(**attributes) -> Stub:
+    kept = {"weight": WEIGHTS["fc.weight"], "bias": None, "_modules": {}, **attributes}
+    return record("torch.nn.modules.linear.Linear", **kept)
+
+
+NAMED = 'input = [3]\n[[layers]]\nname = "fc"\n'
+
+
+def test_every_part_of_a_pickled_module_is_a_layer_or_left_out_on_purpose():
+    weights = {"weight": WEIGHTS["fc.weight"]}
+    other = dense(_parameters=weights)
+    root = record("mine.Net", _modules={"fc": dense(), "fc2": other})
+    assert complaint(NAMED, root) == (
+        "error[SNN203]: no layer of the architecture is the part 'fc2' of the pickled module, a "
+        "torch.nn.modules.linear.Linear\n"
+        "  at: network.toml\n"
+        '  fix: name it, or leave it out on purpose: ignore = ["fc2"]'
+    )
+    assert list(graph('ignore = ["fc2"]\n' + NAMED, root).nodes) == ["fc"]
+
+
+def test_a_part_that_is_there_twice_needs_one_name():
+    shared = dense()
+    root = record("mine.Net", _modules={"first": shared, "fc": shared})
+    assert list(graph(NAMED, root).nodes) == ["fc"]
+
+
+def test_neurons_in_our_own_words_do_not_replace_a_part_of_a_pickled_module():
+    root = record("mine.Net", _modules={"fc": dense()})
+    assert complaint(NAMED + 'type = "Neurons"', root) == (
+        "error[SNN203]: the pickled module has a part of this name, a "
+        "torch.nn.modules.linear.Linear\n"
+        "  at: network.toml: fc\n"
+        "  fix: leave the type and the options out, or give the layer another name"
+    )
+
+
+def test_a_record_that_lacks_an_attribute_is_a_damaged_file():
+    linear = record("torch.nn.modules.linear.Linear", weight=WEIGHTS["fc.weight"])
+    assert complaint(NAMED, record("mine.Net", _modules={"fc": linear})) == (
+        "error[SNN202]: the record of a Linear is not what its class makes: 'Linear' object of "
+        "the file has no attribute 'bias'\n"
+        "  at: fc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "homes"),
+    [
+        ("torch.ao.nn.qat.modules.linear.Linear", "the Linear of torch.nn.modules"),
+        (
+            "spikingjelly.clock_driven.neuron.IFNode",
+            "the IFNode of spikingjelly.activation_based",
+        ),
+    ],
+)
+def test_a_class_of_the_same_name_in_another_module_is_not_read(path, homes):
+    pytest.importorskip("torch")
+    assert complaint(NAMED, record("mine.Net", _modules={"fc": record(path)})) == (
+        f"error[SNN203]: a layer of class {path} is not read\n  at: fc\n  fix: use {homes}"
+    )
+
+
+def test_a_draft_is_toml_whatever_the_keys_are():
+    text = draft({'a"\nb.weight': np.ones((2, 2)), "\x1b[31m.weight": np.ones((2, 2))})
+    text = text.replace('"?"', '"torch"').replace("[?]", "[2]")
+    names = [layer.name for layer in parse_architecture(text.encode(), "network.toml").layers]
+    assert names == ['a"\nb', "\x1b[31m"]
+    assert "\x1b" not in text
+
+
+def test_tensors_without_an_owner_are_comments_of_a_draft():
+    assert draft({"weight": np.ones((2, 2))}).splitlines()[3:] == [
+        "# ? tensors that are in no layer, to be named by ignore = [...]:",
+        "# weight [2, 2]",
+    ]
+
+
+# ------------------------------------------------- recurrent layers of snnTorch
+
+
+def test_recurrent_convolutions_keep_the_size_as_snntorch_pads_them():
+    text = 'input = [2, 4, 4]\n[[layers]]\nname = "r"\ntype = "snntorch.RLeaky"\nbeta = 0.5'
+    made = graph(text, {"r.recurrent.weight": np.ones((2, 2, 3, 5), np.float32)})
+    kernel = made.nodes["r.recurrent"].layer
+    assert isinstance(kernel, Convolution)
+    assert kernel.padding == (1, 2)
+
+
+@pytest.mark.parametrize("tensor", ["r.V", "r.recurrent.V"])
+def test_recurrent_neurons_that_feed_themselves_have_one_factor(tensor):
+    text = 'input = [3]\n[[layers]]\nname = "r"\ntype = "snntorch.RLeaky"\nbeta = 0.5'
+    made = graph(text, {tensor: np.array(0.25, np.float32)})
+    back = made.nodes["r.recurrent"].layer
+    assert isinstance(back, Scale)
+    assert back.factor == 0.25
