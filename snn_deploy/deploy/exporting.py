@@ -1,11 +1,13 @@
 """What `export` does: read, override, compile, pack, write."""
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import nir
 import numpy as np
 
 from snn_deploy.backends.protocol import check_range, find_backend
@@ -15,8 +17,9 @@ from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
-from snn_deploy.frontends.files import read_bytes
+from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
+from snn_deploy.ir.checks import LARGEST
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
@@ -79,16 +82,32 @@ def export(
 ) -> Deployment:
     """Return the deployment of `model`, written to `output`; see `api.export`."""
     target = find_target(request.target)
-    in_memory = not isinstance(model, str | Path)
-    if not in_memory and output is None:
+    if isinstance(model, str | Path) and output is None:
         output = Path(f"{Path(model).stem}-{target.name}")
     if output is not None:
         check_output(output, force=force)
     if is_net(model):
-        return _export_net(
-            Path(model), request, target, calibrate, output, force=force, dry_run=dry_run
-        )
-    found = imported(model, request, calibrate, sample)
+        check_net(request, calibrate=calibrate, sample=sample)
+        deployment = _net_deployment(Path(model), request, target, output)
+    else:
+        deployment = _deployment(model, request, target, output, calibrate=calibrate, sample=sample)
+    if output is not None and not dry_run:
+        deployment.save(output, force=force)
+    return deployment
+
+
+def _deployment(
+    model: Any,
+    request: Request,
+    target: Target,
+    output: Path | None,
+    *,
+    calibrate: Any,
+    sample: Any,
+) -> Deployment:
+    """Return the deployment of a network of real numbers, as integers."""
+    content = model_content(model)
+    found = imported(model, request, calibrate, sample, content=content)
     configuration = configured(request, target)
     calibration = None
     if calibrate is not None:
@@ -102,8 +121,8 @@ def export(
             weight_bits=request.weight_bits, search=request.search, prove=request.prove
         ),
     )
-    source = found.nir_bytes if in_memory else Path(model).read_bytes()
-    deployment = Deployment(
+    source = found.nir_bytes if content is None else content
+    return Deployment(
         program=compiled.program,
         target=target,
         encoding=found.encoding,
@@ -120,9 +139,20 @@ def export(
         configuration=configuration,
         folder=output,
     )
-    if output is not None and not dry_run:
-        deployment.save(output, force=force)
-    return deployment
+
+
+def model_content(model: Any) -> bytes | None:
+    """Return what a model file holds; None for a model in memory.
+
+    Raises:
+        FileMissingError: there is no such file, or it may not be read.
+        FileDamagedError: it is too large to be a model.
+    """
+    if not isinstance(model, str | Path):
+        return None
+    if not Path(model).is_file():
+        raise FileMissingError("there is no such model file", where=str(model))
+    return read_bytes(Path(model))
 
 
 def configured(request: Request, target: Target) -> dict[str, Any]:
@@ -143,18 +173,15 @@ NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "layers"
 """Options of an export that mean something for a network of integers."""
 
 
-def _export_net(
-    model: Path,
-    request: Request,
-    target: Target,
-    calibrate: Any,
-    output: Path | None,
-    *,
-    force: bool,
-    dry_run: bool,
-) -> Deployment:
-    """Return the deployment of a lava-dl file: its integers, as they are."""
-    wrong = sorted(request.chosen.keys() - NET_OPTIONS) + ["calibrate"] * (calibrate is not None)
+def check_net(request: Request, *, calibrate: Any = None, sample: Any = None) -> None:
+    """Refuse what says nothing about a file of integers.
+
+    Raises:
+        OptionError: the first such option.
+    """
+    given = {"calibrate": calibrate, "sample": sample}
+    wrong = sorted(request.chosen.keys() - NET_OPTIONS)
+    wrong += [name for name, value in given.items() if value is not None]
     if wrong:
         option = wrong[0].replace("_", "-")
         raise OptionError(
@@ -162,11 +189,17 @@ def _export_net(
             where=f"--{option}",
             fix=f"leave --{option} out",
         )
+
+
+def _net_deployment(
+    model: Path, request: Request, target: Target, output: Path | None
+) -> Deployment:
+    """Return the deployment of a lava-dl file: its integers, as they are."""
     content = read_bytes(model)
     found = net_program(model.name, content, request, target)
     checked = check_program(found.program, target)
     entry = found.program.inputs[0]
-    deployment = Deployment(
+    return Deployment(
         program=found.program,
         target=target,
         encoding=Encoding(low=entry.low, high=entry.high),
@@ -179,9 +212,6 @@ def _export_net(
         configuration=configured(request, target),
         folder=output,
     )
-    if output is not None and not dry_run:
-        deployment.save(output, force=force)
-    return deployment
 
 
 def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:
@@ -220,20 +250,26 @@ def _input_findings(found: Imported) -> Iterator[Finding]:
             )
 
 
-def imported(model: Any, request: Request, calibrate: Any = None, sample: Any = None) -> Imported:
+def imported(
+    model: Any,
+    request: Request,
+    calibrate: Any = None,
+    sample: Any = None,
+    *,
+    content: bytes | None = None,
+) -> Imported:
     """Return the network that `model` holds, with the request's choices applied.
 
-    Of an ANN it is the spiking network that it becomes with the data `calibrate`.
+    Of an ANN it is the spiking network that it becomes with the data `calibrate`. What the file
+    of a path holds may be given as `content`; else it is read.
 
     Raises:
         FileMissingError: there is no such file.
         OptionError: an option has a value that does not exist.
         ModelError: the model cannot be read.
     """
-    if isinstance(model, str | Path):
-        model = Path(model)
-        if not model.is_file():
-            raise FileMissingError("there is no such model file", where=str(model))
+    if content is None:
+        content = model_content(model)
     overrides = Overrides(
         dt=request.dt,
         reset=choose(ResetRule, request.reset, "--reset"),
@@ -248,6 +284,7 @@ def imported(model: Any, request: Request, calibrate: Any = None, sample: Any = 
             where="--layers",
             fix="leave --layers out",
         )
+    layers = not _is_nir(model, content)
     found = load(
         model,
         dialect=request.dialect,
@@ -255,9 +292,10 @@ def imported(model: Any, request: Request, calibrate: Any = None, sample: Any = 
         sample_shape=request.sample_shape,
         arch=request.arch,
         factory=request.module,
-        calibration=None if calibrate is None else _ann_samples(calibrate),
-        conversion=_conversion(request),
+        calibration=_ann_samples(calibrate) if layers and calibrate is not None else None,
+        conversion=_conversion(request) if layers else None,
         sample=None if sample is None else np.asarray(sample),
+        content=content,
     )
     if request.steps is not None and found.encoding.how is Encode.RECORDED:
         raise OptionError(
@@ -270,6 +308,13 @@ def imported(model: Any, request: Request, calibrate: Any = None, sample: Any = 
             raise OptionError("a network needs a name", where="--name", fix="--name net")
         found = replace(found, network=replace(found.network, name=request.name))
     return found
+
+
+def _is_nir(model: Any, content: bytes | None) -> bool:
+    """Return whether a model's neurons are NIR's, so that it is no ANN to convert."""
+    if content is None:
+        return isinstance(model, bytes | nir.NIRGraph)
+    return kind_of(content, Path(model).name) is FileKind.NIR
 
 
 def _ann_samples(calibrate: Any) -> Callable[[tuple[str, ...]], Mapping[str, np.ndarray]]:
@@ -315,7 +360,7 @@ def _changes(request: Request) -> EncodingChanges:
     return changes
 
 
-def shape_of(text: str | Sequence[int] | None) -> tuple[int, ...] | None:
+def shape_of(text: Any) -> tuple[int, ...] | None:
     """Return the shape that a text such as `1x28x28` says; a sequence of sizes stays one.
 
     Raises:
@@ -323,16 +368,19 @@ def shape_of(text: str | Sequence[int] | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    sizes = text.replace("*", "x").split("x") if isinstance(text, str) else text
     try:
-        shape = tuple(int(size) for size in sizes)
-    except ValueError:
+        if isinstance(text, str):
+            shape = tuple(int(size) for size in text.replace("*", "x").split("x"))
+        else:
+            shape = tuple(operator.index(size) for size in text)
+    except (ValueError, TypeError):
         shape = ()
-    if not shape or min(shape) < 1:
+    if not shape or not 1 <= min(shape) <= max(shape) <= LARGEST:
         raise OptionError(
             f"{text!r} is no shape",
             where="--sample-shape",
-            fix="--sample-shape 1x28x28, without batch and time",
+            fix="--sample-shape 1x28x28; in Python sample_shape=(1, 28, 28), without batch and "
+            "time",
         )
     return shape
 

@@ -9,7 +9,14 @@ import numpy as np
 from snn_deploy.deploy import results
 from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.exporting import Request, imported, is_net, net_program
+from snn_deploy.deploy.exporting import (
+    Request,
+    check_net,
+    imported,
+    is_net,
+    model_content,
+    net_program,
+)
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends import Imported
@@ -61,17 +68,20 @@ def of_model(path: Path, request: Request, given: Any = None) -> results.Inspect
                 where="--simulate",
                 fix="snn-deploy export, then snn-deploy simulate",
             )
+        check_net(request)
         read = net_program(path.name, read_bytes(path), request, find_target(request.target))
         return results.Inspection(
             title=f"{path}: {read.program.name}, whole numbers",
             text=f"{print_program(read.program)}\n\n{_net_layers(read)}",
             findings=read.findings,
         )
-    if request.arch is None and request.module is None and path.is_file():
-        drafted = _draft(path)
+    content = model_content(path)
+    if content is not None and request.arch is None and request.module is None:
+        drafted = _draft(path, content)
         if drafted is not None:
+            _check_draft(request, given)
             return drafted
-    found = imported(path, request)
+    found = imported(path, request, content=content)
     text = f"{print_network(found.network)}\n\n{decisions(found)}"
     if given is not None:
         text += f"\n\n{_run(found, path, request, given)}"
@@ -140,9 +150,24 @@ def _net_layers(read: NetProgram) -> str:
     return "layers of the file\n" + "\n".join(f"  {line}" for line in table.splitlines())
 
 
-def _draft(path: Path) -> results.Inspection | None:
+def _check_draft(request: Request, given: Any) -> None:
+    """Refuse what says nothing about a draft of an architecture.
+
+    Raises:
+        OptionError: the first such option.
+    """
+    wrong = sorted(request.chosen.keys() - {"target"}) + ["simulate"] * (given is not None)
+    if wrong:
+        option = wrong[0].replace("_", "-")
+        raise OptionError(
+            f"--{option} says nothing about weights alone: their layers are not known",
+            where=f"--{option}",
+            fix=f"leave --{option} out to draft their architecture, then give that as --arch",
+        )
+
+
+def _draft(path: Path, content: bytes) -> results.Inspection | None:
     """Return a draft of the architecture, if the file holds weights alone."""
-    content = read_bytes(path)
     if kind_of(content, path.name) is not FileKind.TORCH:
         return None
     file = read_torch_file(content, path.name)

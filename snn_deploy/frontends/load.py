@@ -52,8 +52,11 @@ def load(
     conversion: Conversion | None = None,
     sample: np.ndarray | None = None,
     layout: Layout | None = None,
+    content: bytes | None = None,
 ) -> Imported:
     """Return the network of a model.
+
+    An argument that says nothing about a model of this kind is refused.
 
     Args:
         model: Path of a model file (NIR, torch, safetensors, .pt2, ONNX), the bytes of a NIR
@@ -65,14 +68,15 @@ def load(
         arch: An architecture file: the layers that the weights of a state dict belong to.
         factory: `package.module:function` that makes the module of a state dict. This runs the
             user's code.
-        calibration: Of an ANN, which becomes a spiking network: inputs like those to come,
-            [sample, *shape]; by name where there are several, or a function that gives them for
-            the names of the inputs.
+        calibration: Of layers that are an ANN, which becomes a spiking network: inputs like those
+            to come, [sample, *shape]; by name where there are several, or a function that gives
+            them for the names of the inputs.
         conversion: How an ANN becomes one.
         sample: Of a module: what enters it, [step, *shape], or with `sample_shape` also
             [sample, step, *shape]. The module is run on it, and our network compared with it. A
             module of a class of your own is always run; without a sample one is made.
         layout: Of a module: how it takes a sample; None: by its frameworks' conventions.
+        content: Of a path: what its file holds, where that was read before.
 
     Raises:
         UnknownNameError: no such dialect.
@@ -93,7 +97,7 @@ def load(
         layout=layout,
     )
     if is_module(model):
-        given.refuse_for_layers("a module", arch=True, factory=True)
+        given.check(_MODULE)
         return _of_module(model, given, name="network", where="module")
     if isinstance(model, nir.NIRGraph):
         return _of_nir(checked_graph(model, ""), given, name="network", where="graph")
@@ -101,7 +105,8 @@ def load(
         graph = read_graph(model, "model.nir")
         return _of_nir(graph, given, name="network", where="model.nir")
     if isinstance(model, str | Path):
-        return _of_file(Path(model), given)
+        path = Path(model)
+        return _of_file(path, read_bytes(path) if content is None else content, given)
     raise OptionError(
         f"no model can be read from an object of type {type(model).__name__}",
         fix="give a path, a nir.NIRGraph, or a torch module of known layers",
@@ -122,27 +127,11 @@ class _Given:
     sample: np.ndarray | None
     layout: Layout | None
 
-    def refuse_for_layers(self, what: str, *, arch: bool, factory: bool) -> None:
-        """Refuse what says nothing about a model whose layers are known; the switches tell
-        whether `arch` and `factory` are such things too.
+    def check(self, kind: "_Kind") -> None:
+        """Refuse what says nothing about a model of this kind.
 
         Raises:
-            OptionError: the first of them that is given.
-        """
-        if self.dialect is not None:
-            raise OptionError(
-                f"the dialect {self.dialect.value} is only for NIR: {what}'s layers say what they "
-                "compute",
-                where="dialect",
-                fix="leave dialect out",
-            )
-        self.refuse_makers(what, arch=arch, factory=factory)
-
-    def refuse_makers(self, what: str, *, arch: bool = True, factory: bool = True) -> None:
-        """Refuse `arch` and `factory` for a model that says its layers itself.
-
-        Raises:
-            OptionError: the first of them that is given.
+            OptionError: the first argument that is given and not for it.
         """
         if self.arch is not None and self.factory is not None:
             raise OptionError(
@@ -150,16 +139,48 @@ class _Given:
                 where="--arch, --module",
                 fix="give one of them",
             )
-        for option, value, refused in (
-            ("--arch", self.arch, arch),
-            ("--module", self.factory, factory),
-        ):
-            if refused and value is not None:
-                raise OptionError(
-                    f"{option} is for files of weights: {what} says its layers itself",
-                    where=option,
-                    fix=f"leave {option} out",
-                )
+        for name, (option, use) in _USES.items():
+            if name in kind.takes or getattr(self, name) is None:
+                continue
+            raise OptionError(
+                f"{option} says nothing about {kind.what}: it is for {use}",
+                where=option,
+                fix=f"leave {option} out",
+            )
+
+
+_USES = {
+    "dialect": ("dialect", "NIR files, which do not say who wrote them"),
+    "arch": ("--arch", "files that hold weights but not how they are joined"),
+    "factory": ("--module", "files that hold weights alone"),
+    "sample_shape": ("sample_shape", "modules, whose layers take inputs of any size"),
+    "sample": ("sample", "modules that can be run"),
+    "layout": ("layout", "modules that can be run"),
+    "calibration": ("calibration", "ANNs, which become spiking networks"),
+    "conversion": ("conversion", "ANNs, which become spiking networks"),
+}
+"""Arguments that not every model takes: how the user writes each, and what it is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """A kind of model."""
+
+    what: str
+    takes: frozenset[str]
+    """Arguments that mean something for it."""
+
+
+_CONVERTED = frozenset({"calibration", "conversion"})
+_RUN = _CONVERTED | {"sample_shape", "sample", "layout"}
+
+_NIR = _Kind(what="a NIR graph", takes=frozenset({"dialect"}))
+_MODULE = _Kind(what="a module", takes=_RUN)
+_ONNX = _Kind(what="a file of ONNX", takes=_CONVERTED)
+_EXPORTED = _Kind(what="a file of torch.export", takes=_CONVERTED)
+_PICKLED = _Kind(what="a pickled module", takes=_CONVERTED | {"sample_shape"})
+_JOINED = _Kind(what="weights with an architecture file", takes=_CONVERTED | {"arch"})
+_MADE = _Kind(what="weights with a module of your own", takes=_RUN | {"factory"})
 
 
 def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported:
@@ -173,20 +194,13 @@ def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported
 
 
 def _of_nir(graph: nir.NIRGraph, given: _Given, *, name: str, where: str) -> Imported:
-    if given.sample_shape is not None:
-        raise OptionError(
-            "a sample's shape is only for a module: a NIR graph says it in its Input node",
-            where="sample_shape",
-            fix="leave sample_shape out",
-        )
-    given.refuse_makers("a NIR graph")
+    given.check(_NIR)
     return import_graph(
         graph, name=name, where=where, dialect=given.dialect, overrides=given.overrides
     )
 
 
-def _of_file(path: Path, given: _Given) -> Imported:
-    content = read_bytes(path)
+def _of_file(path: Path, content: bytes, given: _Given) -> Imported:
     kind = kind_of(content, path.name)
     if kind is FileKind.NIR:
         graph = read_graph(content, path.name)
@@ -198,13 +212,16 @@ def _of_file(path: Path, given: _Given) -> Imported:
             fix="snn-deploy export reads it",
         )
     if kind in (FileKind.ONNX, FileKind.EXPORTED):
-        given.refuse_for_layers(f"a file of {kind.value}", arch=True, factory=True)
+        given.check(_ONNX if kind is FileKind.ONNX else _EXPORTED)
         read = read_onnx if kind is FileKind.ONNX else read_pt2
         return _of_layers(read(content, path.name), given, name=path.stem, where=path.name)
-    given.refuse_for_layers("a file of weights", arch=False, factory=False)
+    if given.arch is not None:
+        given.check(_JOINED)
+    elif given.factory is not None:
+        given.check(_MADE)
     architecture = None if given.arch is None else read_architecture(given.arch)
     file = read_torch_file(content, path.name)
-    if isinstance(file, StateDict) and architecture is None and given.factory is not None:
+    if isinstance(file, StateDict) and given.factory is not None:
         module = module_from(given.factory, file.tensors)
         return _of_module(module, given, name=path.stem, where=path.name)
     layers = _of_torch(file, architecture, given, path)
@@ -226,10 +243,9 @@ def _of_torch(
             fix="--arch FILE.toml, which names them; snn-deploy inspect drafts one. Or --module "
             "package.module:function, which makes the network in your own code",
         )
-    if given.factory is not None:
-        given.refuse_makers("a pickled module", arch=False)
     if architecture is not None:
         return build(architecture, file.root)
+    given.check(_PICKLED)
     foreign = first_foreign(file.root)
     if foreign is not None:
         part, layer = foreign

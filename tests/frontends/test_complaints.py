@@ -270,8 +270,8 @@ def test_a_sample_shape_is_not_for_a_graph(build, port, out, integrate):
     with pytest.raises(OptionError) as caught:
         load(graph, sample_shape=(1,))
     assert str(caught.value) == (
-        "error[SNN102]: a sample's shape is only for a module: a NIR graph says it in its "
-        "Input node\n"
+        "error[SNN102]: sample_shape says nothing about a NIR graph: it is for modules, whose "
+        "layers take inputs of any size\n"
         "  at: sample_shape\n"
         "  fix: leave sample_shape out"
     )

@@ -652,8 +652,8 @@ def test_a_dialect_is_not_for_a_module():
     with pytest.raises(OptionError) as caught:
         load(snn.SequentialState(torch.nn.Linear(4, 3), box()), dialect="snntorch")
     assert str(caught.value) == (
-        "error[SNN102]: the dialect snntorch is only for NIR: a module's layers say what they "
-        "compute\n"
+        "error[SNN102]: dialect says nothing about a module: it is for NIR files, which do not say "
+        "who wrote them\n"
         "  at: dialect\n"
         "  fix: leave dialect out"
     )
