@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ from snn_deploy.deploy.artifact import (
     write_folder,
 )
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import ArtifactDamagedError, DataError, OptionError
+from snn_deploy.errors import ArtifactDamagedError, ModelError, OptionError
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Program
@@ -92,7 +92,7 @@ class Deployment:
             "program.txt": print_program(self.program).encode(),
             "target.json": json_bytes(self.target),
             "report.json": json_bytes(
-                {"schema": "snn-deploy/report/1", "layers": self.layers, "findings": self._found()}
+                _Report(schema="snn-deploy/report/1", layers=self.layers, findings=self._found())
             ),
             **self._written(),
         }
@@ -131,6 +131,14 @@ class Deployment:
         write_folder(self.files, output, force=force)
 
 
+class _Report(msgspec.Struct, frozen=True):
+    """What report.json holds."""
+
+    schema: Literal["snn-deploy/report/1"]
+    layers: tuple[dict[str, Any], ...]
+    findings: tuple[FindingRecord, ...]
+
+
 def read_deployment(folder: Path) -> Deployment:
     """Return the deployment in an artifact folder, every file checked against its digest.
 
@@ -140,7 +148,7 @@ def read_deployment(folder: Path) -> Deployment:
     manifest, files = read_folder(folder)
     try:
         deployment = _deployment(manifest, files, folder)
-    except (msgspec.MsgspecError, KeyError, ValueError, DataError) as problem:
+    except (msgspec.MsgspecError, RecursionError, KeyError, ValueError, ModelError) as problem:
         raise ArtifactDamagedError(
             f"the artifact's files do not make sense: {problem!r:.200}",
             where=str(folder),
@@ -167,7 +175,7 @@ def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) ->
             Finding(kind=Kind(f.kind), layer=f.layer, amount=f.amount, reason=f.reason)
             for f in manifest.findings
         ),
-        layers=tuple(msgspec.json.decode(files["report.json"])["layers"]),
+        layers=msgspec.json.decode(files["report.json"], type=_Report).layers,
         model_digest=manifest.model.sha256,
         model_bytes=manifest.model.bytes,
         configuration=manifest.configuration,

@@ -21,21 +21,33 @@ def module_from(factory: str, tensors: Mapping[str, np.ndarray]) -> Any:
 
     Raises:
         OptionError: there is no such function, or it makes no module.
-        ModelError: it fails.
+        ModelError: it fails, or torch has no tensor of that type.
         ShapeError: the weights do not fit the module.
     """
     module = _made(factory, _found(factory))
-    import torch  # noqa: PLC0415 - only where a module is made
-
+    state = {key: _tensor(key, value) for key, value in tensors.items()}
     try:
-        module.load_state_dict({key: torch.tensor(value) for key, value in tensors.items()})
+        module.load_state_dict(state)
+        return module.eval()
     except RuntimeError as error:
         raise ShapeError(
             f"the weights do not fit the module that {factory} makes: "
             + " ".join(str(error).split()),
             where=factory,
         ) from error
-    return module.eval()
+    except Exception as error:
+        raise _failed(factory, error) from error
+
+
+def _tensor(key: str, value: np.ndarray) -> Any:
+    import torch  # noqa: PLC0415 - only where a module is made
+
+    try:
+        return torch.tensor(np.ascontiguousarray(value).reshape(np.shape(value)))
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"torch has no tensor of {np.asarray(value).dtype}: {error}", where=key
+        ) from error
 
 
 def _found(factory: str) -> Any:

@@ -11,7 +11,8 @@ import pytest
 import snn_deploy
 from snn_deploy.deploy import artifact
 from snn_deploy.deploy.cli import run
-from snn_deploy.errors import ArtifactDamagedError, TargetError
+from snn_deploy.deploy.deployment import digest
+from snn_deploy.errors import ArtifactDamagedError, OptionError, TargetError
 from snn_deploy.targets import find_target
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,42 @@ def test_nonsense_in_the_manifest_is_one_numbered_error(
     (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactDamagedError):
         snn_deploy.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("report.json", b"[]"),
+        ("report.json", b'{"layers": 3}'),
+        ("report.json", b"[" * 100_000),
+        ("report.json", b'{"schema": "snn-deploy/report/2", "layers": [], "findings": []}'),
+        ("target.json", b"[" * 100_000),
+        ("target.json", b"3"),
+        ("program.json", b"[" * 100_000),
+    ],
+)
+def test_nonsense_in_a_file_that_fits_its_digest_is_one_numbered_error(
+    folder: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    copy = tmp_path / "net"
+    shutil.copytree(folder, copy)
+    (copy / name).write_bytes(content)
+    manifest = json.loads((copy / artifact.MANIFEST).read_text())
+    manifest["files"][name] = {"sha256": digest(content), "bytes": len(content)}
+    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactDamagedError):
+        snn_deploy.load(copy)
+
+
+@pytest.mark.parametrize("shape", [5, [1.9, 2], (), "", "1x", [0], [-1], ["x"], [2**31], [None]])
+def test_what_is_no_shape_is_a_usage_error(demo_network: Path, shape: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        snn_deploy.export(demo_network, sample_shape=shape, dry_run=True)
+    assert str(caught.value) == (
+        f"error[SNN102]: {shape!r} is no shape\n"
+        "  at: --sample-shape\n"
+        "  fix: --sample-shape 1x28x28; in Python sample_shape=(1, 28, 28), without batch and time"
+    )
 
 
 @pytest.mark.parametrize(
