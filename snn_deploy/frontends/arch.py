@@ -226,8 +226,9 @@ def build(architecture: Architecture, weights: Tensors | Stub) -> LayerGraph:
     else:
         _check_claimed(architecture, weights)
     for layer in architecture.layers:
-        names = (before,) if layer.inputs is None else layer.inputs
-        sources = [_end(ends, name, layer.where) for name in names]
+        sources = [before]
+        if layer.inputs is not None:
+            sources = [_end(ends, name, layer.where) for name in layer.inputs]
         ends[layer.name] = before = _add(graph, architecture, layer, sources, weights)
     for layer in architecture.layers:
         for name in layer.fed_back:

@@ -429,3 +429,15 @@ def test_recurrent_neurons_that_feed_themselves_have_one_factor(tensor):
     back = made.nodes["r.recurrent"].layer
     assert isinstance(back, Scale)
     assert back.factor == 0.25
+
+
+def test_a_layer_reads_what_the_one_before_it_gives_whatever_that_is_called():
+    text = PLAIN + '[[layers]]\nname = "n"\ntype = "snntorch.Leaky"\n'
+    text += '[[layers]]\nname = "out"\ntype = "Linear"\n'
+    weights = {
+        **WEIGHTS,
+        "n.beta": np.array(0.5, np.float32),
+        "n.graded_spikes_factor": np.array(2.0, np.float32),
+        "out.weight": np.ones((2, 3), np.float32),
+    }
+    assert graph(text, weights).nodes["out"].inputs == ("n.graded",)
