@@ -18,18 +18,18 @@ from snn_deploy.deploy.exporting import (
     net_program,
 )
 from snn_deploy.deploy.table import aligned
-from snn_deploy.errors import OptionError
+from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.arch import draft
+from snn_deploy.frontends.cells import CellOrigins
 from snn_deploy.frontends.dynamics import Choice, Dynamics
-from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram
 from snn_deploy.frontends.replay import compare_with_module
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
 from snn_deploy.ir.codecs import Encode
-from snn_deploy.ir.network import Population
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.network import Population, Reset
+from snn_deploy.ir.neuron import Fires, ResetKind, When
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.text import print_network, print_program
 from snn_deploy.ir.trace import PAYLOADS, Values
@@ -84,20 +84,28 @@ def of_model(path: Path, request: Request, given: Any = None) -> results.Inspect
     found = imported(path, request, content=content)
     text = f"{print_network(found.network)}\n\n{decisions(found)}"
     if given is not None:
-        text += f"\n\n{_run(found, path, request, given)}"
+        text += f"\n\n{_run(found, request, given)}"
     return results.Inspection(
         title=f"{path}: {found.network.name}", text=text, findings=found.findings
     )
 
 
-def _run(found: Imported, path: Path, request: Request, given: Any) -> str:
+def _run(found: Imported, request: Request, given: Any) -> str:
     """Return a table of how active the neurons are on data, and whether the framework agrees."""
     network = found.network
     data = data_from(given, tuple(entry.name for entry in network.inputs)).spread(RUN_SAMPLES)
     recorded = found.encoding.how is Encode.RECORDED
     shown = data.arrays if recorded else encode(data, found.encoding).real
+    for entry, values in zip(network.inputs, shown, strict=True):
+        if values.values.shape[2:] != entry.shape:
+            raise DataError(
+                f"samples of shape {values.values.shape[1:]}, but this input takes "
+                f"[step, {', '.join(map(str, entry.shape))}]",
+                where=f"--simulate: {entry.name}",
+            )
     trace = simulate(network, shown, PAYLOADS)
-    compared = _compared(found, path, request, shown)
+    why = _why_not_run(found, request)
+    compared = {} if why else _compared(found, shown)
     rows = [("neurons", "count", "spikes/sample", "active", "framework")]
     for population in network.populations:
         sent = trace[population.name].payload
@@ -114,22 +122,31 @@ def _run(found: Imported, path: Path, request: Request, given: Any) -> str:
         )
     title = f"run on {counted(data.samples, 'sample')} of {counted(trace.steps, 'step')}"
     lines = [f"  {line}" for line in aligned(rows, right=(1, 2, 3)).splitlines()]
-    if not request.module:
-        lines.append("  the framework runs the user's own code: --module package.module:function")
+    if why:
+        lines.append(f"  {why}")
     return "\n".join((title, *lines))
 
 
-def _compared(
-    found: Imported, path: Path, request: Request, shown: Sequence[Values]
-) -> dict[str, str]:
+def _why_not_run(found: Imported, request: Request) -> str:
+    """Return why the framework is not run on the data; empty: it is."""
+    if not request.module:
+        return (
+            "the framework is not run, for no file runs code: of a state dict, --module "
+            "package.module:function runs yours"
+        )
+    if len(found.network.inputs) > 1:
+        return "the framework is not run: it is compared on one input, and this network has more"
+    if found.encoding.how is not Encode.RECORDED:
+        return (
+            "the framework is not run: it is compared on recorded steps, and this network's input "
+            f"is encoded as {found.encoding.how.value}"
+        )
+    return ""
+
+
+def _compared(found: Imported, shown: Sequence[Values]) -> dict[str, str]:
     """Return what the framework itself says of each population, on the first sample."""
-    if not request.module or found.encoding.how is not Encode.RECORDED or len(shown) > 1:
-        return {}
-    file = read_torch_file(read_bytes(path), path.name)
-    if not isinstance(file, StateDict):
-        return {}
-    module = module_from(request.module, file.tensors)
-    comparison = compare_with_module(module, found.network, shown[0].values[0])
+    comparison = compare_with_module(found.module, found.network, shown[0].values[0])
     said = {}
     for one in comparison.populations:
         said[one.name] = "same spikes"
@@ -194,7 +211,8 @@ def decisions(found: Imported) -> str:
         ("(all)", "numbers", annotation.arithmetic.value.value, _who(annotation.arithmetic)),
     ]
     for name, population in annotation.cells.items():
-        rows.append((name, "every number", _kind(population), "module"))
+        origins = annotation.cell_origins.get(name, CellOrigins())
+        rows += [(name, *row) for row in _cell(population, origins)]
     for name, dynamics in annotation.neurons.items():
         rows += [(name, *row) for row in _dynamics(dynamics)]
     for name, decode in annotation.outputs.items():
@@ -210,6 +228,30 @@ def _kind(population: Population) -> str:
     """Return what neurons are, in two words: with or without a current, and what they send."""
     synapse = "membrane only" if population.synapse is None else "current and membrane"
     return f"{synapse}, {population.fires.value}"
+
+
+def _cell(population: Population, origins: CellOrigins) -> Iterator[tuple[str, str, str]]:
+    yield "every number", _kind(population), origins.numbers.value
+    if population.fires not in (Fires.BINARY, Fires.COUNT):
+        return
+    reset, floor = population.reset, population.floor
+    yield "reset", _reset(reset), origins.reset.value
+    yield "compare", population.compare.value, origins.compare.value
+    yield "floor", "none" if floor is None else _number(floor.value), origins.floor.value
+
+
+def _reset(reset: Reset) -> str:
+    """Return what a spike does to the membrane, and when."""
+    if reset.kind is ResetKind.NONE:
+        return reset.kind.value
+    when = {When.NOW: "", When.NEXT: ", late", When.RETESTED: ", tested again"}[reset.when]
+    return f"{reset.kind.value} {_number(reset.amount)}{when}"
+
+
+def _number(values: np.ndarray) -> str:
+    """Return a parameter in a word: one number, or the range of several."""
+    low, high = values.min(), values.max()
+    return f"{low:g}" if low == high else f"{low:g}..{high:g}"
 
 
 def _dynamics(dynamics: Dynamics) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ import msgspec
 import nir
 
 from snn_deploy.errors import FileDamagedError, ModelError
-from snn_deploy.frontends.cells import CellRecord, population_in, record_of
+from snn_deploy.frontends.cells import READ_BACK, CellOrigins, CellRecord, population_in, record_of
 from snn_deploy.frontends.dynamics import (
     Choice,
     Dynamics,
@@ -54,6 +54,9 @@ class Annotation:
 
     cells: Mapping[str, Population] = field(default_factory=dict)
     """Neurons whose numbers are known, by node name: NIR's equations are not used for them."""
+
+    cell_origins: Mapping[str, CellOrigins] = field(default_factory=dict)
+    """Who decided the numbers of each cell; of one that is not named, the module did."""
 
     outputs: Mapping[str, Choice[Decode]] = field(default_factory=dict)
     """How each Output is read, by its name."""
@@ -218,6 +221,7 @@ def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotat
             for name, cell in record.cells.items()
             if name not in changed
         },
+        cell_origins={name: READ_BACK for name in record.cells if name not in changed},
         outputs={name: _stated(decode) for name, decode in record.outputs.items()},
         feedback=tuple(record.feedback),
         encoding=Encoding(

@@ -1,11 +1,11 @@
 """Neurons as our metadata in a NIR file states them: every number of a population, exactly."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 
-from snn_deploy.frontends.dynamics import Overrides, ResetRule
+from snn_deploy.frontends.dynamics import Origin, Overrides, ResetRule
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
@@ -142,20 +142,44 @@ def _read(parameter: _Parameter) -> np.ndarray:
     return np.asarray(parameter, REAL)
 
 
-def overridden(population: Population, options: Overrides) -> Population:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellOrigins:
+    """Who decided the numbers of a cell, and what an option may change."""
+
+    numbers: Origin = Origin.MODULE
+    reset: Origin = Origin.MODULE
+    compare: Origin = Origin.MODULE
+    floor: Origin = Origin.MODULE
+
+
+READ_BACK = CellOrigins(
+    numbers=Origin.METADATA,
+    reset=Origin.METADATA,
+    compare=Origin.METADATA,
+    floor=Origin.METADATA,
+)
+"""Of a cell that a NIR file states."""
+
+
+def overridden(
+    population: Population, origins: CellOrigins, options: Overrides
+) -> tuple[Population, CellOrigins]:
     """Return neurons with what the user states about firing; those that do not fire stay."""
     if population.fires not in (Fires.BINARY, Fires.COUNT):
-        return population
+        return population, origins
     if options.compare is not None:
         population = replace(population, compare=options.compare)
+        origins = replace(origins, compare=Origin.OVERRIDE)
     keeps = population.reset.kind is ResetKind.NONE and not np.any(population.decay)
     if options.reset is not None and not keeps:
         population = replace(population, reset=_reset_by(population, options.reset))
+        origins = replace(origins, reset=Origin.OVERRIDE)
     if options.floor is not None and not keeps:
         low = None if options.floor == float("-inf") else options.floor
         floor = None if low is None else Floor(value=np.asarray(low, REAL))
         population = replace(population, floor=floor)
-    return population
+        origins = replace(origins, floor=Origin.OVERRIDE)
+    return population, origins
 
 
 def _reset_by(population: Population, rule: ResetRule) -> Reset:

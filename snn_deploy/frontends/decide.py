@@ -9,7 +9,7 @@ import nir
 
 from snn_deploy.errors import OptionError, UnknownNameError
 from snn_deploy.frontends.annotation import Annotation, Stated
-from snn_deploy.frontends.cells import overridden
+from snn_deploy.frontends.cells import CellOrigins, overridden
 from snn_deploy.frontends.dialects import (
     RULES,
     SPIKE_CAP,
@@ -132,6 +132,11 @@ class _Decider:
         stated, rules = self.stated, self.rules
         dynamics = {name: self._dynamics(name) for name in self.neurons}
         self._report_firing(dynamics)
+        origins = stated.cell_origins if stated else {}
+        cells = {
+            name: overridden(cell, origins.get(name, CellOrigins()), self.overrides)
+            for name, cell in self.cells.items()
+        }
         unit = stated.unit if stated else self._ruled(rules.unit)
         annotation = Annotation(
             dt=self._dt(unit.value),
@@ -141,7 +146,8 @@ class _Decider:
             if stated
             else self._ruled(rules.feedback_bias_at_start),
             neurons=dynamics,
-            cells={name: overridden(cell, self.overrides) for name, cell in self.cells.items()},
+            cells={name: cell for name, (cell, _) in cells.items()},
+            cell_origins={name: origin for name, (_, origin) in cells.items()},
             outputs=stated.outputs if stated else {},
             feedback=stated.feedback if stated else (),
             encoding=self.overrides.encoding.applied(stated.encoding if stated else Encoding()),

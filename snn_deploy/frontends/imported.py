@@ -1,6 +1,7 @@
 """What every frontend gives: the network, the NIR graph it came through, and what was guessed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import nir
 
@@ -27,3 +28,6 @@ class Imported:
 
     encoding: Encoding
     """How values become what enters the network."""
+
+    module: Any = None
+    """The torch module that it was read from; None: there is none, or it is a record of one."""

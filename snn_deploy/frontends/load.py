@@ -190,7 +190,8 @@ def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported
     imported = _of_layers(live.graph, given, name=name, where=where, encoding=live.encoding)
     if _is_ann(live.graph):
         return imported  # it does not send what the module sends: it was converted
-    return replace(imported, findings=(*imported.findings, *live.check(imported.network)))
+    findings = (*imported.findings, *live.check(imported.network))
+    return replace(imported, findings=findings, module=module)
 
 
 def _of_nir(graph: nir.NIRGraph, given: _Given, *, name: str, where: str) -> Imported:
