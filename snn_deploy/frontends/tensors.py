@@ -31,8 +31,9 @@ def real_of(value: Any) -> np.ndarray:
 
 
 def single_of(value: Any) -> np.ndarray:
-    """Return what float32 arithmetic makes of `value`, in float64."""
-    return array_of(value).astype(np.float32).astype(np.float64)
+    """Return what float32 arithmetic makes of `value`, in float64; infinite if it is too large."""
+    with np.errstate(over="ignore"):
+        return array_of(value).astype(np.float32).astype(np.float64)
 
 
 def whole(value: Any, where: str = "") -> int:
