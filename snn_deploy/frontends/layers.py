@@ -392,6 +392,9 @@ class LayerGraph:
     findings: list[Finding] = field(default_factory=list)
     """What was guessed or given up while it was read."""
 
+    owners: dict[int, str] = field(default_factory=dict)
+    """Where each object that has neurons was read, by its identity: it acts once in a step."""
+
     def add(self, name: str, layer: Layer, *inputs: str) -> str:
         """Add a layer that reads `inputs`; return its name.
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from snn_deploy.errors import OptionError, UnknownNodeError
+from snn_deploy.errors import OptionError
+from snn_deploy.frontends.intact import check_intact
 from snn_deploy.frontends.layers import LayerGraph, Linear
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import (
     children_of,
-    class_name,
     frontend_of,
     is_container,
+    is_home,
     read_layer,
     short_name,
 )
@@ -33,7 +34,10 @@ def is_readable(module: object) -> bool:
     if is_container(module):
         return all(is_readable(child) for _, child in children_of(module))
     found = frontend_of(module)
-    return found is not None and short_name(module) in {*found.layers, *found.wrong}
+    if found is None:
+        return False
+    kind = short_name(module)
+    return kind in found.wrong or (kind in found.layers and is_home(found, module))
 
 
 def read_module(module: Any, sample_shape: Shape | None = None) -> LayerGraph:
@@ -50,17 +54,23 @@ def read_module(module: Any, sample_shape: Shape | None = None) -> LayerGraph:
         OptionError: `sample_shape` is needed.
         ModelError: its layers cannot be one network.
     """
-    _check_shared(module)
-    graph = LayerGraph(inputs={INPUT: sample_shape or _first_shape(module)})
-    graph.outputs[OUTPUT] = _read(graph, module)
+    check_intact(module)
+    port = _free_port(module)
+    graph = LayerGraph(inputs={port: sample_shape or _first_shape(module, port)})
+    graph.outputs[OUTPUT] = _read(graph, module, port)
     return graph
 
 
-def _read(graph: LayerGraph, module: Any) -> str:
-    """Add all layers of a module; return the node that gives its output."""
+def _free_port(module: Any) -> str:
+    """Return a name for the input that no layer has."""
+    taken = {name for name, _ in _leaves(module)}
+    return f"{INPUT}_port" if INPUT in taken else INPUT
+
+
+def _read(graph: LayerGraph, module: Any, source: str) -> str:
+    """Add all layers of a module, behind `source`; return the node that gives its output."""
     if not is_container(module):
-        return read_layer(graph, "0", module, INPUT)
-    source = INPUT
+        return read_layer(graph, "0", module, source)
     for name, child in children_of(module):
         source = read_nested(graph, name, child, source)
     return source
@@ -75,24 +85,6 @@ def _leaves(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(child, f"{prefix}{name}.")
 
 
-def _check_shared(module: Any) -> None:
-    """Refuse neurons that act twice in a step: both times they would move the same state.
-
-    Raises:
-        UnknownNodeError: with both names.
-    """
-    seen: dict[int, str] = {}
-    for name, layer in _leaves(module):
-        first = seen.setdefault(id(layer), name)
-        if first != name and not class_name(layer).startswith("torch."):
-            raise UnknownNodeError(
-                f"the same {short_name(layer)} is {first!r} too: its neurons would act twice in a "
-                "step",
-                where=name,
-                fix="make two of them",
-            )
-
-
 def first_foreign(module: Any, name: str = "") -> tuple[str, Any] | None:
     """Return the first part of a module, and its name, that no frontend reads; None: all are."""
     if not is_container(module):
@@ -101,10 +93,10 @@ def first_foreign(module: Any, name: str = "") -> tuple[str, Any] | None:
     return next((part for part in found if part is not None), None)
 
 
-def _first_shape(module: Any) -> Shape:
+def _first_shape(module: Any, port: str) -> Shape:
     """Return the shape that the first layer reads, where its weights say it."""
-    graph = LayerGraph(inputs={INPUT: ()})
-    _read(graph, module)
+    graph = LayerGraph(inputs={port: ()})
+    _read(graph, module, port)
     first = next(iter(graph.nodes.values()), None)
     if first is not None and isinstance(first.layer, Linear):
         return (int(first.layer.weight.shape[1]),)

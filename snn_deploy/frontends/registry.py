@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.layers import Cell, LayerGraph
 from snn_deploy.frontends.torch_stub import Stub
 
 GROUP = "snn_deploy.frontends"
@@ -126,7 +126,8 @@ def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
     """Add what `layer` does with what `source` gives; return the node that gives its output.
 
     Raises:
-        UnknownNodeError: nobody reads this class.
+        UnknownNodeError: nobody reads this class, or its neurons act elsewhere in the step too,
+            where both times they would move the same states.
         FileDamagedError: the record of a pickled layer lacks an attribute, or has one of a type
             that its class never gives it.
         ModelError: its frontend refuses it.
@@ -151,9 +152,25 @@ def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
             if kind in found.layers
             else known,
         )
-    read = found.layers[kind]
+    before = len(graph.nodes)
+    given = _read(found.layers[kind], graph, name, layer, source)
+    added = list(graph.nodes.values())[before:]
+    if any(isinstance(node.layer, Cell) for node in added):
+        first = graph.owners.setdefault(id(layer), name)
+        if first != name:
+            raise UnknownNodeError(
+                f"the same {kind} is {first!r} too: its neurons would act twice in a step",
+                where=name,
+                fix="make two of them",
+            )
+    return given
+
+
+def _read(read: Read, graph: LayerGraph, name: str, layer: object, source: str) -> str:
+    """Run a reader; what it cannot do with the record of a pickled layer is the file's fault."""
     if not isinstance(layer, Stub):
         return read(graph, name, layer, source)
+    kind = short_name(layer)
     try:
         return read(graph, name, layer, source)
     except _UNREADABLE as error:

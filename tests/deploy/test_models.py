@@ -147,6 +147,13 @@ def test_a_model_is_run_beside_its_framework(here, said):
     name, count, spikes, *_, verdict = table[2].split(maxsplit=4)
     assert (name, count, verdict) == ("1", "3", "same spikes")
     assert float(spikes) > 3
+    np.savez(here / "wide.npz", input=np.ones((2, 30, 7)))
+    status, _, err = said(*words[:-1], "wide.npz")
+    assert status == 1
+    assert err == (
+        "error[SNN208]: samples of shape (30, 7), but this input takes [step, 6]\n"
+        "  at: --simulate: input\n"
+    )
 
 
 def test_an_image_network_says_that_it_needs_a_shape_and_takes_it(here, said):
