@@ -201,6 +201,9 @@ def _adaptive(name: str, layer: AdaptiveAverage, reads: Shape) -> Chain:
 
 def _upsample(name: str, layer: Upsample, reads: Shape) -> Chain:
     axes = len(reads) - 1
+    given = layer.size or layer.factors or ()
+    if len(given) not in (1, axes):
+        raise ShapeError(f"it resizes {len(given)} axes of values of shape {reads}", where=name)
     if layer.size is not None:
         size = layer.size if len(layer.size) == axes else layer.size * axes
     else:

@@ -392,7 +392,7 @@ class LayerGraph:
     findings: list[Finding] = field(default_factory=list)
     """What was guessed or given up while it was read."""
 
-    owners: dict[int, str] = field(default_factory=dict)
+    owners: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each object that has neurons was read, by its identity: it acts once in a step."""
 
     def add(self, name: str, layer: Layer, *inputs: str) -> str:

@@ -193,6 +193,7 @@ KERNEL = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
             "NIR can say this layer only as a matrix, and 32000000 x 32 numbers are more than "
             "134217728",
         ),
+        (Upsample(factors=(2, 2, 2)), "it resizes 3 axes of values of shape (2, 4, 4)"),
         (Upsample(), "it is told neither a size nor factors, or both"),
         (
             Scale(factor=np.ones(3)),
