@@ -13,7 +13,7 @@ from snn_deploy.backends.protocol import find_backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import Fires, ResetKind, State
+from snn_deploy.ir.neuron import Decode, Fires, ResetKind, State
 from snn_deploy.ir.program import Bias, Floor, Input, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import COUNTS, EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
@@ -39,7 +39,7 @@ def program_of(population, linear, shape, **projection) -> Program:
         inputs=(Input(name="x", shape=shape, low=-(2**20), high=2**20),),
         populations=(population,),
         projections=(Projection(name="w", source="x", target="n", map=linear, **projection),),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
     )
 
 

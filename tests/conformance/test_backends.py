@@ -9,7 +9,7 @@ from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DataError, InputRangeError
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import ResetKind, State
+from snn_deploy.ir.neuron import Decode, ResetKind, State
 from snn_deploy.ir.program import (
     Current,
     Input,
@@ -72,7 +72,7 @@ def test_the_ends_of_both_registers_equal_the_reference(
                 shift=6, delay=np.asarray(1), sign=Sign.EXCITATORY,
             ),
         ),
-        outputs=(Output(name="y", population="n"),),
+        outputs=(Output(name="y", population="n", decode=Decode.MEMBRANE_END),),
     )  # fmt: skip
     values = np.array(
         [[[sign * corner] for corner in CORNERS for sign in (1, -1)]]
