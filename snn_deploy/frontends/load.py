@@ -18,6 +18,7 @@ from snn_deploy.frontends.dynamics import Overrides
 from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.imported import Imported
+from snn_deploy.frontends.intact import check_intact
 from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier
 from snn_deploy.frontends.live import read_live
 from snn_deploy.frontends.modules import first_foreign, is_module, read_module
@@ -190,7 +191,13 @@ def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported
     imported = _of_layers(live.graph, given, name=name, where=where, encoding=live.encoding)
     if _is_ann(live.graph):
         return imported  # it does not send what the module sends: it was converted
-    findings = (*imported.findings, *live.check(imported.network))
+    network = imported.network
+    stated = given.overrides
+    if (stated.reset, stated.compare, stated.floor) != (None, None, None):
+        # What the user wants otherwise than the module is no fault of the reading.
+        plain = replace(given, overrides=Overrides())
+        network = _of_layers(live.graph, plain, name=name, where=where).network
+    findings = (*imported.findings, *live.check(network))
     return replace(imported, findings=findings, module=module)
 
 
@@ -244,6 +251,7 @@ def _of_torch(
             fix="--arch FILE.toml, which names them; snn-deploy inspect drafts one. Or --module "
             "package.module:function, which makes the network in your own code",
         )
+    check_intact(file.root)
     if architecture is not None:
         return build(architecture, file.root)
     given.check(_PICKLED)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import ModelError
-from snn_deploy.frontends import load
+from snn_deploy.frontends import Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Conversion
+from snn_deploy.ir.neuron import ResetKind
 
 torch = pytest.importorskip("torch")
 neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
@@ -55,6 +56,25 @@ def test_a_pickled_hook_is_refused_too(tmp_path):
     torch.save(module, tmp_path / "model.pt")
     weight = load(tmp_path / "model.pt").network.projections[0].map.numbers()
     assert np.count_nonzero(weight) == weight.size / 2
+
+
+def test_a_pickled_hook_is_refused_under_an_architecture_too(tmp_path):
+    module = row()
+    prune.l1_unstructured(module[0], "weight", 0.5)
+    torch.save(nn.ModuleDict({"fc": module[0], "lif": module[1]}), tmp_path / "model.pt")
+    (tmp_path / "a.toml").write_text(
+        'input = [6]\n[[layers]]\nname = "fc"\n[[layers]]\nname = "lif"\n'
+    )
+    said = refusal(tmp_path / "model.pt", arch=tmp_path / "a.toml")
+    assert "a hook of Linear may change what it gives" in said
+
+
+def test_what_a_user_wants_otherwise_is_no_fault_of_the_reading():
+    module = row()
+    torch.manual_seed(0)
+    sample = np.random.default_rng(0).random((20, 6)) * 8
+    found = load(module, sample=sample, overrides=Overrides(reset=ResetRule.NONE))
+    assert found.network.populations[0].reset.kind is ResetKind.NONE
 
 
 def test_a_replaced_forward_is_refused():
