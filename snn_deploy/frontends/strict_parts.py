@@ -106,8 +106,6 @@ def obstacles(population: Population) -> tuple[str, ...]:
         most = 1 if p.reset.kind is ResetKind.VALUE else MOST_LEVELS
         if p.max_spikes > most:
             found.append(f"sends up to {p.max_spikes} spikes a step")
-        if np.any(p.threshold <= 0):
-            found.append("counts thresholds that are not positive")
     if p.fires is Fires.GRADED and resets:
         found.append("sends its membrane, and is reset")
     late = [b.start for b in p.biases if b.start > 0]

@@ -564,13 +564,6 @@ REFUSED: Mapping[str, tuple[Callable[[], Imported], Saying, str]] = {
         METADATA,
         "sends up to 2 spikes a step",
     ),
-    "thresholds below zero": (
-        lambda: network_of(
-            Cell(decay=number(0.75), threshold=number(-1), fires=Fires.COUNT, max_spikes=2)
-        ),
-        METADATA,
-        "counts thresholds that are not positive",
-    ),
     "retested": (
         lambda: network_of(Cell(decay=number(0.875), reset=subtracting(when=When.RETESTED))),
         METADATA,
