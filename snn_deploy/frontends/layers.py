@@ -392,8 +392,9 @@ class LayerGraph:
     findings: list[Finding] = field(default_factory=list)
     """What was guessed or given up while it was read."""
 
-    owners: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
-    """Where each object that has neurons was read, by its identity: it acts once in a step."""
+    owners: dict[int, tuple[str, object]] = field(default_factory=dict, repr=False, compare=False)
+    """Where each object that has neurons was read, by its identity: it acts once in a step. The
+    object is kept, so that no other takes its identity."""
 
     def add(self, name: str, layer: Layer, *inputs: str) -> str:
         """Add a layer that reads `inputs`; return its name.

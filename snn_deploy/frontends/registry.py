@@ -156,7 +156,7 @@ def read_layer(graph: LayerGraph, name: str, layer: object, source: str) -> str:
     given = _read(found.layers[kind], graph, name, layer, source)
     added = list(graph.nodes.values())[before:]
     if any(isinstance(node.layer, Cell) for node in added):
-        first = graph.owners.setdefault(id(layer), name)
+        first, _ = graph.owners.setdefault(id(layer), (name, layer))
         if first != name:
             raise UnknownNodeError(
                 f"the same {kind} is {first!r} too: its neurons would act twice in a step",
