@@ -10,6 +10,7 @@ from jaxtyping import Float
 from snn_deploy.errors import DataError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.layers import (
     AdaptiveAverage,
+    Cell,
     ChannelAffine,
     Concatenation,
     Convolution,
@@ -68,6 +69,12 @@ def evaluate(
         if last[name] == name:
             del values[name]
     return {name: values[name] for name in values if name in wanted}
+
+
+def is_ann(graph: LayerGraph) -> bool:
+    """Return whether a network has activations in place of neurons."""
+    kinds = {type(node.layer) for node in graph.nodes.values()}
+    return Rectifier in kinds and Cell not in kinds
 
 
 def check_is_ann(graph: LayerGraph) -> None:

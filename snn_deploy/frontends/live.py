@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import GraphError, ModelError, OptionError, UnknownNodeError
-from snn_deploy.frontends.ann import evaluate
+from snn_deploy.frontends.ann import evaluate, is_ann
 from snn_deploy.frontends.capture import capture, checked_sample, sample_of
 from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.capture_leaves import is_leaf
 from snn_deploy.frontends.intact import check_intact
-from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier
+from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.modules import is_readable, read_module
 from snn_deploy.frontends.registry import children_of, class_name, is_container
 from snn_deploy.frontends.replay import CLOSE, replay
@@ -148,8 +148,7 @@ def _compare_ann(module: Any, graph: LayerGraph, samples: Sequence[np.ndarray]) 
         GraphError: they give different answers.
         ModelError: the module raises.
     """
-    kinds = {type(node.layer) for node in graph.nodes.values()}
-    if Rectifier not in kinds or Cell in kinds or len(graph.inputs) > 1:
+    if not is_ann(graph) or len(graph.inputs) > 1:
         return
     import torch  # noqa: PLC0415 - only where a live module is read
 

@@ -9,6 +9,7 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import OptionError, UnknownNodeError
+from snn_deploy.frontends.ann import is_ann
 from snn_deploy.frontends.arch import Architecture, build, read_architecture
 from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.convert import Conversion, convert
@@ -19,7 +20,7 @@ from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.imported import Imported
 from snn_deploy.frontends.intact import check_intact
-from snn_deploy.frontends.layers import Cell, LayerGraph, Rectifier
+from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.live import read_live
 from snn_deploy.frontends.modules import first_foreign, is_module, read_module
 from snn_deploy.frontends.nir import import_graph
@@ -189,7 +190,7 @@ def _of_module(module: Any, given: _Given, *, name: str, where: str) -> Imported
         module, sample=given.sample, sample_shape=given.sample_shape, layout=given.layout
     )
     imported = _of_layers(live.graph, given, name=name, where=where, encoding=live.encoding)
-    if _is_ann(live.graph):
+    if is_ann(live.graph):
         return imported  # it does not send what the module sends: it was converted
     network = imported.network
     stated = given.overrides
@@ -278,7 +279,7 @@ def _of_layers(
 ) -> Imported:
     findings = tuple(layers.findings)
     presented = Encoding()
-    if _is_ann(layers) and given.calibration is not None:
+    if is_ann(layers) and given.calibration is not None:
         converted = convert(layers, _samples(layers, given.calibration), given.conversion)
         layers, presented = converted.graph, converted.encoding
         findings += converted.findings
@@ -294,12 +295,6 @@ def _of_layers(
         annotation=annotation,
     )
     return replace(imported, findings=(*findings, *imported.findings))
-
-
-def _is_ann(layers: LayerGraph) -> bool:
-    """Return whether a network has activations in place of neurons."""
-    kinds = {type(node.layer) for node in layers.nodes.values()}
-    return Rectifier in kinds and Cell not in kinds
 
 
 def _samples(layers: LayerGraph, given: Samples) -> np.ndarray | Mapping[str, np.ndarray]:

@@ -13,11 +13,8 @@ import numpy as np
 from snn_deploy.errors import DynamicsError, GraphError, UnknownNodeError
 from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, Parameter
-from snn_deploy.frontends.registry import (
-    Frontend,
-    is_container,
-    read_layer,
-)
+from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.registry import Frontend
 from snn_deploy.frontends.tensors import array_of, real_of, sides, single_of
 from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.ir.network import Reset, Synapse
@@ -110,22 +107,13 @@ def _recurrent_row(graph: LayerGraph, name: str, layer: Any, source: str) -> str
     before = set(graph.nodes)
     given = source
     for child, module in row[: range(len(row))[last] + 1]:
-        given = _read(graph, f"{name}.module.{child}", module, given)
+        given = read_nested(graph, f"{name}.module.{child}", module, given)
     first = [n for n in graph.nodes if n not in before and source in graph.nodes[n].inputs]
     if not first:
         raise GraphError("a RecurrentSequential without any layer feeds itself", where=name)
     for node in first:
         graph.feed_back(given, node)
     return given
-
-
-def _read(graph: LayerGraph, name: str, module: Any, source: str) -> str:
-    """Read a layer, or a container's children one after another."""
-    if not is_container(module):
-        return read_layer(graph, name, module, source)
-    for child, layer in module.named_children():
-        source = _read(graph, f"{name}.{child}", layer, source)
-    return source
 
 
 def _weighted(graph: LayerGraph, name: str, layer: Any, source: str) -> str:

@@ -58,7 +58,7 @@ def adaptive_map(reads: Shape, size: Sequence[int], name: str) -> Sparse:
         starts = [math.floor(part * side / parts) for part in range(parts)]
         ends = [math.ceil((part + 1) * side / parts) for part in range(parts)]
         axes.append([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
-    return _windows(reads, axes, name)
+    return _windows(reads, axes)
 
 
 def upsampled_map(reads: Shape, size: Sequence[int], name: str) -> Sparse:
@@ -68,17 +68,12 @@ def upsampled_map(reads: Shape, size: Sequence[int], name: str) -> Sparse:
         [np.array([index * side // wanted]) for index in range(wanted)]
         for side, wanted in zip(reads[1:], size, strict=True)
     ]
-    return _windows(reads, axes, name)
+    return _windows(reads, axes)
 
 
-def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]], name: str) -> Sparse:
-    """Return the mean over windows, given as the indices that each reads along each axis.
-
-    Raises:
-        ShapeError: the matrix that it would be in NIR is too large.
-    """
+def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]]) -> Sparse:
+    """Return the mean over windows, given as the indices that each reads along each axis."""
     gives = (reads[0], *(len(axis) for axis in axes))
-    _check_matrix(math.prod(gives), math.prod(reads), name)
     post, pre, weight = np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1)
     for side, axis in zip(reads[1:], axes, strict=True):
         lengths = np.array([window.size for window in axis])
