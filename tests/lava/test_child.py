@@ -30,12 +30,20 @@ def fake_python(tmp_path: Path) -> Fake:
 
 
 def gone(process: int) -> bool:
-    """Return whether a process has ended; one that nobody waits for is a zombie in its place."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return True
-    return state == "Z"
+    """Return whether a process has ended; one that nobody waits for is a zombie in its place.
+
+    A killed process closes its pipes a moment before the kernel counts it as ended.
+    """
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.01)
+    return False
 
 
 HANGS = """
