@@ -11,7 +11,7 @@ from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.ir.program import Projection as WholeProjection
 from snn_deploy.quantize.report import ProjectionReport, relative_error, time_constant_errors
-from snn_deploy.quantize.scale import Task, geometric
+from snn_deploy.quantize.task import Task, geometric
 from snn_deploy.targets import Target
 from snn_deploy.targets.target import SourcedRange
 

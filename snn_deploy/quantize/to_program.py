@@ -14,21 +14,16 @@ from snn_deploy.ir.network import Network, Population
 from snn_deploy.ir.neuron import Fires, When
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.trace import Values
+from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
+from snn_deploy.quantize.estimate import Choice
 from snn_deploy.quantize.lag import chip_lags, must_lower
+from snn_deploy.quantize.limits import SIZES
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.report import LayerReport
 from snn_deploy.quantize.rounded import Rounded, round_population
-from snn_deploy.quantize.scale import (
-    SIZES,
-    USUAL_RATE,
-    Activity,
-    Choice,
-    Task,
-    choices,
-    drive_of,
-    largest_weight_choice,
-)
+from snn_deploy.quantize.scale import choices, largest_weight_choice
+from snn_deploy.quantize.task import Task
 from snn_deploy.quantize.trial import Trials
 from snn_deploy.targets import Target
 

@@ -17,8 +17,8 @@ from snn_deploy.ir.network import Network
 from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
+from snn_deploy.quantize.drive import Activity
 from snn_deploy.quantize.rounded import Rounded
-from snn_deploy.quantize.scale import Activity
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,105 @@
+"""The neurons of a population on a chosen scale: thresholds, decays, resets, biases."""
+
+import numpy as np
+
+from snn_deploy.errors import DoesNotFitError
+from snn_deploy.ir.network import Population
+from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.program import Bias, Binary, Current, Floor, Reset
+from snn_deploy.ir.program import Population as WholePopulation
+from snn_deploy.quantize.rounding import bias_grid, on_grid, round_decay, whole
+from snn_deploy.quantize.task import Task
+from snn_deploy.targets import Target
+from snn_deploy.targets.target import SourcedRange
+
+
+def whole_population(task: Task, scale: float) -> WholePopulation:
+    """Return the neurons of `task` at `scale` state units per real unit.
+
+    Raises:
+        DoesNotFitError: a threshold that the target cannot store.
+    """
+    population, target = task.population, task.target
+    states, one = target.states, target.decay_one
+    synapse, floor = population.synapse, population.floor
+
+    def state(value: np.ndarray) -> np.ndarray:
+        return whole(on_grid(np.asarray(value * scale), 1))
+
+    def decay(value: np.ndarray, allowed: SourcedRange) -> np.ndarray:
+        return whole(round_decay(value, allowed.low, allowed.high, one))
+
+    return WholePopulation(
+        name=population.name,
+        shape=population.shape,
+        decay=decay(population.decay, states.membrane_multiplier),
+        current=None
+        if synapse is None
+        else Current(
+            decay=decay(synapse.decay, states.current_multiplier),
+            reads=synapse.reads,
+            initial=state(synapse.initial),
+        ),
+        fires=population.fires,
+        threshold=_threshold(population, target, scale),
+        compare=population.compare,
+        max_spikes=population.max_spikes,
+        reset=Reset(
+            kind=population.reset.kind,
+            amount=state(population.reset.amount),
+            when=population.reset.when,
+        ),
+        floor=None if floor is None else Floor(value=state(floor.value), when=floor.when),
+        biases=_biases(task, scale),
+        initial=state(population.initial),
+        unit=Binary.of(1 / scale),
+        origin=Binary.of(population.origin),
+    )
+
+
+def _threshold(population: Population, target: Target, scale: float) -> np.ndarray:
+    """Return the thresholds as multiples of the target's lattice; a readout has the highest.
+
+    A neuron that counts divides by its threshold, so that is one lattice step at least.
+
+    Raises:
+        DoesNotFitError: the target cannot store one of them.
+    """
+    lattice = 1 << target.thresholds.shift.value
+    if population.fires is Fires.NEVER:
+        return np.asarray(target.highest_threshold, np.int32)
+    threshold = on_grid(np.asarray(population.threshold * scale), lattice)
+    if population.fires is Fires.COUNT:
+        threshold = np.asarray(np.maximum(threshold, lattice))
+    low = target.thresholds.mantissa.low * lattice
+    wrong = np.argwhere(threshold < low)
+    if len(wrong):
+        raise _too_low(population, target, threshold, low, wrong)
+    return whole(threshold)
+
+
+def _too_low(
+    population: Population, target: Target, threshold: np.ndarray, low: int, wrong: np.ndarray
+) -> DoesNotFitError:
+    """Return the error for thresholds below `low`; a hard reset to 0 may be one that was moved."""
+    first = tuple(int(i) for i in wrong[0])
+    value, reset = population.threshold[first], population.reset
+    what, least = f"a threshold of {value:.6g}", "0"
+    if reset.kind is ResetKind.VALUE and not np.any(reset.amount):
+        what, least = f"a threshold {-value:.6g} below the reset value", "the reset value"
+    place = f"{list(first)}, first of {len(wrong)}" if first else ""
+    return DoesNotFitError(
+        f"{what} becomes {threshold[first]:.0f} state units, but {target.name} stores "
+        f"{low}..{target.highest_threshold}",
+        where=f"{population.name}.threshold{place}",
+        fix=f"--target cpu, or train with a threshold that is not below {least}",
+    )
+
+
+def _biases(task: Task, scale: float) -> tuple[Bias, ...]:
+    made = []
+    for bias, lowered in zip(task.population.biases, task.lowered, strict=True):
+        value = np.asarray(bias.value * scale)
+        grid = bias_grid(task.target, float(np.abs(value).max(initial=0.0)), lowered)
+        made.append(Bias(value=whole(on_grid(value, grid)), into=bias.into, start=bias.start))
+    return tuple(made)

@@ -1,0 +1,65 @@
+"""One population with everything that its scale must fit, and what follows from its parameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from snn_deploy.ir.network import Population
+from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.quantize.drive import Drive
+from snn_deploy.targets import Target
+
+MEMORY = 32.0
+"""Most steps over which an error of the drive adds up before the neuron forgets or resets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One population with everything that its scale must fit."""
+
+    population: Population
+    drives: tuple[Drive, ...]
+    lowered: tuple[bool, ...]
+    """For each bias, whether a clock neuron will carry it."""
+
+    target: Target
+    prove: bool = False
+    seen: float = 0.0
+    """Largest membrane or current that the calibration data caused, real units."""
+
+    def neurons(self, parameter: np.ndarray) -> Float[np.ndarray, " neuron"]:
+        """Return a parameter at full length."""
+        return np.broadcast_to(parameter, self.population.shape).ravel()
+
+    @property
+    def fires(self) -> bool:
+        """Whether the population sends anything."""
+        return self.population.fires is not Fires.NEVER
+
+    @property
+    def levels(self) -> tuple[np.ndarray, ...]:
+        """The membrane values that the registers must hold, besides the drive's."""
+        population, levels = self.population, [self.population.initial]
+        if population.synapse is not None:
+            levels.append(population.synapse.initial)
+        if population.reset.kind is not ResetKind.NONE:
+            levels.append(population.reset.amount)
+        if population.floor is not None:
+            levels.append(population.floor.value)
+        return tuple(levels)
+
+
+def memory_of(task: Task, most: float = MEMORY) -> Float[np.ndarray, " neuron"]:
+    """Return over how many steps a membrane adds up a constant drive."""
+    population = task.population
+    steps = geometric(task.neurons(population.decay), most)
+    if population.synapse is not None:
+        steps = steps * geometric(task.neurons(population.synapse.decay), most)
+    return np.minimum(steps, most)
+
+
+def geometric(decay: np.ndarray, most: float = MEMORY) -> Float[np.ndarray, "..."]:
+    """Return 1 / (1 - decay), at most `most`: over how many steps a state adds up what comes."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(1 / np.maximum(1 - np.abs(decay), 1e-12), most)
