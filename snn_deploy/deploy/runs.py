@@ -13,6 +13,7 @@ from snn_deploy.deploy.progress import bar
 from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import decode, needs, predict
 from snn_deploy.ir.network import Between, Boundary, Network, Output
+from snn_deploy.ir.neuron import State
 from snn_deploy.ir.presentation import present, windows
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.simulate import simulate
@@ -94,10 +95,11 @@ def program_answer(
 ) -> Float[np.ndarray, "sample ..."]:
     """Return the decoded answer of an integer run, one number per output neuron.
 
-    Membranes are in integer steps; per population these are proportional to real values.
+    Membranes are in the population's `unit`, so proportional to real values.
     """
-    lag = program.population(output.population).lag
-    return _answer(program.boundary, output, trace[output.population], block, lag)
+    population = program.population(output.population)
+    answer = _answer(program.boundary, output, trace[output.population], block, population.lag)
+    return answer * population.unit_factor if needs(output.decode) is State.MEMBRANE else answer
 
 
 def network_answer(

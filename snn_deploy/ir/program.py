@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from snn_deploy.errors import DynamicsError, ShapeError
 from snn_deploy.ir.arrays import WHOLE
@@ -217,7 +217,10 @@ class Population:
 
     role: Role = Role.NEURONS
     unit: Binary = ONE
-    """Real membrane per integer step: v_real = unit * v + origin."""
+    """Real membrane per integer step: v_real = unit * unit_factor * v + origin."""
+
+    unit_factor: Whole = field(default_factory=lambda: np.ones((), WHOLE))
+    """Of each channel or neuron, at least 1: not all of them need the same scale."""
 
     origin: Binary = ZERO
     """Real membrane at integer 0."""
@@ -225,11 +228,21 @@ class Population:
     def __post_init__(self) -> None:
         check_parameters(self, WHOLE)
         check_neurons(self, current=self.current is not None)
+        if np.any(self.unit_factor < 1):
+            raise DynamicsError(
+                f"a unit times {self.unit_factor.min()}; factors are 1 or more",
+                where=f"{self.name}.unit_factor",
+            )
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def units(self) -> Float[np.ndarray, "..."]:
+        """Real membrane per integer step; broadcasts to the shape."""
+        return np.asarray(float(self.unit) * self.unit_factor)
 
     @property
     def highest_payload(self) -> int:

@@ -159,7 +159,7 @@ def _population(population: whole.Population, decay_bits: int) -> Row:
         _floor(population.floor),
         _biases(population.biases),
         _some(population.initial),
-        f"{float(population.unit):.6g}",
+        _numbers(population.units),
         f"{float(population.origin):.6g}" if population.origin.mantissa else "",
     )
 
