@@ -29,11 +29,12 @@ from snn_deploy.errors import (
 from snn_deploy.frontends.hdf5_reader import Hdf5File
 from snn_deploy.frontends.lava_dl_fields import LARGEST_NUMBER, Fields
 from snn_deploy.frontends.lava_dl_layers import Made, Way, bias, conv, dense, dense_rec, pool
-from snn_deploy.frontends.lava_dl_neurons import DECAY_BITS, STATE_SHIFT, read_neurons
+from snn_deploy.frontends.lava_dl_neurons import read_neurons
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape, Sparse
 from snn_deploy.ir.network import Output
+from snn_deploy.ir.netx import DECAY_BITS, STATE_SHIFT
 from snn_deploy.ir.neuron import Decode, Fires
 from snn_deploy.ir.program import (
     Arithmetic,

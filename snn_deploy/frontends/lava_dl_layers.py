@@ -7,20 +7,14 @@ from jaxtyping import Int32, Int64
 
 from snn_deploy.errors import DoesNotFitError, DynamicsError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.lava_dl_fields import Fields
-from snn_deploy.frontends.lava_dl_neurons import STATE_SHIFT
-from snn_deploy.frontends.lava_dl_weights import Weights, netx_keeps, stored
+from snn_deploy.frontends.lava_dl_weights import Weights, stored
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Shape
+from snn_deploy.ir.netx import LARGEST_GEOMETRY, LONGEST_DELAY, STATE_SHIFT, netx_keeps
 from snn_deploy.ir.program import Sign
-
-LONGEST_DELAY = 62
-"""Steps beyond the one of every connection; netx clamps to it."""
 
 LARGEST_BIAS = 2**15 - 1
 """Lava keeps the mantissa of a bias in 16 bits, and wraps others in silence."""
-
-LARGEST_GEOMETRY = 127
-"""Lava keeps stride, padding and dilation in 8 bits with sign."""
 
 NETX_DIFFERS = (
     "lava-dl's netx computes with other weights than the file's: it shifts them until Lava, "

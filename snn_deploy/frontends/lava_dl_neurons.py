@@ -14,20 +14,9 @@ from snn_deploy.errors import DynamicsError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.lava_dl_fields import Fields
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.netx import DECAY_BITS, DECAY_ONE, STATE_SHIFT, UNREACHABLE
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Current, Reset
-
-DECAY_BITS = 12
-"""Decays of a file are in 1/4096."""
-
-DECAY_ONE = 1 << DECAY_BITS
-
-STATE_SHIFT = 6
-"""A threshold, a bias and an input sum of 1 are 64 state units."""
-
-UNREACHABLE = 1 << 17
-"""A threshold that Lava's membrane of 24 bits never passes: shifted, it is 2**23. slayer writes
-2**18 - 1 for layers without spikes."""
 
 INTEGRATORS = ("CUBA", "LOIHI")
 """Types that netx makes LIF processes of."""
