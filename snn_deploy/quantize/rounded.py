@@ -42,7 +42,7 @@ def round_population(
     projections: Sequence[Projection],
     units: Mapping[str, float],
     choice: Choice,
-    bits: int | None,
+    bits: Mapping[str, int | None],
 ) -> Rounded:
     """Return the population of `task` on the scale of `choice`.
 
@@ -51,14 +51,15 @@ def round_population(
         projections: What drives it.
         units: By projection, the real value of a payload of 1.
         choice: Scale and exponents.
-        bits: Of a stored weight; None: as many as the target has.
+        bits: Of a stored weight, by projection; None: as many as the target has.
 
     Raises:
         DoesNotFitError: a threshold that the target cannot store.
     """
     wholes, reports = [], []
     for projection in projections:
-        made, report = _projection(projection, units[projection.name], task.target, choice, bits)
+        name = projection.name
+        made, report = _projection(projection, units[name], task.target, choice, bits[name])
         wholes.append(made)
         reports.append(report)
     population = whole_population(task, choice.scale)

@@ -56,6 +56,8 @@ class ToIntegers:
             LoopTooShortError: a loop has less delay than the chip needs.
         """
         self._check(graph)
+        names = [p.name for p in graph.populations] + [p.name for p in graph.projections]
+        self.options.check_names(names)
         trials = None
         if self.calibration is not None:
             one = self.target.decay_one
@@ -144,7 +146,7 @@ class ToIntegers:
                 payload=self._payloads(graph, p.source),
                 activity=self._activity(graph, p.source, trials),
                 target=self.target,
-                bits=self.options.weight_bits,
+                bits=self.options.bits_of(p.name, name),
             )
             for p in graph.into(name)
         )
@@ -163,12 +165,11 @@ class ToIntegers:
         return choices(task, 1 if self.calibration is None else self.options.trials)
 
     def _round(self, graph: Network, task: Task, choice: Choice) -> Rounded:
-        units: Mapping[str, float] = {
-            p.name: self._unit(graph, p.source) for p in graph.into(task.population.name)
-        }
-        return round_population(
-            task, graph.into(task.population.name), units, choice, self.options.weight_bits
-        )
+        name = task.population.name
+        into = graph.into(name)
+        units = {p.name: self._unit(graph, p.source) for p in into}
+        bits = {p.name: self.options.bits_of(p.name, name) for p in into}
+        return round_population(task, into, units, choice, bits)
 
     def _unit(self, graph: Network, source: str) -> float:
         is_input = any(i.name == source for i in graph.inputs)

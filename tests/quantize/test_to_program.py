@@ -699,7 +699,7 @@ def test_a_feature_that_a_target_lacks_is_refused():
     [
         (
             Options(weight_bits=9),
-            "error[SNN102]: weights of 9 bits; loihi2 stores 2..8\n  fix: --weight-bits 8",
+            "error[SNN102]: weights of 9 bits; loihi2 stores 2..8\n  fix: --bits 8",
         ),
         (
             Options(trials=0),
