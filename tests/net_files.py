@@ -1,12 +1,17 @@
-"""lava-dl files, written with plain h5py as lava-dl's slayer lays them out."""
+"""lava-dl files, written with plain h5py as lava-dl's slayer lays them out; netx to run them."""
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pytest
+
+from snn_deploy.backends.lava.child import run_child
 
 Layer = Mapping[str, Any]
 """Fields of a layer by name; `neuron` is such a mapping again. Texts are stored as slayer does."""
@@ -27,6 +32,44 @@ class Case:
     """What netx must be told where values are not 0 and 1."""
 
     layers: int | None = None
+    reset_interval: int | None = None
+    reset_offset: int = 0
+
+
+VARIABLE = "SNN_DEPLOY_LAVA_DL_PYTHON"
+ROOT = Path(__file__).parents[1]
+RUNNER = ROOT / "tests" / "lava" / "run_netx.py"
+TIME_LIMIT = 300.0
+
+States = Mapping[str, np.ndarray]
+"""u_0, v_0, s_0, u_1, ... [step, *shape], layer by layer."""
+
+
+def required_lava_dl() -> Path:
+    """Return a Python that has lava-dl, or skip the test, loudly."""
+    python = Path(os.environ.get(VARIABLE) or ROOT / ".venv-lava-dl" / "bin" / "python")
+    if not python.is_file():
+        pytest.skip(f"no lava-dl: {VARIABLE} is unset, and `make lava-dl` was not run")
+    return python
+
+
+def run_netx(python: Path, cases: Sequence[Case], folder: Path) -> dict[str, States]:
+    """Return the states of all cases by name, as netx computes them in one child."""
+    command: list[str | Path] = [python, RUNNER]
+    for case in cases:
+        net, given, out = (folder / f"{case.name}{end}" for end in (".net", ".npz", "-out.npz"))
+        net.write_bytes(case.content)
+        np.savez(
+            given,
+            input=case.values,
+            message_bits=case.message_bits,
+            layers=case.layers or 0,
+            reset_interval=case.reset_interval or 0,
+            reset_offset=case.reset_offset,
+        )
+        command += [net, given, out]
+    run_child(command, folder=folder, time_limit=TIME_LIMIT, what="netx", fix="see its output")
+    return {case.name: dict(np.load(folder / f"{case.name}-out.npz")) for case in cases}
 
 
 def net_bytes(layers: Sequence[Layer]) -> bytes:

@@ -3,8 +3,8 @@
     python run_netx.py FILE.net INPUT.npz OUTPUT.npz [FILE.net INPUT.npz OUTPUT.npz ...]
 
 INPUT has `input` [step, *shape], shape being channels, height, width, or neurons, and the scalars
-`message_bits` and `layers` (0: all). OUTPUT gets u_0, v_0, s_0, u_1, ... [step, *shape], layer by
-layer.
+`message_bits`, `layers` (0: all), `reset_interval` (0: none) and `reset_offset`. OUTPUT gets u_0,
+v_0, s_0, u_1, ... [step, *shape], layer by layer.
 
 lava-dl imports torch although netx needs none of it: stubs stand for torch and for slayer. States
 are recorded where they are computed, in the process of each layer: Lava's monitors take a
@@ -36,30 +36,33 @@ def stub_torch() -> None:
     stub(home, neuron=stub(f"{home}.neuron", rf=rf))
 
 
-def recording(plain: Callable[[Any], None], folder: Path, steps: int) -> Callable[[Any], None]:
-    """Return LIF's step such that it writes all states after the last, as `<process id>.npz`."""
+def recording(plain: Callable[..., None], folder: Path, steps: int) -> Callable[..., None]:
+    """Return LIF's reset such that it writes all states after the last, as `<process id>.npz`.
+
+    It is the last of LIF's and LIFReset's step that touches a state, and is given the spikes.
+    """
     records: dict[str, list[np.ndarray]] = {"u": [], "v": [], "s": []}  # one process, one copy
 
-    def run_spk(self: Any) -> None:
-        plain(self)
-        for name, state in (("u", self.u), ("v", self.v), ("s", self.s_out_buff)):
+    def reset_voltage(self: Any, spike_vector: np.ndarray) -> None:
+        plain(self, spike_vector)
+        for name, state in (("u", self.u), ("v", self.v), ("s", spike_vector)):
             records[name].append(np.array(state, np.int64))
         if self.time_step == steps:
             np.savez(
                 folder / f"{self.model_id}.npz", **{k: np.stack(a) for k, a in records.items()}
             )
 
-    return run_spk
+    return reset_voltage
 
 
 def run_all(jobs: list[tuple[Path, Path, Path]]) -> None:
     stub_torch()
     from lava.proc.lif.models import AbstractPyLifModelFixed as Model
 
-    plain = Model.run_spk
+    plain = Model.reset_voltage
     for net, given, out in jobs:
         with tempfile.TemporaryDirectory() as name:
-            Model.run_spk = recording(plain, Path(name), np.load(given)["input"].shape[0])
+            Model.reset_voltage = recording(plain, Path(name), np.load(given)["input"].shape[0])
             np.savez(out, **run(net, given, Path(name)))
 
 
@@ -77,6 +80,8 @@ def run(net: Path, given: Path, folder: Path) -> dict[str, np.ndarray]:
         net_config=str(net),
         num_layers=int(arrays["layers"]) or None,
         input_message_bits=int(arrays["message_bits"]),
+        reset_interval=int(arrays["reset_interval"]) or None,
+        reset_offset=int(arrays["reset_offset"]),
         input_shape=values.shape[:0:-1] if values.ndim == 4 else None,
     )
     values = values.transpose().astype(np.int32)  # width, height, channel, step

@@ -4,16 +4,14 @@ netx runs where `make lava-dl` has made its environment, or where SNN_DEPLOY_LAV
 Python 3.10 with lava-dl 0.6.0, lava-nc 0.10.0 and h5py; torch is not needed.
 """
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from net_files import Case, random_case, special_cases
+from net_files import Case, States, random_case, required_lava_dl, run_netx, special_cases
 
 from snn_deploy.backends.event import EventBackend
-from snn_deploy.backends.lava.child import run_child
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
@@ -22,10 +20,6 @@ from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
 
-VARIABLE = "SNN_DEPLOY_LAVA_DL_PYTHON"
-ROOT = Path(__file__).parents[2]
-RUNNER = Path(__file__).parent / "run_netx.py"
-TIME_LIMIT = 300.0
 OWN_STEPS = 200
 """Steps of the recording that our own Lava runs."""
 
@@ -34,35 +28,19 @@ CASES = {case.name: case for case in (*special_cases(), *map(random_case, (1, 5,
 SOME = [name for name in CASES if name not in ("random-5", "random-12", "random-23")]
 """Cases that our own Lava runs: the conformance suite has run its processes already."""
 
-States = Mapping[str, np.ndarray]
 Compare = Callable[[Program, Sequence[Values]], Trace]
 
 
 @pytest.fixture(scope="session")
 def lava_dl_python() -> Path:
     """Return a Python that has lava-dl, or skip the test, loudly."""
-    python = Path(os.environ.get(VARIABLE) or ROOT / ".venv-lava-dl" / "bin" / "python")
-    if not python.is_file():
-        pytest.skip(f"no lava-dl: {VARIABLE} is unset, and `make lava-dl` was not run")
-    return python
+    return required_lava_dl()
 
 
 @pytest.fixture(scope="session")
 def by_netx(lava_dl_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, States]:
     """Return the states of all cases, as netx computes them."""
     return run_netx(lava_dl_python, list(CASES.values()), tmp_path_factory.mktemp("netx"))
-
-
-def run_netx(python: Path, cases: list[Case], folder: Path) -> dict[str, States]:
-    command: list[str | Path] = [python, RUNNER]
-    for case in cases:
-        net, given, out = (folder / f"{case.name}{end}" for end in (".net", ".npz", "-out.npz"))
-        net.write_bytes(case.content)
-        bits = {"message_bits": case.message_bits, "layers": case.layers or 0}
-        np.savez(given, input=case.values, **bits)
-        command += [net, given, out]
-    run_child(command, folder=folder, time_limit=TIME_LIMIT, what="netx", fix="see its output")
-    return {case.name: dict(np.load(folder / f"{case.name}-out.npz")) for case in cases}
 
 
 def read(case: Case) -> NetProgram:
