@@ -22,13 +22,13 @@ from snn_deploy.deploy.artifact import (
     write_folder,
 )
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import ArtifactDamagedError, ModelError, OptionError
+from snn_deploy.errors import ArtifactDamagedError, ModelError, OptionError, TargetError
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
 from snn_deploy.ir.text import print_program
-from snn_deploy.targets import Target
+from snn_deploy.targets import Target, read_stored_target
 
 if TYPE_CHECKING:
     from snn_deploy.ir.network import Network
@@ -139,6 +139,13 @@ class _Report(msgspec.Struct, frozen=True):
     findings: tuple[FindingRecord, ...]
 
 
+_NONSENSE = (
+    *(msgspec.MsgspecError, RecursionError, KeyError, ValueError),
+    *(ModelError, TargetError),
+)
+"""What files raise that were made for an artifact by another hand."""
+
+
 def read_deployment(folder: Path) -> Deployment:
     """Return the deployment in an artifact folder, every file checked against its digest.
 
@@ -148,7 +155,7 @@ def read_deployment(folder: Path) -> Deployment:
     manifest, files = read_folder(folder)
     try:
         deployment = _deployment(manifest, files, folder)
-    except (msgspec.MsgspecError, RecursionError, KeyError, ValueError, ModelError) as problem:
+    except _NONSENSE as problem:
         raise ArtifactDamagedError(
             f"the artifact's files do not make sense: {problem!r:.200}",
             where=str(folder),
@@ -167,7 +174,7 @@ def read_deployment(folder: Path) -> Deployment:
 def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Deployment:
     return Deployment(
         program=load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"])),
-        target=msgspec.json.decode(files["target.json"], type=Target),
+        target=read_stored_target(files["target.json"], "target.json"),
         encoding=msgspec.convert(manifest.encoding, Encoding),
         nir=files.get("model.nir"),
         pipeline=manifest.pipeline,

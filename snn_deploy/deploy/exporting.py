@@ -158,6 +158,14 @@ def model_content(model: Any) -> bytes | None:
 def configured(request: Request, target: Target) -> dict[str, Any]:
     """Return the options of an export as the manifest has them: files by name and digest."""
     configuration = {**request.chosen, "target": target.name}
+    if request.target not in (target.name, *target.aliases):
+        own = Path(request.target)
+        content = own.read_bytes()
+        configuration["target"] = {
+            "name": target.name,
+            "file": own.name,
+            "sha256": digest(content),
+        }
     if request.arch is not None:
         content = Path(request.arch).read_bytes()
         configuration["arch"] = {"name": Path(request.arch).name, "sha256": digest(content)}

@@ -4,9 +4,6 @@ import inspect
 import platform
 from importlib.metadata import PackageNotFoundError, entry_points
 from importlib.metadata import version as installed
-from typing import Any
-
-import msgspec
 
 from snn_deploy import errors
 from snn_deploy.deploy.results import Listing
@@ -18,47 +15,25 @@ from snn_deploy.targets import find_target, shipped_targets
 def targets() -> Listing:
     """Return the chips that are shipped."""
     rows = tuple(
-        (t.name, ", ".join(t.aliases), t.title, f"{t.weights.bits.value} bit", f"{t.delay.low}")
+        (t.name, ", ".join(t.aliases), t.title, f"{t.weights.bits} bit", f"{t.delay}")
         for t in shipped_targets()
     )
     return Listing(
         headings=("target", "also", "chip", "weights", "steps per projection"),
         rows=rows,
-        note="snn-deploy targets NAME --sources shows every number and where it was read",
+        note="snn-deploy targets NAME --sources shows every number and where it was read;\n"
+        "the path of a TOML file is a name too: docs/targets.md",
     )
 
 
 def target(name: str, *, sources: bool) -> Listing:
     """Return every number of one chip."""
-    found = find_target(name)
-    rows = [tuple(row) for row in _numbers(msgspec.to_builtins(found), "")]
     width = 4 if sources else 3
+    rows = [(e.path, e.value, e.unit, e.source) for e in find_target(name).entries()]
     return Listing(
         headings=("number", "value", "unit", "source")[:width],
         rows=tuple(row[:width] for row in rows),
     )
-
-
-def _numbers(record: Any, path: str) -> list[list[str]]:
-    """Return (path, value, unit, source) for everything that has a source."""
-    if isinstance(record, list | tuple):
-        return [row for item in record for row in _numbers(item, path)]
-    if not isinstance(record, dict):
-        return []
-    if "source" in record:
-        shown = {k: v for k, v in record.items() if k not in ("unit", "source", "name", "feature")}
-        label = record.get("name") or record.get("feature") or ""
-        value = "..".join(str(shown[k]) for k in ("low", "high") if k in shown)
-        rest = [f"{v}" for k, v in shown.items() if k not in ("low", "high", "step")]
-        if "step" in shown:
-            rest.append(f"step {shown['step']}")
-        where = ".".join(part for part in (path, label) if part)
-        text = " ".join(part for part in (value, *rest) if part)
-        return [[where, text, record.get("unit", ""), record["source"]]]
-    rows = []
-    for key, value in record.items():
-        rows += _numbers(value, f"{path}.{key}" if path else key)
-    return rows
 
 
 PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec", "torch", "norse")

@@ -1,8 +1,9 @@
 """A chip as data: ranges, widths, rules and features, every number with its source."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from typing import Any, ClassVar
 
 from snn_deploy.ir.program import Arithmetic, Overflow, Register
 
@@ -14,6 +15,9 @@ class Sourced:
     value: int
     unit: str
     source: str
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,10 @@ class WeightRange:
     high: int
     step: int
     source: str
+    unit: ClassVar[str] = "stored weight"
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high} step {self.step}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,10 @@ class RegisterRule:
     bits: int
     overflow: Overflow
     source: str
+    unit: ClassVar[str] = "bit with sign"
+
+    def __str__(self) -> str:
+        return f"{self.bits} {self.overflow.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +148,59 @@ class FeatureRule:
     feature: Feature
     support: Support
     source: str
+    unit: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        return self.support.value
+
+
+class Resource(Enum):
+    """Something of which a chip has a limited number."""
+
+    CORES = "cores"
+    NEURONS = "neurons"
+    INPUT_AXONS = "input-axons"
+    OUTPUT_AXONS = "output-axons"
+    SYNAPSE_MEMORY = "synapse-memory"
+    NEURON_CONFIGURATIONS = "neuron-configurations"
+    """Different sets of decays and refractory periods."""
+
+    THRESHOLDS = "thresholds"
+    """Different thresholds."""
+
+    SYNAPSE_FORMATS = "synapse-formats"
+    """Different sets of weight bits, exponents and sign modes."""
+
+
+class Per(Enum):
+    """What has the resource."""
+
+    CHIP = "chip"
+    CORE = "core"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CoreLimit:
-    """A resource of one core, of which a mapping cannot use more."""
+class Limit:
+    """A resource of which a network cannot use more."""
 
-    name: str
+    resource: Resource
+    per: Per
     value: int
+    unit: str
+    source: str
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One number or rule of a target, as a table shows it."""
+
+    path: str
+    """Where it stands in the TOML file, such as `weights.bits`."""
+
+    value: str
     unit: str
     source: str
 
@@ -172,7 +229,7 @@ class Target:
     natively; each becomes a neuron group of its own."""
 
     features: tuple[FeatureRule, ...]
-    limits: tuple[CoreLimit, ...] = ()
+    limits: tuple[Limit, ...] = ()
     writer: str = ""
     """Backend whose files an artifact for this chip carries, and which knows what runs natively;
     empty: none, everything is native."""
@@ -218,6 +275,34 @@ class Target:
         """Return how this target runs `feature`; None: not at all."""
         return next((rule.support for rule in self.features if rule.feature is feature), None)
 
-    def weight_bits_of(self, low: int, high: int) -> int:
-        """Return the bits, sign included, that store every weight from `low` to `high`."""
-        return math.ceil(math.log2(max(abs(low), high + 1, 1))) + (low < 0)
+    def entries(self) -> tuple[Entry, ...]:
+        """Return every number and rule with unit and source, in the order of the file."""
+        return tuple(_entries(self, ""))
+
+
+AnySourced = Sourced | SourcedRange | WeightRange | RegisterRule | FeatureRule | Limit
+"""What carries a source, and so is an entry of a table."""
+
+
+def _entries(record: Any, path: str) -> Iterator[Entry]:
+    """Yield what has a source in `record` and in the records inside it."""
+    if isinstance(record, AnySourced):
+        yield Entry(path=path, value=str(record), unit=record.unit, source=record.source)
+        return
+    for entry in fields(record):
+        value = getattr(record, entry.name)
+        inner = f"{path}.{entry.name}" if path else entry.name
+        if is_dataclass(value):
+            yield from _entries(value, inner)
+        elif isinstance(value, tuple):
+            for item in value:
+                if is_dataclass(item):
+                    yield from _entries(item, f"{inner}.{_label(item)}")
+
+
+def _label(item: Any) -> str:
+    """Return what tells an entry of an array from the others."""
+    if isinstance(item, Limit):
+        return f"{item.resource.value}-per-{item.per.value}"
+    assert isinstance(item, FeatureRule)
+    return item.feature.value
