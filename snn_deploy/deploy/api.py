@@ -15,6 +15,7 @@ from snn_deploy.errors import OptionError
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
     from snn_deploy.deploy.deployment import Deployment
+    from snn_deploy.deploy.netx_command import NetxFile
     from snn_deploy.deploy.nir_command import NirFile
     from snn_deploy.deploy.results import (
         EnergyEstimate,
@@ -275,6 +276,41 @@ def nir(
         manner=nir_command.Manner.STRICT if strict else nir_command.Manner.ANNOTATED,
         output=None if output is None else Path(output),
         force=force,
+    )
+
+
+def netx(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    output: Annotated[Any, Parameter()] = None,
+    force: bool = False,
+) -> NetxFile:
+    """Write the integer program as a .net file, which lava-dl's netx loads.
+
+    $ snn-deploy netx mnist-loihi2 --output mnist.net
+
+    A .net file holds a chain of layers for Loihi 2: convolutions, then dense layers,
+    each perhaps with a loop to itself. In Lava's fixed point netx gives every state of
+    every step of the program. What a file cannot hold is refused, with the reason.
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        output: File to write; by default none is written.
+        force: Replace a file that is already there.
+
+    Returns:
+        The layers, how netx must load them, and the findings.
+
+    Raises:
+        DeployError: with the number that says what is wrong; nothing is written then.
+    """
+    from snn_deploy.deploy import netx_command  # noqa: PLC0415 - h5py on demand
+
+    if output is not None and not str(output):
+        raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
+    return netx_command.write(
+        _deployment(artifact), output=None if output is None else Path(output), force=force
     )
 
 

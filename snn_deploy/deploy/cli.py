@@ -37,6 +37,7 @@ def build() -> App:
         api.export,
         api.inspect,
         api.nir,
+        api.netx,
         api.simulate,
         api.verify,
         api.evaluate,

@@ -10,7 +10,7 @@ from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.program import Program
 from snn_deploy.targets import find_target
 
-LAVA = "run_lava.py of the artifact runs the program in Lava as it is"
+LAVA = "export with --target loihi2, whose run_lava.py runs every program"
 """The way out where a `.net` file has none: our own processes compute what netx's do not."""
 
 CHIP = "loihi2"

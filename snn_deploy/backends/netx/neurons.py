@@ -166,7 +166,7 @@ def _parameter(link: Link, values: Values, what: str) -> Values:
     Raises:
         UnsupportedError: it differs within a channel.
     """
-    full = per_neuron(values, link.population.shape)
+    full = per_neuron(np.asarray(values), link.population.shape)
     if np.all(full == full.flat[0]):
         return np.asarray(full.flat[0], np.int64)
     if not link.is_image:
