@@ -25,8 +25,8 @@ class LowerBiases:
 
     The clock is one neuron that fires in every step from step 0 on. Its weights, in an excitatory
     and an inhibitory part, each split into low and high bits where one weight cannot hold them,
-    add up to exactly the bias; their delay is the step in which the bias starts. Where no delay is
-    that long, relays behind the clock repeat its spikes later. A bias of 0 goes.
+    add up to exactly the bias; their delay is the step in which the bias starts, however long the
+    chip's delays are: relays can make it. A bias of 0 goes.
     """
 
     name: ClassVar[str] = "lower-biases"
@@ -37,39 +37,34 @@ class LowerBiases:
         """Return `graph`, which has been retimed, with the chip's own biases only.
 
         Raises:
-            DoesNotFitError: a bias is no multiple of a weight, too large, or starts later than
-                the delays of the chip add up to.
+            DoesNotFitError: a bias is no multiple of a weight, too large, or starts before a
+                spike of the clock can arrive.
         """
         name = _free_name(
             {x.name for part in (graph.inputs, graph.populations, graph.projections) for x in part}
         )
         populations: list[Population] = []
         wires: list[Projection] = []
-        hops = 0
         for population in graph.populations:
             kept = []
             for number, bias in enumerate(population.biases):
                 if self._lowers(population, bias):
                     wires += self._wires(population, bias, name, number)
-                    hops = max(hops, self._hops(bias.start))
                 elif np.any(bias.value):
                     kept.append(bias)
             populations.append(replace(population, biases=tuple(kept)))
         if not wires:
             return Passed(graph=replace(graph, populations=tuple(populations)))
         neurons = sum(graph.population(t).size for t in {w.target for w in wires})
-        relays = [self._relay(name, n) for n in range(1, hops + 1)]
-        wires += [self._hop(name, n) for n in range(1, hops + 1)]
         lowered_graph = replace(
             graph,
-            populations=(*populations, self._clock(name), *relays),
+            populations=(*populations, self._clock(name)),
             projections=(*graph.projections, *wires),
         )
-        behind = f" and {counted(hops, 'relay')}" if hops else ""
         finding = Finding(
             kind=Kind.RETIMED,
             layer=name,
-            amount=f"one clock neuron with {counted(len(wires), 'projection')}{behind} carries "
+            amount=f"one clock neuron with {counted(len(wires), 'projection')} carries "
             f"the biases of {counted(neurons, 'neuron')}",
             reason=f"{self.target.name} has no bias that starts late or enters a current",
         )
@@ -93,55 +88,24 @@ class LowerBiases:
             role=Role.CLOCK,
         )
 
-    @property
-    def _stride(self) -> int:
-        """Steps from one relay to the next: what is left of any start is then a delay."""
-        return self.target.delay.high - self.target.delay.low + 1
-
-    def _hops(self, start: int) -> int:
-        """Return how many relays lie between the clock and a bias that starts in step `start`."""
-        return max(0, -(-(start - self.target.delay.high) // self._stride))
-
-    def _relay(self, clock: str, number: int) -> Population:
-        """Return a neuron that fires whenever the one before it did, `_stride` steps later."""
-        return replace(
-            self._clock(clock),
-            name=_clock_name(clock, number),
-            threshold=np.zeros((), np.int32),
-            biases=(),
-            role=Role.RELAY,
-        )
-
-    def _hop(self, clock: str, number: int) -> Projection:
-        rule, name = self.target.weights, _clock_name(clock, number)
-        return Projection(
-            name=name,
-            source=_clock_name(clock, number - 1),
-            target=name,
-            map=Dense(weight=np.array([[rule.excitatory.high]], np.int32)),
-            shift=rule.shift.value,
-            delay=np.asarray(self._stride, np.int32),
-            sign=Sign.EXCITATORY,
-        )
-
     def _wires(
         self, population: Population, bias: Bias, clock: str, number: int
     ) -> Iterator[Projection]:
         shift = self.target.weights.shift.value
         value = per_neuron(bias.value, population.shape).ravel().astype(np.int64)
         self._check(population, bias, value)
-        steps, hops = value >> shift, self._hops(bias.start)
+        steps = value >> shift
         for sign, part in ((Sign.EXCITATORY, steps.clip(0)), (Sign.INHIBITORY, (-steps).clip(0))):
             for exponent, weight in self._bits(part, sign, f"{population.name}.bias"):
                 if np.any(weight):
                     signed = weight if sign is Sign.EXCITATORY else -weight
                     yield Projection(
                         name=f"{clock}.{population.name}.{number}.{sign.value}.{exponent}",
-                        source=_clock_name(clock, hops),
+                        source=clock,
                         target=population.name,
                         map=_column(signed.astype(np.int32)),
                         shift=shift + exponent,
-                        delay=np.asarray(bias.start - hops * self._stride, np.int32),
+                        delay=np.asarray(bias.start, np.int32),
                         sign=sign,
                     )
 
@@ -154,8 +118,7 @@ class LowerBiases:
                 where=f"{population.name}.bias",
                 fix="round the biases as ToIntegers does",
             )
-        delay = self.target.delay
-        if bias.start not in delay and (bias.start < delay.low or self._stride not in delay):
+        if bias.start < self.target.delay.low:
             raise DoesNotFitError(
                 f"a bias starts in step {bias.start}, but a wire from the clock takes "
                 f"{self.target.delay} steps",
@@ -199,10 +162,6 @@ def _column(weight: Int[np.ndarray, " neuron"]) -> LinearMap:
         post_shape=weight.shape,
         pre_shape=(1,),
     )
-
-
-def _clock_name(clock: str, number: int) -> str:
-    return f"{clock}.{number}" if number else clock
 
 
 def _free_name(taken: set[str]) -> str:

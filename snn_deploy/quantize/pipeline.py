@@ -16,6 +16,7 @@ from snn_deploy.quantize.normalize import FoldGains, MoveResetToZero, ReadNewCur
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Pass, Pipeline
 from snn_deploy.quantize.ranges import CheckRanges
+from snn_deploy.quantize.relays import AddRelays
 from snn_deploy.quantize.report import LayerReport
 from snn_deploy.quantize.retime import Retime
 from snn_deploy.quantize.to_program import ToIntegers
@@ -107,6 +108,7 @@ def pipeline_for(
         ),
         Retime(target=target),
         LowerBiases(target=target),
+        AddRelays(target=target),
         CheckFeatures(target=target),
         CheckRanges(target=target),
     ]

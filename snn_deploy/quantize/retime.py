@@ -5,9 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.program import Population, Program, Projection
+from snn_deploy.ir.program import Population, Program
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.lag import chip_lags
 from snn_deploy.quantize.passes import Passed
@@ -20,7 +19,8 @@ class Retime:
 
     A population with lag L does in step t + L what it did in step t. A projection from a
     population of lag A to one of lag B gets B - A steps more, which lengthens the short branches
-    of a join; biases start L steps later. Loops keep their delay.
+    of a join; biases start L steps later. Loops keep their delay. What becomes longer than the
+    target's delays is left to `AddRelays`.
     """
 
     name: ClassVar[str] = "retime"
@@ -32,14 +32,14 @@ class Retime:
 
         Raises:
             LoopTooShortError: a loop has less delay than the chip needs.
-            DoesNotFitError: a delay becomes longer than the target has.
         """
         lag = chip_lags(graph, self.target)
         retimed = replace(
             graph,
             populations=tuple(_later(p, lag[p.name]) for p in graph.populations),
             projections=tuple(
-                self._lengthened(p, lag[p.target] - lag[p.source]) for p in graph.projections
+                replace(p, delay=np.asarray(p.delay + lag[p.target] - lag[p.source]))
+                for p in graph.projections
             ),
         )
         findings = [
@@ -55,18 +55,6 @@ class Retime:
             if lag[output.population]
         ]
         return Passed(graph=retimed, findings=tuple(findings))
-
-    def _lengthened(self, projection: Projection, steps: int) -> Projection:
-        delay = np.asarray(projection.delay + steps)
-        longest = int(delay.max(initial=0))
-        if longest > self.target.delay.high:
-            raise DoesNotFitError(
-                f"a delay of {counted(int(projection.delay.max()), 'step')} becomes {longest} "
-                f"beside the longest path, but {self.target.name} has {self.target.delay}",
-                where=projection.name,
-                fix="--target cpu, or a network with shorter delays",
-            )
-        return replace(projection, delay=delay)
 
 
 def _later(population: Population, lag: int) -> Population:

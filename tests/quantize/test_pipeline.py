@@ -45,6 +45,7 @@ def test_a_pipeline_lists_its_passes():
         "to-integers",
         "retime",
         "lower-biases",
+        "add-relays",
         "check-features",
         "check-ranges",
     ]

@@ -27,6 +27,7 @@ from snn_deploy.ir.program import (
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize.biases import LowerBiases
 from snn_deploy.quantize.ranges import CheckRanges
+from snn_deploy.quantize.relays import AddRelays
 from snn_deploy.quantize.retime import Retime
 from snn_deploy.targets import find_target
 
@@ -57,9 +58,9 @@ def assert_same_but_later(early, late, program, steps):
                 assert np.array_equal(got, wanted[:, :steps]), (population.name, state)
 
 
-def unretimed(seed):
+def unretimed(seed, features=SAME_STEP):
     """Return a random program whose lags are all 0, with inputs."""
-    program, inputs = random_program(np.random.default_rng(seed), SAME_STEP, SMALL)
+    program, inputs = random_program(np.random.default_rng(seed), features, SMALL)
     populations = tuple(replace(p, lag=0) for p in program.populations)
     return replace(program, populations=populations), inputs
 
@@ -84,16 +85,17 @@ def test_a_retimed_program_has_the_same_states_later_by_the_lag(seed):
 @settings(deadline=None, max_examples=25)
 @given(seed=SEEDS)
 def test_a_clock_brings_every_neuron_exactly_its_biases(seed):
-    program, inputs = unretimed(seed)
+    program, inputs = unretimed(seed, SAME_STEP.without(Trait.SIGNED_INPUT))  # relays send none
     rng = np.random.default_rng(seed)
     populations = tuple(_with_biases(p, rng) for p in program.populations)
     late = retimed(replace(program, populations=populations))
     high = int(rng.integers(1, 5))  # with relays for the later ones
     target = replace(LOIHI2, delay=replace(LOIHI2.delay, high=high))
-    lowered = LowerBiases(target=target)(late).graph
+    lowered = AddRelays(target=target)(LowerBiases(target=target)(late).graph).graph
     clocks = [p.name for p in lowered.populations if p.role is not Role.NEURONS]
-    wires = [p for p in lowered.projections if p.source in clocks]
-    assert all(1 <= p.delay <= high for p in wires)
+    assert len(clocks) == len(lowered.populations) - len(late.populations)
+    assert all(p.delay.min() >= 1 and p.delay.max() <= high
+               for p in lowered.projections if p.delay.size)  # fmt: skip
     before, after = run(late, inputs), run(lowered, inputs)
     for population in late.populations:
         for state in State:
@@ -201,16 +203,22 @@ def test_a_loop_with_enough_delay_keeps_it():
     assert delays["a>b"] + delays["b>a"] == 2
 
 
-def test_a_delay_that_becomes_too_long_is_refused():
-    with pytest.raises(DoesNotFitError) as caught:
-        Retime(target=LOIHI2)(chain(delay=62))
-    assert str(caught.value) == (
-        "error[SNN302]: a delay of 62 steps becomes 64 beside the longest path, "
-        "but loihi2 has 1..63\n"
-        "  at: in>b\n"
-        "  fix: --target cpu, or a network with shorter delays"
-    )
-    assert Retime(target=LOIHI2)(chain(delay=61)).graph.projections[2].delay == 63
+def test_a_delay_that_becomes_too_long_comes_from_a_relay():
+    late = Retime(target=LOIHI2)(chain(delay=62)).graph
+    assert [int(p.delay) for p in late.projections] == [1, 1, 64]
+    done = AddRelays(target=LOIHI2)(late)
+    assert [(p.name, p.source, int(p.delay)) for p in done.graph.projections] == [
+        ("in>a", "in", 1),
+        ("a>b", "a", 1),
+        ("in>b.relay1", "in.relay1", 1),
+        ("in.relay1", "in", 63),
+    ]
+    assert [str(f) for f in done.findings] == [
+        "retimed    in: 1 relay neuron repeats what it sends up to 63 steps later; "
+        "loihi2 has delays of 1..63 steps; the spikes are the same"
+    ]
+    nearly = Retime(target=LOIHI2)(chain(delay=61)).graph
+    assert AddRelays(target=LOIHI2)(nearly).graph == nearly
     assert Retime(target=CPU)(chain(delay=62)).graph.projections[2].delay == 62
 
 
@@ -280,41 +288,41 @@ def test_a_bias_that_no_wire_can_carry_is_refused(bias, text):
 def test_a_bias_that_starts_later_than_any_delay_comes_from_a_relay():
     program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=190))).graph
     assert program.populations[1].biases[0].start == 192
-    done = LowerBiases(target=LOIHI2)(program)
+    done = AddRelays(target=LOIHI2)(LowerBiases(target=LOIHI2)(program).graph)
     assert [p.role for p in done.graph.populations[2:]] == [Role.CLOCK, *[Role.RELAY] * 3]
     assert done.graph.lag == program.lag
     assert [(p.source, p.target, int(p.delay)) for p in done.graph.projections[3:]] == [
-        ("clock.3", "b", 3),
-        ("clock", "clock.1", 63),
-        ("clock.1", "clock.2", 63),
-        ("clock.2", "clock.3", 63),
+        ("clock.relay3", "b", 3),
+        ("clock", "clock.relay1", 63),
+        ("clock.relay1", "clock.relay2", 63),
+        ("clock.relay2", "clock.relay3", 63),
     ]
     assert [str(f) for f in done.findings] == [
-        "retimed    clock: one clock neuron with 4 projections and 3 relays carries the biases of "
-        "1 neuron; "
-        "loihi2 has no bias that starts late or enters a current"
+        "retimed    clock: 3 relay neurons repeat what it sends up to 189 steps later; "
+        "loihi2 has delays of 1..63 steps; the spikes are the same"
     ]
     zeros = (Values(name="in", values=np.zeros((1, 200, 1), np.int32)),)
     after, before = run(done.graph, zeros), run(program, zeros)
     assert np.array_equal(after["b"].membrane, before["b"].membrane)
-    assert after["clock.3"].payload.ravel().tolist() == [0] * 189 + [1] * 13
+    assert after["clock.relay3"].payload.ravel().tolist() == [0] * 189 + [1] * 13
     assert CheckRanges(target=LOIHI2)(done.graph).findings == ()
 
 
 @pytest.mark.parametrize("start", [61, 62, 124, 125])
 def test_a_relay_is_added_only_where_no_delay_is_long_enough(start):
     program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=start))).graph
-    relays = len(LowerBiases(target=LOIHI2)(program).graph.populations) - 3
+    lowered = LowerBiases(target=LOIHI2)(program).graph
+    relays = len(AddRelays(target=LOIHI2)(lowered).graph.populations) - 3
     assert relays == {61: 0, 62: 1, 124: 1, 125: 2}[start]
 
 
-def test_a_late_bias_where_no_delays_add_up_to_its_start_is_refused():
-    program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=5))).graph
-    target = replace(LOIHI2, delay=replace(LOIHI2.delay, low=4, high=5))
+def test_a_bias_that_starts_before_the_clock_arrives_is_refused():
+    program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64)))).graph
+    target = replace(LOIHI2, delay=replace(LOIHI2.delay, low=4, high=9))
     with pytest.raises(DoesNotFitError) as caught:
         LowerBiases(target=target)(program)
     assert str(caught.value) == (
-        "error[SNN302]: a bias starts in step 7, but a wire from the clock takes 4..5 steps\n"
+        "error[SNN302]: a bias starts in step 2, but a wire from the clock takes 4..9 steps\n"
         "  at: b.bias\n"
         "  fix: --target cpu"
     )
