@@ -2,6 +2,7 @@
 # make test   set-up, then all tests
 # make check  lint, types, layers
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx
+# make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment; lava-dl runs on no newer one
@@ -15,16 +16,18 @@ PYTHON310 ?= $(shell command -v python3.10)
 TORCH ?=
 VENV := .venv
 LAVA_DL := .venv-lava-dl
+ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check golden lava-dl clean
+.PHONY: demo test check golden lava-dl oracles clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
 
 test: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
+	@$(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/.product $(VENV)/.dev
@@ -60,5 +63,14 @@ $(LAVA_DL)/.done:
 	$(LAVA_DL)/bin/python -m pip install --quiet --no-deps lava-nc==0.10.0 lava-dl==0.6.0 numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33 h5py==3.16.0
 	@touch $@
 
+oracles: $(ORACLES)/.done
+
+# xylosim is built from source: without a C++ compiler its tests are skipped
+$(ORACLES)/.done: tests/oracles/requirements.txt
+	$(PYTHON) -m venv --clear $(ORACLES)
+	$(ORACLES)/bin/python -m pip install --quiet --requirement tests/oracles/requirements.txt
+	$(ORACLES)/bin/python -m pip install --quiet xylosim==0.1.3 || echo "the tests against xylosim will be skipped"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(LAVA_DL) build
+	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build
