@@ -20,6 +20,7 @@ from jaxtyping import config
 from snn_deploy.backends import reference
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.protocol import Backend
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.graph import lags
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Shape, Sparse, to_sparse
 from snn_deploy.ir.network import Output
@@ -34,17 +35,14 @@ from snn_deploy.ir.neuron import (
     When,
 )
 from snn_deploy.ir.program import (
-    Arithmetic,
     Bias,
     Binary,
     Current,
     Floor,
     Input,
-    Overflow,
     Population,
     Program,
     Projection,
-    Register,
     Reset,
     Role,
     Sign,
@@ -300,7 +298,8 @@ class _Draft:
 
         def register() -> Register:
             return Register(
-                bits=self.whole(14, 32), overflow=list(Overflow)[self.whole(0, len(Overflow) - 1)]
+                bits=self.whole(14, 32),
+                overflow=(Overflow.WRAP_ONCE, Overflow.SATURATE)[self.whole(0, 1)],
             )
 
         return Arithmetic(current=register(), membrane=register(), decay_bits=self.whole(4, 14))
@@ -926,16 +925,17 @@ def seen_in(program: Program, inputs: Sequence[Values]) -> set[Trait]:
 def _observed(program: Program, inputs: Sequence[Values]) -> tuple[set[Trait], dict[str, float]]:
     """Run the reference simulator and look at what only a run can show."""
     seen: set[Trait] = set()
-    fires, overflow = reference._fires, reference.overflow
+    fires, held = reference._fires, Register.held
 
-    def watched_fires(population: Population, v: np.ndarray) -> np.ndarray:
+    def watched_fires(now: reference.Now, v: np.ndarray) -> np.ndarray:
+        population = now.population
         if population.role is Role.NEURONS and population.fires is not Fires.NEVER:
             reached = np.any((v == population.threshold) & (v != population.initial))
             seen.update({Trait.ON_THRESHOLD} if reached else ())
-        return fires(population, v)
+        return fires(now, v)
 
-    def watched_overflow(value: np.ndarray, register: Register) -> np.ndarray:
-        kept = overflow(value, register)
+    def watched_held(register: Register, value: np.ndarray) -> np.ndarray:
+        kept = held(register, value)
         wraps = register.overflow is Overflow.WRAP_ONCE
         if np.any(kept != value):
             seen.add(Trait.WRAP if wraps else Trait.SATURATION)
@@ -944,7 +944,7 @@ def _observed(program: Program, inputs: Sequence[Values]) -> tuple[set[Trait], d
     with (
         unchecked(),
         patch.object(reference, "_fires", watched_fires),
-        patch.object(reference, "overflow", watched_overflow),
+        patch.object(Register, "held", watched_held),
     ):
         shares = activity(program, inputs, reference.ReferenceBackend())
     return seen, shares

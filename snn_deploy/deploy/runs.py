@@ -124,8 +124,7 @@ def _answer(
             name=trace.name,
             events=trace.events[row : row + 1],
             spikes=trace.spikes[row : row + 1],
-            membrane=None if trace.membrane is None else trace.membrane[row : row + 1],
-            payload=None if trace.payload is None else trace.payload[row : row + 1],
+            states={state: kept[row : row + 1] for state, kept in trace.states.items()},
         )
         rows.append(decode(one, output.decode, start + lag, block.steps - output.delay))
     return np.concatenate(rows)
@@ -133,7 +132,7 @@ def _answer(
 
 def recorded_width(program: Program) -> int:
     """Return the values per sample and step of a full recording."""
-    states = sum(p.size * (2 + (p.current is not None)) for p in program.populations)
+    states = sum(p.size * len(p.states) for p in program.populations)
     return states + sum(i.size for i in program.inputs)
 
 

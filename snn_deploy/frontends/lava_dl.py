@@ -30,24 +30,14 @@ from snn_deploy.frontends.hdf5_reader import Hdf5File
 from snn_deploy.frontends.lava_dl_fields import LARGEST_NUMBER, Fields
 from snn_deploy.frontends.lava_dl_layers import Made, Way, bias, conv, dense, dense_rec, pool
 from snn_deploy.frontends.lava_dl_neurons import read_neurons
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape, Sparse
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.netx import DECAY_BITS, STATE_SHIFT
 from snn_deploy.ir.neuron import Decode, Fires
-from snn_deploy.ir.program import (
-    Arithmetic,
-    Bias,
-    Binary,
-    Input,
-    Overflow,
-    Population,
-    Program,
-    Projection,
-    Register,
-    Sign,
-)
+from snn_deploy.ir.program import Bias, Binary, Input, Population, Program, Projection, Sign
 from snn_deploy.ir.words import counted
 
 LAVA = Arithmetic(

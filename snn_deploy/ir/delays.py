@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num
@@ -56,6 +57,35 @@ def arriving(
         given = part(payload.reshape(payload.shape[0], *linear.in_shape))
         total = given if total is None else total + given
     return total
+
+
+def sums_arriving(
+    projection: Any, history: History, step: int
+) -> Iterator[Num[np.ndarray, "sample ..."]]:
+    """Yield the sum that `projection` gives its target in `step`, if anything arrives yet."""
+    linear, delay = projection.map, projection.delay
+    given = arriving(linear, delay, history, projection.source, step)
+    if given is not None:
+        yield given
+
+
+def rows_arriving(
+    projection: Any, history: History, step: int
+) -> Iterator[Num[np.ndarray, "sample ..."]]:
+    """Yield what each source neuron of `projection` on its own gives in `step`, in C order."""
+    linear: LinearMap = projection.map
+    sent = [
+        (part, history.at(projection.source, step - steps))
+        for part, steps in parts(linear, projection.delay)
+    ]
+    there = [(part, payload) for part, payload in sent if payload is not None]
+    for index in range(linear.in_size if there else 0):
+        row = []
+        for part, payload in there:
+            alone = np.zeros((payload.shape[0], linear.in_size), payload.dtype)
+            alone[:, index] = payload.reshape(alone.shape)[:, index]
+            row.append(part(alone.reshape(-1, *linear.in_shape)))
+        yield np.sum(row, axis=0)
 
 
 def parts(linear: LinearMap, delay: np.ndarray) -> Iterator[tuple[Apply, int]]:

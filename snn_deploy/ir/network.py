@@ -2,14 +2,21 @@
 
 Per step, each population computes, in this order (DESIGN section 3):
 
-    a  = sum over projections of map(payload(t - delay)), one sum per state it drives
-    i  = current_decay * i + input_gain * a + bias            where there is a synaptic current
-    v  = decay * v + gain * (i or a) + bias                   i before or after its update
+    all states are initial again                              in the steps of a restart
+    a_k = sum over projections into state k of map(payload(t - delay)), times its gain table
+    i_k = decay_k * i_k + input_gain_k * a_k + chain * i_(k-1) + bias  for each synaptic current
+    v  = decay * v + gain * (sum of +-i_k + a_v) + bias       each i_k before or after its update
+    v  = as it was | the reset value                          refractory: held | clamped
     v  = late reset of the last step's spikes
     v  = max(v, floor)                                        if before the test
     s  = fires(v, threshold), or fires(v - amount, threshold) if retested and v(t-1) fires
+    s  = 0                                                    if refractory or outside its window
     v  = reset
     v  = max(v, floor)                                        if after the reset
+    payload = s * payload table, or v if graded
+
+A table replaces its parameter in its rows' steps. A bias acts from its start on, or, where it
+waits, from the step on in which the first sum that is not 0 arrives at its neuron.
 """
 
 import math
@@ -19,7 +26,6 @@ from enum import Enum
 import numpy as np
 from jaxtyping import Float, Int
 
-from snn_deploy.errors import DynamicsError
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.checks import (
     check_finite,
@@ -27,6 +33,7 @@ from snn_deploy.ir.checks import (
     check_neurons,
     check_parameters,
     check_projection,
+    states_of,
 )
 from snn_deploy.ir.graph import named
 from snn_deploy.ir.maps import LinearMap, Shape
@@ -40,6 +47,7 @@ from snn_deploy.ir.neuron import (
     State,
     When,
 )
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 
 Parameter = Float[np.ndarray, "..."]
 """A real number, one per channel ([C, 1, 1]) or one per neuron: broadcasts to the shape."""
@@ -85,17 +93,31 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What a synaptic current takes from the one before it in every step."""
+
+    gain: Parameter
+    reads: Reads = Reads.NEW
+    """The one before as this step leaves it, or as the last one left it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Synapse:
-    """The synaptic current between the input sum and the membrane."""
+    """A synaptic current between an input sum and the membrane."""
 
     decay: Parameter
-    """Factor per step, 0..1."""
+    """Factor per step, at most 1 in size; 1: latched."""
 
     gain: Parameter = field(default_factory=lambda: np.ones(()))
     """Factor on the input sum."""
 
     reads: Reads = Reads.NEW
     initial: Parameter = field(default_factory=lambda: np.zeros(()))
+    into_membrane: int = 1
+    """1: the membrane adds it; -1: subtracts it; 0: only the next current reads it."""
+
+    chain: Chain | None = None
+    """The first current has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +150,9 @@ class Bias:
     start: int = 0
     """First step in which it acts."""
 
+    waits: bool = False
+    """It acts on each neuron from the step on in which something arrives there first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
@@ -142,15 +167,27 @@ class Population:
     """Factor on what the membrane integrates."""
 
     synapse: Synapse | None = None
+    further: tuple[Synapse, ...] = ()
+    """Synaptic currents behind the first one; at most four in all."""
+
     fires: Fires = Fires.BINARY
     threshold: Parameter = field(default_factory=lambda: np.ones(()))
+    lower: Parameter = field(default_factory=lambda: -np.ones(()))
+    """Threshold below which a TERNARY neuron sends -1."""
+
     compare: Compare = Compare.GREATER
     max_spikes: int = 1
-    """Largest payload of a COUNT neuron, from 1 on."""
+    """Largest payload of a COUNT or ROUNDED neuron, from 1 on."""
 
     reset: Reset = field(default_factory=Reset)
+    refractory: Refractory | None = None
+    window: Window | None = None
+    """None: it may fire in every step."""
+
+    restart: Restart | None = None
     floor: Floor | None = None
     biases: tuple[Bias, ...] = ()
+    tables: tuple[Table, ...] = ()
     initial: Parameter = field(default_factory=lambda: np.zeros(()))
     """Membrane before the first step."""
 
@@ -159,17 +196,27 @@ class Population:
 
     def __post_init__(self) -> None:
         check_parameters(self, REAL)
-        check_neurons(self, current=self.synapse is not None)
-        retested = self.reset.when is When.RETESTED
-        if retested and (self.fires, self.reset.kind) != (Fires.BINARY, ResetKind.SUBTRACT):
-            raise DynamicsError(
-                "only a binary neuron whose spike subtracts can be tested again", where=self.name
-            )
+        check_neurons(self, self.synapses)
 
     @property
     def size(self) -> int:
         """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def synapses(self) -> tuple[Synapse, ...]:
+        """All synaptic currents, first to last."""
+        return () if self.synapse is None else (self.synapse, *self.further)
+
+    @property
+    def states(self) -> frozenset[State]:
+        """The states that its neurons have."""
+        return states_of(self)
+
+    @property
+    def entry(self) -> State:
+        """The state that a projection drives where it states none."""
+        return State.MEMBRANE if self.synapse is None else State.CURRENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +232,10 @@ class Projection:
     delay: Int[np.ndarray, "..."] = field(default_factory=lambda: np.zeros((), np.int32))
     """Steps from sending to arriving: a scalar, one per source ([pre], C order), or one per
     stored weight (the shape of `map.numbers()`)."""
+
+    into: State | None = None
+    """The state that it drives: a synaptic current or the membrane. None: the first current, or
+    the membrane of neurons that have none."""
 
     def __post_init__(self) -> None:
         check_projection(self)
@@ -232,6 +283,10 @@ class Network:
     def into(self, name: str) -> tuple[Projection, ...]:
         """Return the projections that end in the population `name`."""
         return tuple(p for p in self.projections if p.target == name)
+
+    def entry(self, projection: Projection) -> State:
+        """Return the state that `projection` drives."""
+        return projection.into or self.population(projection.target).entry
 
     def source_shape(self, name: str) -> Shape:
         """Return the shape of the input or population `name`."""

@@ -9,11 +9,27 @@ class State(Enum):
     CURRENT = "current"
     """Synaptic current `i` after this step's update; on Loihi the register u."""
 
+    CURRENT_2 = "current-2"
+    """The second synaptic current, where there are several."""
+
+    CURRENT_3 = "current-3"
+    CURRENT_4 = "current-4"
+
     MEMBRANE = "membrane"
     """Membrane potential `v` at the end of the step, after any reset."""
 
     PAYLOAD = "payload"
     """What the neuron sends: 0, or the number of spikes."""
+
+    COUNTDOWN = "countdown"
+    """Steps for which the neuron will not fire; 1 for ever in one that fires once."""
+
+    STARTED = "started"
+    """1 from the first step in which something arrived, where a bias waits for that."""
+
+
+CURRENTS = (State.CURRENT, State.CURRENT_2, State.CURRENT_3, State.CURRENT_4)
+"""The synaptic currents, first to last."""
 
 
 class Compare(Enum):
@@ -38,6 +54,13 @@ class Fires(Enum):
     COUNT = "count"
     """As many spikes as the threshold goes into the membrane: floor(v / threshold) where
     compared by >=, ceil(v / threshold) - 1 where by >; none below zero."""
+
+    ROUNDED = "rounded"
+    """The whole number next to v / threshold, half to even; none below zero. How it compares does
+    not matter."""
+
+    TERNARY = "ternary"
+    """1 above the threshold, -1 below the lower one: v > threshold, v < lower, or with equality."""
 
 
 class ResetKind(Enum):
@@ -74,6 +97,36 @@ class Reads(Enum):
 
     OLD = "old"
     """The current as the last step left it."""
+
+
+class During(Enum):
+    """What the membrane of a refractory neuron does."""
+
+    HELD = "held"
+    """It stays as it is: neither leaks, nor integrates, nor takes a bias."""
+
+    INTEGRATES = "integrates"
+    """It goes on as ever, only its spikes are missing."""
+
+    CLAMPED = "clamped"
+    """It is set to the value that the neuron was reset to."""
+
+
+class Tabled(Enum):
+    """What a table over time replaces."""
+
+    THRESHOLD = "threshold"
+    LOWER = "lower"
+    """The lower threshold of a ternary neuron."""
+
+    GAIN = "gain"
+    """The factor on all that arrives at a state."""
+
+    BIAS = "bias"
+    """What is added to a state, beside the biases."""
+
+    PAYLOAD = "payload"
+    """What one spike sends: 1 elsewhere."""
 
 
 class FloorWhen(Enum):

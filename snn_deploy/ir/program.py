@@ -3,22 +3,33 @@
 Per step t, each population computes, in this order; after every line that changes a register
 the register's overflow rule applies (`Arithmetic`):
 
-    t < lag: all states stay initial, nothing is sent
-    a = sum over projections of (map(payload(t - delay)) << shift)
-    i = decay(i) + a + biases into the current that have started      where there is a current
-    v = decay(v) + (i or a) + biases into the membrane that have started
-    v = v - amount * (payload of t-1), or = amount where it was not 0 late reset
+    t < lag, or (t - lag) % period is not 0: all states stay, nothing is sent
+    restart: all states are initial again                             in its steps
+    a_k = sum over projections into state k of (map(payload(t - delay)) << shift)
+    a_k = rounded(a_k * gain(t) / 2**gain shift)                      where it has a gain
+    i_k = decay(i_k) + a_k + scaled(i_(k-1)) + biases into it         for each synaptic current
+    v = decay(v) + sum of +-i_k + a_v + biases into the membrane      i_k new or old, as stated
+    v = as it was | the reset value                                   refractory: held | clamped
+    v = v - amount * (s of t-1), or = amount where that was not 0     late reset
     v = max(v, floor)                                                 if before the test
     s = 0 | [v > th] | floor(v / th) ...                              `Fires`, `Compare`
+    s = 0                                                             refractory, outside its window
     v = v - amount * s, or = amount where s is not 0                  reset now
     v = max(v, floor)                                                 if after the reset
+    countdown = steps where s is not 0, else one less, not below 0    where it is refractory
+    payload = s * payload(t), or rounded(v / 2**payload shift)        the latter if it is graded
 
-where decay(x) = sign(x) * ((|x| * multiplier) >> decay_bits), toward zero. A population without
-a current integrates `a` itself. No number in it is a float: even scales are two integers.
+A bias acts from its start on, or, where it waits, from the step on in which the first sum that is
+not 0 arrives at its neuron (at any state, before any gain). A table replaces its parameter in its
+rows' steps. A population without a current integrates its `a` itself. Where rows are summed one by
+one (`Sums.BY_ROW`), each enters its state on its own, and where a current adds first
+(`Order.ADD_FIRST`), it decays after all that is added to it. Other kinds of neurons (`kind`) have
+their own step. No number in it is a float: even scales are two integers.
 """
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,73 +37,45 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from snn_deploy.errors import DynamicsError, ShapeError
+from snn_deploy.ir.arithmetic import Arithmetic, Register, Sums
 from snn_deploy.ir.arrays import WHOLE
-from snn_deploy.ir.checks import check_graph, check_neurons, check_parameters, check_projection
+from snn_deploy.ir.checks import (
+    LARGEST,
+    check_graph,
+    check_neurons,
+    check_parameters,
+    check_projection,
+    entries,
+    spike_range,
+    states_of,
+)
 from snn_deploy.ir.graph import named
+from snn_deploy.ir.kinds import NeuronKind
 from snn_deploy.ir.maps import Composition, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Boundary, Output
 from snn_deploy.ir.neuron import (
+    CURRENTS,
     Compare,
     Fires,
     FloorWhen,
     Reads,
     ResetKind,
     State,
+    Tabled,
     When,
 )
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 
 Whole = Int[np.ndarray, "..."]
 """A whole number, one per channel ([C, 1, 1]) or one per neuron: broadcasts to the shape."""
 
 
+MOST_SHIFT = 30
+SHIFTS = f"a shift is 0 to {MOST_SHIFT} bits"
+
+
 def _zero() -> np.ndarray:
     return np.zeros((), WHOLE)
-
-
-class Overflow(Enum):
-    """What a register does with a number that is too large for it."""
-
-    WRAP_ONCE = "wrap-once"
-    """x > 2^(bits-1) loses 2^bits once, x <= -2^(bits-1) gains it once: Lava's u."""
-
-    SATURATE = "saturate"
-    """Clipped to +-(2^(bits-1) - 1): Lava's v."""
-
-
-WIDEST = 32
-"""Bits of the widest register: a state times a decay multiplier then fits 64 bits."""
-
-MOST_DECAY_BITS = 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Register:
-    """Width of a state and what it does beyond it."""
-
-    bits: int
-    """Width with sign [bits]."""
-
-    overflow: Overflow
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.bits <= WIDEST:
-            raise DynamicsError(f"a register of {self.bits} bits; it has 2 to {WIDEST}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arithmetic:
-    """How a chip computes with integers."""
-
-    current: Register
-    membrane: Register
-    decay_bits: int
-    """Fraction bits of a decay multiplier: one means factor 1 / 2**decay_bits."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.decay_bits <= MOST_DECAY_BITS:
-            raise DynamicsError(
-                f"decays of {self.decay_bits} fraction bits; they have 0 to {MOST_DECAY_BITS}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +121,41 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What a synaptic current takes from the one before it in every step."""
+
+    multiplier: Whole
+    """Units of 1 / 2**decay_bits, of any sign; the product is rounded toward zero."""
+
+    reads: Reads = Reads.NEW
+    """The one before as this step leaves it, or as the last one left it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
-    """The synaptic current of a population."""
+    """A synaptic current of a population."""
 
     decay: Whole
-    """Multiplier, 0..2**decay_bits; 0 keeps nothing of the last step."""
+    """As the arithmetic has it: a multiplier, of which 0 keeps nothing of the last step and
+    2**decay_bits all, or a shift."""
 
     reads: Reads = Reads.NEW
     initial: Whole = field(default_factory=_zero)
+    into_membrane: int = 1
+    """1: the membrane adds it; -1: subtracts it; 0: only the next current reads it."""
+
+    chain: Chain | None = None
+    """The first current has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """A factor on all that arrives at one state in a step: multiplier / 2**shift."""
+
+    into: State
+    multiplier: Whole
+    shift: int = 0
+    """The product is rounded to the nearest, half upwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +186,9 @@ class Bias:
     start: int = 0
     """First step of the program, not of the population, in which it acts."""
 
+    waits: bool = False
+    """It acts on each neuron from the step on in which something arrives there first."""
+
 
 class Role(Enum):
     """Why a population exists."""
@@ -197,20 +210,43 @@ class Population:
     name: str
     shape: Shape
     decay: Whole
-    """Multiplier on the membrane, 0..2**decay_bits."""
+    """Of the membrane, as the arithmetic has it: a multiplier, of which 2**decay_bits keeps all,
+    or a shift."""
 
     current: Current | None = None
+    further: tuple[Current, ...] = ()
+    """Synaptic currents behind the first one; at most four in all."""
+
+    gains: tuple[Gain, ...] = ()
+    """At most one per state."""
+
     fires: Fires = Fires.BINARY
     threshold: Whole = field(default_factory=lambda: np.ones((), WHOLE))
+    lower: Whole = field(default_factory=lambda: -np.ones((), WHOLE))
+    """Threshold below which a TERNARY neuron sends -1."""
+
     compare: Compare = Compare.GREATER
     max_spikes: int = 1
-    """Largest payload of a COUNT neuron."""
+    """Largest payload of a COUNT or ROUNDED neuron."""
+
+    payload_shift: int = 0
+    """A GRADED neuron sends its membrane / 2**this."""
 
     reset: Reset = field(default_factory=Reset)
+    refractory: Refractory | None = None
+    window: Window | None = None
+    """None: it may fire in every step."""
+
+    restart: Restart | None = None
     floor: Floor | None = None
     biases: tuple[Bias, ...] = ()
+    tables: tuple[Table, ...] = ()
     initial: Whole = field(default_factory=_zero)
     """Membrane before the first step."""
+
+    kind: NeuronKind | None = None
+    """None: the neuron of this module. Another kind has its own parameters, and of these fields
+    only name, shape, lag, role, unit and origin count."""
 
     lag: int = 0
     """Steps that this population runs behind the network as trained [steps]."""
@@ -227,7 +263,8 @@ class Population:
 
     def __post_init__(self) -> None:
         check_parameters(self, WHOLE)
-        check_neurons(self, current=self.current is not None)
+        check_neurons(self, self.currents)
+        _check_gains(self)
         if np.any(self.unit_factor < 1):
             raise DynamicsError(
                 f"a unit times {self.unit_factor.min()}; factors are 1 or more",
@@ -240,14 +277,70 @@ class Population:
         return math.prod(self.shape)
 
     @property
+    def currents(self) -> tuple[Current, ...]:
+        """All synaptic currents, first to last."""
+        return () if self.current is None else (self.current, *self.further)
+
+    @property
+    def states(self) -> frozenset[State]:
+        """The states that its neurons have."""
+        return states_of(self) if self.kind is None else self.kind.states
+
+    @property
+    def initial_states(self) -> Mapping[State, Whole]:
+        """States before the first step; those that are not here are 0."""
+        if self.kind is not None:
+            return self.kind.initial
+        currents = zip(CURRENTS, self.currents, strict=False)
+        return {State.MEMBRANE: self.initial, **{name: i.initial for name, i in currents}}
+
+    @property
+    def entry(self) -> State:
+        """The state that a projection drives where it states none."""
+        if self.kind is not None:
+            return self.kind.entry
+        return State.MEMBRANE if self.current is None else State.CURRENT
     def units(self) -> Float[np.ndarray, "..."]:
         """Real membrane per integer step; broadcasts to the shape."""
         return np.asarray(float(self.unit) * self.unit_factor)
 
     @property
     def highest_payload(self) -> int:
-        """Largest number that a neuron sends."""
-        return {Fires.NEVER: 0, Fires.BINARY: 1, Fires.COUNT: self.max_spikes}[self.fires]
+        """Most spikes of a step; what is sent may be a multiple of it (`payload_range`)."""
+        return spike_range(self)[1]
+
+    def payload_range(self, membrane: Register) -> tuple[int, int]:
+        """Return the smallest and the largest number that a neuron sends.
+
+        Args:
+            membrane: The register that holds what a graded neuron sends.
+        """
+        if self.kind is not None:
+            return self.kind.payload_range(membrane)
+        if self.fires is Fires.GRADED:
+            half = (1 << self.payload_shift) >> 1
+            low, high = membrane.low + half, membrane.high + half
+            return low >> self.payload_shift, high >> self.payload_shift
+        lowest, highest = spike_range(self)
+        rows = [table.rows for table in self.tables if table.what is Tabled.PAYLOAD]
+        factors = [1, *(int(end) for row in rows for end in (row.min(), row.max()))]
+        ends = [factor * spikes for factor in factors for spikes in (lowest, highest)]
+        return min(ends), max(ends)
+
+
+def _check_gains(population: Population) -> None:
+    """Refuse two gains of one state, and one of a state at which nothing arrives."""
+    states = [gain.into for gain in population.gains]
+    tabled = {t.into for t in population.tables if t.what is Tabled.GAIN}
+    for wrong, what in (
+        (len(set(states)) < len(states), "two gains act on one state"),
+        (not tabled <= set(states), "a table of gains needs a gain, whose shift it shares"),
+        (any(g.shift < 0 or g.shift > MOST_SHIFT for g in population.gains), SHIFTS),
+        (not 0 <= population.payload_shift <= MOST_SHIFT, SHIFTS),
+        (population.kind is None and not set(states) <= entries(population), "a gain of no state"),
+    ):
+        if wrong:
+            raise DynamicsError(what, where=population.name)
 
 
 class Sign(Enum):
@@ -276,6 +369,9 @@ class Projection:
     stored weight."""
 
     sign: Sign = Sign.MIXED
+    into: State | None = None
+    """The state that it drives: a synaptic current or the membrane. None: the first current, or
+    the membrane of neurons that have none."""
 
     def __post_init__(self) -> None:
         check_projection(self)
@@ -300,10 +396,21 @@ class Program:
     outputs: tuple[Output, ...]
     boundary: Boundary = field(default_factory=Boundary)
     dt: Binary | None = None
-    """Seconds per step, where it is known."""
+    """Seconds per step of the network, where it is known."""
+
+    period: int = 1
+    """Steps of the program per step of the network. A population acts in its lag, and then in
+    every `period`-th step; what enters the network in its step n enters here in n * period."""
 
     def __post_init__(self) -> None:
         check_graph(self)
+        if not 1 <= self.period <= LARGEST:
+            raise DynamicsError(f"a period of {self.period} steps", where=self.name)
+        if self.arithmetic.sums is Sums.BY_ROW:
+            gains = [p.name for p in self.populations if p.gains]
+            if gains:
+                message = "no gain acts on rows that are summed one by one"
+                raise DynamicsError(message, where=gains[0])
 
     @property
     def lag(self) -> int:
@@ -340,4 +447,12 @@ class Program:
         for source in self.inputs:
             if source.name == name:
                 return source.low, source.high
-        return 0, self.population(name).highest_payload
+        return self.population(name).payload_range(self.arithmetic.membrane)
+
+    def entry(self, projection: Projection) -> State:
+        """Return the state that `projection` drives."""
+        return projection.into or self.population(projection.target).entry
+
+    def acts(self, population: Population, step: int) -> bool:
+        """Return whether a population acts in a step of the program, or only holds its states."""
+        return step >= population.lag and (step - population.lag) % self.period == 0

@@ -1,11 +1,12 @@
 """Collects what a simulator was asked to record, one step at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from snn_deploy.ir.graph import Node
+from snn_deploy.ir.network import Population as RealPopulation
 from snn_deploy.ir.neuron import State
+from snn_deploy.ir.program import Population
 from snn_deploy.ir.trace import PopulationTrace, Recording, Trace
 
 
@@ -22,7 +23,7 @@ class Recorder:
 
     def __init__(
         self,
-        populations: Iterable[Node],
+        populations: Iterable[Population | RealPopulation],
         record: Recording,
         samples: int,
         steps: int,
@@ -35,30 +36,20 @@ class Recorder:
         self._overflows = dict.fromkeys(self._names, 0)
         for population in populations:
             for state in State:
-                if record.wants(population.name, state):
+                if state in population.states and record.wants(population.name, state):
                     full = (samples, steps, *population.shape)
                     self._states[population.name, state] = np.zeros(full, dtype)
             self._events[population.name] = np.zeros((samples, *population.shape), np.int64)
             self._spikes[population.name] = np.zeros((samples, *population.shape), np.int64)
-        self._has_current: set[str] = set()
 
     def keep(
-        self,
-        name: str,
-        step: int,
-        *,
-        current: np.ndarray | None,
-        membrane: np.ndarray,
-        payload: np.ndarray,
-        overflows: int = 0,
+        self, name: str, step: int, states: Mapping[State, np.ndarray], *, overflows: int = 0
     ) -> None:
         """Take over the states of one population after one step, [sample, *shape]."""
-        if current is not None:
-            self._has_current.add(name)
-        kept = {State.CURRENT: current, State.MEMBRANE: membrane, State.PAYLOAD: payload}
-        for state, values in kept.items():
-            if (name, state) in self._states and values is not None:
+        for state, values in states.items():
+            if (name, state) in self._states:
                 self._states[name, state][:, step] = values
+        payload = states[State.PAYLOAD]
         self._events[name] += payload != 0
         self._spikes[name] += payload.astype(np.int64)
         self._overflows[name] += overflows
@@ -68,13 +59,10 @@ class Recorder:
         return Trace(steps=steps, populations=tuple(self._one(name) for name in self._names))
 
     def _one(self, name: str) -> PopulationTrace:
-        current = self._states.get((name, State.CURRENT))
         return PopulationTrace(
             name=name,
             events=self._events[name],
             spikes=self._spikes[name],
-            current=current if name in self._has_current else None,
-            membrane=self._states.get((name, State.MEMBRANE)),
-            payload=self._states.get((name, State.PAYLOAD)),
+            states={state: kept for (owner, state), kept in self._states.items() if owner == name},
             overflows=self._overflows[name],
         )

@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 
 from snn_deploy.errors import ArtifactDamagedError, DeployError
+from snn_deploy.ir.kinds import KINDS as NEURON_KINDS
+from snn_deploy.ir.kinds import NeuronKind
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
 from snn_deploy.ir.program import Program
 
@@ -66,12 +68,57 @@ def dump_program(program: Program) -> ProgramFiles:
 
 
 def _plain(program: Program, encode: Any) -> Any:
-    """Return the program as JSON types, its maps tagged with their kind."""
+    """Return the program as JSON types, maps and neurons tagged with their kind.
+
+    What a later version added is left out where it has its default, so that a program that needs
+    none of it has the same bytes in both.
+    """
     tagged = msgspec.to_builtins(program, enc_hook=encode)
+    for population, record in zip(program.populations, tagged["populations"], strict=True):
+        if population.kind is not None:
+            record["kind"] = {"kind": population.kind.tag, **record["kind"]}
+    _shorten(tagged, "program")
+    _shorten(tagged["arithmetic"], "arithmetic")
+    for record in tagged["populations"]:
+        _shorten(record, "population")
+        for bias in record["biases"]:
+            _shorten(bias, "bias")
+        for current in (record["current"], *record.get("further", ())):
+            if current is not None:
+                _shorten(current, "current")
+    for record in tagged["projections"]:
+        _shorten(record, "projection")
     for projection, record in zip(program.projections, tagged["projections"], strict=True):
         kind = next(k for k, cls in KINDS.items() if type(projection.map) is cls)
         record["map"] = {"kind": kind, **record["map"]}
     return tagged
+
+
+_LATER: dict[str, dict[str, Any]] = {
+    "program": {"period": 1},
+    "arithmetic": {
+        "decay": "multiply",
+        "order": "decay-first",
+        "sums": "together",
+        "accumulator": None,
+    },
+    "population": {
+        **{key: [] for key in ("further", "gains", "tables")},
+        **dict.fromkeys(("refractory", "window", "restart", "kind"), None),
+        "lower": -1,
+        "payload_shift": 0,
+    },
+    "bias": {"waits": False},
+    "current": {"into_membrane": 1, "chain": None},
+    "projection": {"into": None},
+}
+"""Fields that came after the first version of the schema, and their defaults as JSON."""
+
+
+def _shorten(record: dict[str, Any], of: str) -> None:
+    for key, default in _LATER[of].items():
+        if record[key] == default or (default == [] and not record[key]):
+            del record[key]
 
 
 def load_program(files: ProgramFiles) -> Program:
@@ -88,6 +135,11 @@ def load_program(files: ProgramFiles) -> Program:
                 raise ValueError(f"a map of kind {value!r:.40}")
             fields = {k: v for k, v in value.items() if k != "kind"}
             return msgspec.convert(fields, KINDS[value["kind"]], dec_hook=decode)
+        if kind is NeuronKind:
+            if not isinstance(value, dict) or value.get("kind") not in NEURON_KINDS:
+                raise ValueError(f"neurons of kind {value!r:.40}")
+            fields = {k: v for k, v in value.items() if k != "kind"}
+            return msgspec.convert(fields, NEURON_KINDS[value["kind"]], dec_hook=decode)
         if isinstance(value, int):
             return np.asarray(value, np.int32)
         return arrays[value["array"]]

@@ -1,7 +1,7 @@
 """What a run leaves behind: recorded states, payloads and counts, step by step."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int64, Num, Shaped
@@ -37,6 +37,9 @@ class Values:
     values: Shaped[np.ndarray, "sample step ..."]
 
 
+Record = Num[np.ndarray, "sample step ..."]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationTrace:
     """The record of one population; a state that was not asked for is None."""
@@ -48,19 +51,30 @@ class PopulationTrace:
     spikes: Int64[np.ndarray, "sample ..."]
     """Payload that each neuron sent, summed over all steps of the run."""
 
-    current: Num[np.ndarray, "sample step ..."] | None = None
-    membrane: Num[np.ndarray, "sample step ..."] | None = None
-    payload: Num[np.ndarray, "sample step ..."] | None = None
+    states: Mapping[State, Record] = field(default_factory=dict)
+    """The record of each state that was asked for and that the neurons have."""
+
     overflows: int = 0
     """Times that a register of this population wrapped or saturated."""
 
-    def state(self, state: State) -> Num[np.ndarray, "sample step ..."] | None:
+    def state(self, state: State) -> Record | None:
         """Return the record of one state."""
-        return {
-            State.CURRENT: self.current,
-            State.MEMBRANE: self.membrane,
-            State.PAYLOAD: self.payload,
-        }[state]
+        return self.states.get(state)
+
+    @property
+    def current(self) -> Record | None:
+        """The first synaptic current."""
+        return self.state(State.CURRENT)
+
+    @property
+    def membrane(self) -> Record | None:
+        """The membrane."""
+        return self.state(State.MEMBRANE)
+
+    @property
+    def payload(self) -> Record | None:
+        """What the neurons sent."""
+        return self.state(State.PAYLOAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from snn_deploy.errors import DeployError, UnsupportedError
+from snn_deploy.ir.arithmetic import Arithmetic
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, When
-from snn_deploy.ir.program import Arithmetic, Population, Program
+from snn_deploy.ir.program import Population, Program
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.targets import Feature, Support, Target
 

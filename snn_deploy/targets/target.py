@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from snn_deploy.ir.program import Arithmetic, Overflow, Register
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import (
@@ -23,16 +24,13 @@ from snn_deploy.ir.neuron import (
     When,
 )
 from snn_deploy.ir.program import (
-    Arithmetic,
     Bias,
     Current,
     Floor,
     Input,
-    Overflow,
     Population,
     Program,
     Projection,
-    Register,
     Reset,
 )
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Values

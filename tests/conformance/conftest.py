@@ -26,6 +26,7 @@ from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.lava import LavaBackend
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.ir.neuron import State
 from snn_deploy.ir.trace import EVERYTHING, Trace
 
 
@@ -64,8 +65,9 @@ def differences(program: object, expected: Trace, trace: Trace) -> list[str]:
     if names != [p.name for p in expected.populations]:
         return [*found, f"populations {names}"]
     for ours, theirs in zip(expected.populations, trace.populations, strict=True):
-        for quantity in ("current", "membrane", "payload", "events", "spikes"):
-            a, b = getattr(ours, quantity), getattr(theirs, quantity)
+        pairs = [("events", ours.events, theirs.events), ("spikes", ours.spikes, theirs.spikes)]
+        pairs += [(state.value, ours.state(state), theirs.state(state)) for state in State]
+        for quantity, a, b in pairs:
             where = f"{ours.name}.{quantity}"
             if a is None or b is None:
                 found += [where] * (a is not b)

@@ -6,19 +6,10 @@ import pytest
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.deploy.energy import Event, count, estimate, find_profile, profiles
 from snn_deploy.errors import UnknownNameError
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.neuron import Decode, Fires, ResetKind
-from snn_deploy.ir.program import (
-    Arithmetic,
-    Input,
-    Output,
-    Overflow,
-    Population,
-    Program,
-    Projection,
-    Register,
-    Reset,
-)
+from snn_deploy.ir.program import Input, Output, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import EVERYTHING, Values
 
 

@@ -8,20 +8,10 @@ import pytest
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.deploy.results import Verification
 from snn_deploy.deploy.verify import compare
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.neuron import ResetKind, State
-from snn_deploy.ir.program import (
-    Arithmetic,
-    Current,
-    Input,
-    Output,
-    Overflow,
-    Population,
-    Program,
-    Projection,
-    Register,
-    Reset,
-)
+from snn_deploy.ir.program import Current, Input, Output, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 
 ARITHMETIC = Arithmetic(

@@ -16,11 +16,12 @@ from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DeployError, ModelError, OptionError, UnsupportedError
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.maps import dense_matrix
 from snn_deploy.ir.netx import netx_keeps
 from snn_deploy.ir.neuron import Decode, Fires
-from snn_deploy.ir.program import Arithmetic, Overflow, Register, Sign
+from snn_deploy.ir.program import Sign
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
 

@@ -67,8 +67,7 @@ TRACE = PopulationTrace(
     name="n",
     events=np.zeros((1, 3), np.int64),
     spikes=np.zeros((1, 3), np.int64),
-    membrane=MEMBRANE,
-    payload=PAYLOAD,
+    states={State.MEMBRANE: MEMBRANE, State.PAYLOAD: PAYLOAD},
 )
 
 

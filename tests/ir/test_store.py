@@ -14,7 +14,7 @@ from strategies import LOIHI, programs, random_program, unchecked
 
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import ArtifactDamagedError, DeployError, DynamicsError
-from snn_deploy.ir.program import Arithmetic, Overflow, Register
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program, pack, unpack
 from snn_deploy.ir.trace import EVERYTHING
 

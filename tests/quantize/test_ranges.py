@@ -10,19 +10,11 @@ from strategies import ANYTHING, LOIHI, Sizes, random_program
 
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DoesNotFitError
+from snn_deploy.ir.arithmetic import Overflow, Register
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Decode, Fires, FloorWhen, ResetKind
-from snn_deploy.ir.program import (
-    Floor,
-    Input,
-    Overflow,
-    Population,
-    Program,
-    Projection,
-    Register,
-    Reset,
-)
+from snn_deploy.ir.program import Floor, Input, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import EVERYTHING
 from snn_deploy.quantize.ranges import CheckRanges, state_bounds
 from snn_deploy.targets import find_target

@@ -109,7 +109,7 @@ def _with_biases(population, rng):
     """Return the population with multiples of 64 as biases, of all sizes that two weights hold."""
     shape = [(), population.shape][int(rng.integers(2))]
     values = 64 * rng.integers(-1, 2, shape) * rng.integers(0, 2 ** rng.integers(2, 15), shape)
-    into = [State.MEMBRANE] if population.current is None else list(State)[:2]
+    into = [State.MEMBRANE] if population.current is None else [State.CURRENT, State.MEMBRANE]
     biases = tuple(
         Bias(value=number(values), into=state, start=int(rng.integers(0, 4)))
         for state in into

@@ -13,18 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
-from snn_deploy.ir.program import (
-    Arithmetic,
-    Input,
-    Overflow,
-    Population,
-    Program,
-    Projection,
-    Register,
-)
+from snn_deploy.ir.program import Input, Population, Program, Projection
 
 NEVER, BINARY, COUNT = range(3)
 """Codes of `Fires`."""

@@ -13,6 +13,8 @@ from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.ir.trace import PopulationTrace, Recording, Trace, Values
 
+_RECORDED = (State.CURRENT, State.MEMBRANE, State.PAYLOAD)
+
 _BLOCKS_PER_THREAD = 8
 """So that threads end together although samples differ in activity."""
 
@@ -59,8 +61,8 @@ class _Room:
         self._samples, self._steps = samples, steps
         self._blocks: dict[State, np.ndarray] = {}
         arrays: dict[State, np.ndarray] = {}
-        for state in State:
-            wanted = [_has(p, state) and record.wants(p.name, state) for p in order]
+        for state in _RECORDED:
+            wanted = [state in p.states and record.wants(p.name, state) for p in order]
             sizes = [samples * steps * p.size * w for p, w in zip(order, wanted, strict=True)]
             begin = np.cumsum([0, *sizes])
             self._blocks[state] = np.where(wanted, begin[:-1], -1).astype(np.int64)
@@ -90,9 +92,11 @@ class _Room:
             name=name,
             events=self.records.events[counts].reshape(shape),
             spikes=self.records.spikes[counts].reshape(shape),
-            current=self._state(row, population, State.CURRENT),
-            membrane=self._state(row, population, State.MEMBRANE),
-            payload=self._state(row, population, State.PAYLOAD),
+            states={
+                state: kept
+                for state in _RECORDED
+                if (kept := self._state(row, population, state)) is not None
+            },
             overflows=int(self.records.overflows[:, row].sum()),
         )
 
@@ -104,7 +108,3 @@ class _Room:
         return self._arrays[state][begin : begin + size].reshape(
             self._samples, self._steps, *population.shape
         )
-
-
-def _has(population: Population, state: State) -> bool:
-    return state is not State.CURRENT or population.current is not None

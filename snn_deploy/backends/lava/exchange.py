@@ -41,19 +41,11 @@ def _population(
     npz: "np.lib.npyio.NpzFile", population: Population, record: Recording
 ) -> PopulationTrace:
     name = population.name
-
-    def state(which: State) -> np.ndarray | None:
-        absent = which is State.CURRENT and population.current is None
-        if absent or not record.wants(name, which):
-            return None
-        return npz[f"{name}.{which.value}"]
-
+    kept = [s for s in State if s in population.states and record.wants(name, s)]
     return PopulationTrace(
         name=name,
         events=npz[f"{name}.events"],
         spikes=npz[f"{name}.spikes"],
-        current=state(State.CURRENT),
-        membrane=state(State.MEMBRANE),
-        payload=state(State.PAYLOAD),
+        states={state: npz[f"{name}.{state.value}"] for state in kept},
         overflows=int(npz[f"{name}.overflows"][0]),
     )
