@@ -300,6 +300,8 @@ class Population:
         if self.kind is not None:
             return self.kind.entry
         return State.MEMBRANE if self.current is None else State.CURRENT
+
+    @property
     def units(self) -> Float[np.ndarray, "..."]:
         """Real membrane per integer step; broadcasts to the shape."""
         return np.asarray(float(self.unit) * self.unit_factor)

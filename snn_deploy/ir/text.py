@@ -1,6 +1,7 @@
 """Networks and programs as text: aligned tables that diff well, every parameter in short form."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -8,31 +9,34 @@ from snn_deploy.ir import network as real
 from snn_deploy.ir import program as whole
 from snn_deploy.ir.maps import Composition, Convolution, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Between, Boundary, Network, Output
-from snn_deploy.ir.neuron import Fires, ResetKind, State, When
+from snn_deploy.ir.neuron import CURRENTS, Fires, ResetKind, State, When
 from snn_deploy.ir.program import Program
+from snn_deploy.ir.timing import Table
+from snn_deploy.ir.words import counted
 
 Row = tuple[str, ...]
 
 INPUT = ("name", "shape", "range", "unit")
 POPULATION = (
-    *("name", "shape", "role", "lag", "decay", "current", "fires", "reset", "floor"),
-    *("biases", "initial", "unit", "origin"),
+    *("name", "shape", "role", "kind", "lag", "decay", "current", "gains", "fires", "reset"),
+    *("floor", "biases", "times", "tables", "initial", "unit", "origin"),
 )
-PROJECTION = ("name", "from", "to", "map", "weights", "not 0", "sign", "shift", "delay")
+PROJECTION = ("name", "from", "to", "into", "map", "weights", "not 0", "sign", "shift", "delay")
 OUTPUT = ("name", "population", "decode", "delay")
 
 REAL_INPUT = ("name", "shape")
 REAL_POPULATION = (
     *("name", "shape", "decay", "gain", "current", "fires", "reset", "floor"),
-    *("biases", "initial", "origin"),
+    *("biases", "times", "tables", "initial", "origin"),
 )
-REAL_PROJECTION = ("name", "from", "to", "map", "weights", "not 0", "delay")
+REAL_PROJECTION = ("name", "from", "to", "into", "map", "weights", "not 0", "delay")
 
 
 def print_program(program: Program) -> str:
     """Return `program` as text: equal programs give equal texts, and the digest tells the rest."""
     dt = "" if program.dt is None else f", {float(program.dt):g} s per step"
-    lines = [f"program {program.name} for {program.target}, lag {program.lag}{dt}"]
+    dilated = f", one step of the network in {program.period}" if program.period > 1 else ""
+    lines = [f"program {program.name} for {program.target}, lag {program.lag}{dilated}{dt}"]
     lines += _boundary(program.boundary)
     lines += _table("inputs", INPUT, _inputs(program))
     rows = [_population(p, program.arithmetic.decay_bits) for p in program.populations]
@@ -116,6 +120,11 @@ def _fires(population: real.Population | whole.Population) -> str:
     text = f"v {population.compare.value} {_numbers(population.threshold)}"
     if population.fires is Fires.COUNT:
         return f"{text}, 0..{population.max_spikes} times"
+    if population.fires is Fires.ROUNDED:
+        return f"v / {_numbers(population.threshold)} rounded, 0..{population.max_spikes}"
+    if population.fires is Fires.TERNARY:
+        below = population.compare.value.replace(">", "<")
+        return f"{text}, -1 where v {below} {_numbers(population.lower)}"
     return text
 
 
@@ -134,54 +143,120 @@ def _floor(floor: real.Floor | whole.Floor | None) -> str:
 def _biases(biases: Sequence[real.Bias | whole.Bias]) -> str:
     return "; ".join(
         _numbers(b.value)
-        + (" into i" if b.into is State.CURRENT else "")
+        + _into(b.into)
         + (f" from step {b.start}" if b.start else "")
+        + (" from the first input" if b.waits else "")
         for b in biases
     )
 
 
+_STATES = {name: f"i{number or ''}" for number, name in enumerate(CURRENTS, 1)}
+_STATES[CURRENTS[0]] = "i"
+
+
+def _into(state: State | None) -> str:
+    return f" into {_STATES[state]}" if state in _STATES else ""
+
+
+def _times(population: real.Population | whole.Population) -> str:
+    """Return when the neurons may fire and when they start again."""
+    parts = []
+    refractory, window, restart = population.refractory, population.window, population.restart
+    if refractory is not None:
+        steps = refractory.steps
+        once = steps is None
+        parts.append("once" if once else f"refractory {steps}, {refractory.during.value}")
+    if window is not None:
+        parts.append(f"fires in steps {window.first}..{window.behind - 1}")
+    if restart is not None:
+        parts.append(f"restarts in steps {restart.offset} of {restart.interval}")
+    return "; ".join(parts)
+
+
+def _tables(tables: Sequence[Table]) -> str:
+    return "; ".join(
+        f"{t.what.value}{_into(t.into)} {_numbers(t.rows)} in {counted(len(t.rows), 'step')} "
+        f"from {t.start}{', repeated' if t.repeats else ''}"
+        for t in tables
+    )
+
+
+def _signed(current: real.Synapse | whole.Current) -> str:
+    return {1: "", -1: ", subtracted", 0: ", not into v"}[current.into_membrane]
+
+
+def _current(current: whole.Current, decay_bits: int) -> str:
+    text = f"{_numbers(current.decay)}/{1 << decay_bits}, {current.reads.value}{_signed(current)}"
+    if current.chain is not None:
+        factor = f"{_numbers(current.chain.multiplier)}/{1 << decay_bits}"
+        text += f", plus {factor} of the {current.chain.reads.value} one before"
+    if np.any(current.initial):
+        text += f", starts at {_numbers(current.initial)}"
+    return text
+
+
+def _gains(gains: Sequence[whole.Gain]) -> str:
+    return "; ".join(f"{_numbers(g.multiplier)}/{1 << g.shift}{_into(g.into)}" for g in gains)
+
+
+def _kind(population: whole.Population) -> str:
+    """Return the kind and its parameters; nothing for canonical neurons."""
+    kind = population.kind
+    if kind is None:
+        return ""
+    values = ((f.name, getattr(kind, f.name)) for f in fields(kind))  # type: ignore[arg-type]
+    inside = (f"{k} {_numbers(v) if isinstance(v, np.ndarray) else v}" for k, v in values)
+    return f"{kind.tag}: {', '.join(inside)}"
+
+
 def _population(population: whole.Population, decay_bits: int) -> Row:
-    current = ""
-    if population.current is not None:
-        current = f"{_numbers(population.current.decay)}/{1 << decay_bits}"
-        current += f", {population.current.reads.value}"
-        if np.any(population.current.initial):
-            current += f", starts at {_numbers(population.current.initial)}"
     return (
         population.name,
         _shape(population.shape),
         population.role.value,
+        _kind(population),
         str(population.lag),
-        f"{_numbers(population.decay)}/{1 << decay_bits}",
-        current,
-        _fires(population),
+        f"{_numbers(population.decay)}/{1 << decay_bits}" if population.kind is None else "",
+        "; ".join(_current(current, decay_bits) for current in population.currents),
+        _gains(population.gains),
+        _fires(population) if population.kind is None else "",
         _reset(population.reset, population.fires),
         _floor(population.floor),
         _biases(population.biases),
+        _times(population),
+        _tables(population.tables),
         _some(population.initial),
         _numbers(population.units),
         f"{float(population.origin):.6g}" if population.origin.mantissa else "",
     )
 
 
+def _synapse(synapse: real.Synapse) -> str:
+    text = f"{_numbers(synapse.decay)}, {synapse.reads.value}{_signed(synapse)}"
+    if np.any(synapse.gain != 1):
+        text += f", gain {_numbers(synapse.gain)}"
+    if synapse.chain is not None:
+        text += (
+            f", plus {_numbers(synapse.chain.gain)} of the {synapse.chain.reads.value} one before"
+        )
+    if np.any(synapse.initial):
+        text += f", starts at {_numbers(synapse.initial)}"
+    return text
+
+
 def _real_population(population: real.Population) -> Row:
-    synapse, current = population.synapse, ""
-    if synapse is not None:
-        current = f"{_numbers(synapse.decay)}, {synapse.reads.value}"
-        if np.any(synapse.gain != 1):
-            current += f", gain {_numbers(synapse.gain)}"
-        if np.any(synapse.initial):
-            current += f", starts at {_numbers(synapse.initial)}"
     return (
         population.name,
         _shape(population.shape),
         _numbers(population.decay),
         _numbers(population.gain) if np.any(population.gain != 1) else "",
-        current,
+        "; ".join(_synapse(synapse) for synapse in population.synapses),
         _fires(population),
         _reset(population.reset, population.fires),
         _floor(population.floor),
         _biases(population.biases),
+        _times(population),
+        _tables(population.tables),
         _some(population.initial),
         f"{population.origin:.6g}" if population.origin else "",
     )
@@ -192,6 +267,7 @@ def _projection(projection: whole.Projection) -> Row:
         projection.name,
         projection.source,
         projection.target,
+        "" if projection.into is None else projection.into.value,
         _map(projection.map),
         *_weights(projection.map),
         projection.sign.value,
@@ -205,6 +281,7 @@ def _real_projection(projection: real.Projection) -> Row:
         projection.name,
         projection.source,
         projection.target,
+        "" if projection.into is None else projection.into.value,
         _map(projection.map),
         *_weights(projection.map),
         _numbers(projection.delay),

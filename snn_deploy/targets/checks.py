@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from snn_deploy.ir.arithmetic import MOST_DECAY_BITS, WIDEST
 from snn_deploy.ir.checks import LARGEST
-from snn_deploy.ir.program import MOST_DECAY_BITS, WIDEST
 from snn_deploy.targets.form import Problem, shown
 from snn_deploy.targets.target import SourcedRange, Target, WeightRange
 

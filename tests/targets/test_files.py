@@ -8,7 +8,7 @@ import pytest
 
 import snn_deploy.targets
 from snn_deploy.errors import TargetError, UnknownNameError
-from snn_deploy.ir.program import Overflow
+from snn_deploy.ir.arithmetic import Overflow
 from snn_deploy.targets import (
     Feature,
     Target,
