@@ -122,9 +122,13 @@ class _Draft:
         shape = linear.out_shape
         self.projections.append(
             Projection(
-                name=f"to-{name}", source=self.source, target=name, map=linear, shift=6,
+                name=f"to-{name}",
+                source=self.source,
+                target=name,
+                map=linear,
+                shift=6,
                 delay=self.delay(linear) if not loop else whole(0),
-            )  # fmt: skip
+            )
         )
         if loop:
             back = Dense(weight=even(rng, (shape[0], shape[0])))
@@ -148,7 +152,7 @@ class _Draft:
             bias = whole(0)
         if current is not None and self.start is Start.CLOCK:
             bias = whole(0)
-        silent = last and self.chance(0.5)
+        silent = last and bool(self.populations) and self.chance(0.5)
         threshold = 64 * rng.integers(int(40 * size**0.5), int(140 * size**0.5) + 60, per)
         return Population(
             name=name, shape=shape, decay=decay, current=current, compare=compare,
@@ -168,12 +172,10 @@ class _Draft:
             outputs=(Output(name="answer", population=last.name, decode=decode),),
         )  # fmt: skip
         if self.start is Start.TOGETHER:
-            own = {p.source: p.source == p.target for p in program.projections}
-            assert own
             return replace(
                 program,
                 projections=tuple(
-                    p if p.source == p.target else replace(p, delay=p.delay + whole(1))
+                    p if p.source == p.target else replace(p, delay=whole(p.delay + 1))
                     for p in program.projections
                 ),
             )
@@ -209,10 +211,14 @@ def _clocked(program: Program) -> Program:
             ):
                 wires.append(
                     Projection(
-                        name=f"clock.{population.name}.{sign.value}", source="clock",
-                        target=population.name, map=Dense(weight=whole(part[:, None])),
-                        shift=6, delay=whole(bias.start), sign=sign,
-                    )  # fmt: skip
+                        name=f"clock.{population.name}.{sign.value}",
+                        source="clock",
+                        target=population.name,
+                        map=Dense(weight=whole(part[:, None])),
+                        shift=6,
+                        delay=whole(bias.start),
+                        sign=sign,
+                    )
                 )
     clock = Population(
         name="clock", shape=(1,), decay=whole(4096), threshold=whole(64), reset=TO_ZERO,
@@ -279,7 +285,7 @@ def meaning(program: Program) -> list[Mapping[str, Any]]:
 
 
 def _each(population: Population, parameter: np.ndarray) -> list[int]:
-    return per_neuron(parameter, population.shape).ravel().tolist()
+    return per_neuron(np.asarray(parameter), population.shape).ravel().tolist()
 
 
 def _fires_at(population: Population) -> list[int]:
@@ -298,3 +304,57 @@ def _delays(way: Projection) -> np.ndarray:
     else:
         steps = dense_matrix(linear.with_numbers(way.delay))
     return np.where(matrix != 0, steps, 0)
+
+
+# a small chain, and ways to change it
+
+
+def small_chain() -> Program:
+    """Return a convolution of 2x5x5 spikes into 4x3x3 neurons, and a dense readout of three."""
+    rng = np.random.default_rng(3)
+    kernel = Convolution(weight=even(rng, (4, 2, 3, 3)), source=(2, 5, 5))
+    out = Output(name="answer", population="out", decode=Decode.MEMBRANE_END)
+    return Program(
+        name="small", target=CHIP.name, arithmetic=CHIP.arithmetic,
+        inputs=(Input(name="in", shape=(2, 5, 5)),),
+        populations=(
+            Population(
+                name="image", shape=(4, 3, 3), decay=whole(3900), threshold=whole(64 * 200),
+                reset=TO_ZERO, lag=1,
+            ),
+            Population(name="out", shape=(3,), decay=whole(3000), fires=Fires.NEVER, lag=2),
+        ),
+        projections=(
+            Projection(
+                name="conv", source="in", target="image", map=kernel, shift=6, delay=whole(1)
+            ),
+            Projection(
+                name="fc", source="image", target="out", map=Dense(weight=even(rng, (3, 36))),
+                shift=6, delay=whole(1),
+            ),
+        ),
+        outputs=(out,),
+    )  # fmt: skip
+
+
+def changed(program: Program, name: str, **changes: Any) -> Program:
+    """Return the program with a population or projection, or its input, changed."""
+    return replace(
+        program,
+        **{
+            part: tuple(
+                replace(item, **changes) if item.name == name else item
+                for item in getattr(program, part)
+            )
+            for part in ("inputs", "populations", "projections", "outputs")
+        },
+    )
+
+
+def with_projection(program: Program, name: str, source: str, target: str, **options: Any):
+    """Return the program with one projection more; by default dense, of one step."""
+    size = {node.name: node.size for node in program.nodes}
+    weight = even(np.random.default_rng(5), (size[target], size[source]))
+    usual = {"map": Dense(weight=weight), "shift": 6, "delay": whole(1)}
+    more = Projection(name=name, source=source, target=target, **(usual | options))
+    return replace(program, projections=(*program.projections, more))

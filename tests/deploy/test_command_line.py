@@ -43,7 +43,7 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "lohi"]) == 2
     assert capsys.readouterr().err == (
-        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2\n"
+        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx\n"
         "  fix: --target loihi\n"
     )
 
@@ -54,7 +54,7 @@ def test_errors_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.out == ""
     assert json.loads(printed.err) == {
         "error": "SNN101",
-        "message": "no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2",
+        "message": "no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx",
         "where": "",
         "fix": "--target loihi",
     }

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from snn_deploy.backends.netx.chain import Link
-from snn_deploy.backends.netx.features import LAVA
+from snn_deploy.backends.netx.features import LAVA, NETX
 from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir.maps import Convolution, dense_matrix
 from snn_deploy.ir.netx import (
@@ -94,7 +94,7 @@ def _stored(projection: Projection, weight: np.ndarray) -> Weights:
         raise DoesNotFitError(
             f"a weight adds {1 << projection.shift} state units, and in a .net file 64",
             where=projection.name,
-            fix=LAVA,
+            fix=NETX,
         )
     scaled = weight.astype(np.int64) << exponent
     low, high = int(scaled.min(initial=0)), int(scaled.max(initial=0))
@@ -107,7 +107,7 @@ def _stored(projection: Projection, weight: np.ndarray) -> Weights:
             f"{INHIBITORY[0]}..{INHIBITORY[1]}, or {MIXED[0]}..{MIXED[1]} in even numbers, without "
             "exponents",
             where=projection.name,
-            fix=LAVA,
+            fix=NETX,
         )
     return scaled
 
@@ -135,7 +135,7 @@ def _delays(way: Projection, weight: Weights) -> Weights | None:
             f"delays of {way.delay.min()}..{way.delay.max()} steps; netx has "
             f"1..{LONGEST_DELAY + 1}",
             where=way.name,
-            fix=f"train it with shorter delays; or {LAVA}",
+            fix=f"train it with delays of so many steps; or {LAVA}",
         )
     if steps.shape != weight.shape[1:]:  # one for all, or one per weight
         return dense_matrix(way.map.with_numbers(steps)) if steps.ndim else steps

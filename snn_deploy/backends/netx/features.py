@@ -13,6 +13,9 @@ from snn_deploy.targets import find_target
 LAVA = "export with --target loihi2, whose run_lava.py runs every program"
 """The way out where a `.net` file has none: our own processes compute what netx's do not."""
 
+NETX = "export with --target netx, which chooses numbers that a .net file holds"
+"""The way out where the network can have a file, and only its numbers are others."""
+
 CHIP = "loihi2"
 """The target whose arithmetic is that of netx's processes."""
 

@@ -12,7 +12,7 @@ from jaxtyping import Int64
 
 from snn_deploy.backends.lava.worst import most_per_step
 from snn_deploy.backends.netx.chain import Link
-from snn_deploy.backends.netx.features import CHIP, LAVA
+from snn_deploy.backends.netx.features import CHIP, LAVA, NETX
 from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
@@ -23,6 +23,8 @@ from snn_deploy.targets import find_target
 
 UNIT = 1 << STATE_SHIFT
 """State units of a threshold, a bias or a weight of 1."""
+
+_FIRING = (Fires.NEVER, Fires.BINARY)
 
 Values = Int64[np.ndarray, "..."]
 """One number, or one per channel of an image or per neuron of a flat layer."""
@@ -69,7 +71,8 @@ def _check_features(population: Population) -> None:
     decays = [population.decay, *(() if current is None else (current.decay,))]
     reasons = {
         "a floor below its membrane": population.floor is not None,
-        f"{population.fires.value} spikes": population.fires not in (Fires.NEVER, Fires.BINARY),
+        "several spikes in a step": population.fires is Fires.COUNT,
+        f"{population.fires.value} spikes": population.fires not in _FIRING,
         "a reset other than to 0": fires
         and (reset.kind is not ResetKind.VALUE or bool(np.any(reset.amount))),
         "a reset in the step behind the spike": fires and reset.when is not When.NOW,
@@ -113,7 +116,7 @@ def _threshold(link: Link) -> Values:
             f"thresholds of {mantissa.min()}..{mantissa.max()}, in {UNIT} state units; the chip "
             f"stores 0..{highest}",
             where=f"{population.name}.threshold",
-            fix=LAVA,
+            fix=NETX,
         )
     return mantissa
 
@@ -135,7 +138,7 @@ def _check_grid(values: np.ndarray, where: str, what: str) -> None:
             f"{what} of {int(off.flat[0])} state units is no multiple of {UNIT}, which a .net "
             "file counts in",
             where=where,
-            fix=LAVA,
+            fix=NETX,
         )
 
 
@@ -152,7 +155,7 @@ def _bias(link: Link) -> Values | None:
             f"biases of {mantissa.min()}..{mantissa.max()}, in {UNIT} state units; the chip "
             f"stores {allowed}",
             where=where,
-            fix=LAVA,
+            fix=NETX,
         )
     if not link.is_image:
         return mantissa.reshape(-1)
