@@ -301,7 +301,7 @@ def _check_edge(edge: Any, nodes: dict[str, Any], populations: set[str]) -> None
 
 def _doors(population: Any) -> frozenset[State]:
     kind = getattr(population, "kind", None)
-    return entries(population) if kind is None else frozenset({kind.entry})
+    return entries(population) if kind is None else kind.entries
 
 
 def _check_endpoints(edge: Edge, nodes: dict[str, Any], populations: set[str]) -> None:

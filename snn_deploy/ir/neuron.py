@@ -27,6 +27,27 @@ class State(Enum):
     STARTED = "started"
     """1 from the first step in which something arrived, where a bias waits for that."""
 
+    THRESHOLD = "threshold"
+    """The threshold of neurons that adapt it."""
+
+    REFRACTION = "refraction"
+    """What an adaptive neuron's membrane must exceed beside its threshold."""
+
+    IMAGINARY = "imaginary"
+    """The imaginary part of a resonator, whose real part is its membrane."""
+
+    SIGMA = "sigma"
+    """The sum that a neuron decodes from changes."""
+
+    ACTIVATION = "activation"
+    """What a neuron that sends changes saw last."""
+
+    RESIDUE = "residue"
+    """The change that it has not sent yet."""
+
+    ERROR = "error"
+    """The changes since it last sent one, where it adds them up."""
+
 
 CURRENTS = (State.CURRENT, State.CURRENT_2, State.CURRENT_3, State.CURRENT_4)
 """The synaptic currents, first to last."""
