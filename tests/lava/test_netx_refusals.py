@@ -8,9 +8,11 @@ import pytest
 from netx_programs import CHIP, TO_ZERO, changed, even, small_chain, whole, with_projection
 
 from snn_deploy.backends.lava import LavaBackend
-from snn_deploy.backends.netx.features import LAVA, NETX, _check_fields
+from snn_deploy.backends.netx import features
+from snn_deploy.backends.netx.features import LAVA, NETX
 from snn_deploy.backends.netx.writer import write_net
 from snn_deploy.errors import DeployError
+from snn_deploy.ir.arithmetic import Overflow, Register
 from snn_deploy.ir.maps import Convolution, Dense
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, Decode, Fires, FloorWhen, Reads, ResetKind, State, When
@@ -19,11 +21,9 @@ from snn_deploy.ir.program import (
     Current,
     Floor,
     Input,
-    Overflow,
     Population,
     Program,
     Projection,
-    Register,
     Reset,
     Role,
 )
@@ -387,6 +387,23 @@ REFUSED: dict[str, tuple[Callable[[], Program], str]] = {
         "  at: fc\n"
         "  fix: train it with delays of so many steps; or " + LAVA,
     ),
+    "a second current": (
+        lambda: changed(
+            SMALL, "out", current=Current(decay=whole(9)), further=(Current(decay=whole(5)),)
+        ),
+        "error[SNN301]: it has several synaptic currents, which no layer of a .net file has\n"
+        "  at: out\n"
+        "  fix: " + LAVA,
+    ),
+    "input past the current": (
+        lambda: changed(
+            changed(SMALL, "out", current=Current(decay=whole(9))), "fc", into=State.MEMBRANE
+        ),
+        "error[SNN301]: it drives the membrane of out, past the current, but in netx all input "
+        "enters the current\n"
+        "  at: fc\n"
+        "  fix: " + LAVA,
+    ),
     "an uneven padding": (
         lambda: image(kernel(padding=(0, 1, 0, 0), dilation=(2, 1))),
         "error[SNN301]: a padding of 0 in front and 1 behind, with dilation 2; Lava's Conv "
@@ -434,20 +451,23 @@ def test_a_weight_matrix_changed_by_one_step_is_kept_by_netx() -> None:
     write_net(changed(SMALL, "fc", map=Dense(weight=whole(weight))))
 
 
-def test_a_feature_that_nobody_thought_of_is_refused_by_its_name() -> None:
+def test_a_feature_that_nobody_thought_of_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     @dataclass(frozen=True)
     class Later:
         name: str = "x"
         fresh_idea: np.ndarray = field(default_factory=lambda: np.zeros(3))
         another: int | None = None
 
-    _check_fields(Later(), "x")
+    monkeypatch.setattr(features, "KNOWN", {Later: {"name"}})
+    features._check_fields(Later(), "x")
     with pytest.raises(DeployError) as caught:
-        _check_fields(Later(fresh_idea=np.ones(3)), "x")
+        features._check_fields(Later(fresh_idea=np.ones(3)), "x")
     assert str(caught.value) == (
         "error[SNN301]: it has fresh idea, which no layer of a .net file has\n"
         "  at: x\n"
         f"  fix: {LAVA}"
     )
     with pytest.raises(DeployError, match="it has another,"):
-        _check_fields(Later(another=0), "x")
+        features._check_fields(Later(another=0), "x")

@@ -133,6 +133,14 @@ def _link(program: Program, way: Projection, clocks: frozenset[str]) -> Link:
             where=population.name,
             fix=f"add their weights up before the export; or {LAVA}",
         )
+    for projection in into:
+        if program.entry(projection) is not population.entry:
+            raise UnsupportedError(
+                f"it drives the {program.entry(projection).value} of {population.name}, past the "
+                f"current, but in netx all input enters the {population.entry.value}",
+                where=projection.name,
+                fix=LAVA,
+            )
     _check_start(program, population, into)
     wires = [p for p in program.into(population.name) if p.source in clocks]
     bias, start = _bias(program, population, wires)

@@ -65,8 +65,10 @@ def _check_early_spikes(program: Program, chain: Chain, offset: int) -> None:
     fired = _before(program, chain, max(starts.values()))
     for projection in chain.projections:
         source, target = projection.source, projection.target
-        steps = np.flatnonzero(fired[source][: starts[source]]) if source in fired else []
-        late = [int(s) for s in steps if s + int(projection.delay.max(initial=0)) >= starts[target]]
+        if source not in fired:
+            continue
+        steps = np.flatnonzero(fired[source][: starts[source]]).tolist()
+        late = [s for s in steps if s + int(projection.delay.max(initial=0)) >= starts[target]]
         if late:
             raise UnsupportedError(
                 f"its bias makes {source} fire in step {late[0]}, before it starts, and that "
