@@ -1,18 +1,20 @@
 # make demo   set-up, then the main job on a real network
 # make test   set-up, then all tests
 # make check  lint, types, layers
-# make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx
+# make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
-# PYTHON310  the Python 3.10 that makes lava-dl's environment; lava-dl runs on no newer one
+# PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
+#         one that `snn-deploy lava setup` takes
 # TORCH   pip's arguments for torch; empty: torch is not installed and its tests are skipped, and
 #         so are those of the frameworks (tests/frameworks.txt), which come with it.
 #         Give the build you want, so that nobody gets a CUDA build by surprise, for example
 #         make test TORCH="torch==2.13.0"
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PYTHON310 ?= $(shell command -v python3.10)
+PYTHON310 ?=
+FIND_PYTHON310 = $(BIN)/python -c 'from snn_deploy.backends.lava.environment import find_python310; print(find_python310())'
 TORCH ?=
 VENV := .venv
 LAVA_DL := .venv-lava-dl
@@ -27,6 +29,7 @@ demo: $(VENV)/.product
 
 test: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
+	@$(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped"
 	@$(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -58,8 +61,8 @@ endif
 lava-dl: $(LAVA_DL)/.done
 
 # netx needs no torch: the tests stand in for it
-$(LAVA_DL)/.done:
-	$(PYTHON310) -m venv --clear $(LAVA_DL)
+$(LAVA_DL)/.done: | $(VENV)/.product
+	python310="$(or $(PYTHON310),$$($(FIND_PYTHON310)))" && "$$python310" -m venv --clear $(LAVA_DL)
 	$(LAVA_DL)/bin/python -m pip install --quiet --no-deps lava-nc==0.10.0 lava-dl==0.6.0 numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33 h5py==3.16.0
 	@touch $@
 
