@@ -8,7 +8,7 @@ import numpy as np
 
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import Decode, ResetKind, State
+from snn_deploy.ir.neuron import Decode, During, ResetKind, State
 from snn_deploy.ir.program import (
     Bias,
     Current,
@@ -19,10 +19,11 @@ from snn_deploy.ir.program import (
     Reset,
     Sign,
 )
+from snn_deploy.ir.timing import Refractory
 from snn_deploy.ir.trace import Values
 from snn_deploy.targets import find_target
 
-STEPS = 60
+STEPS = 40
 CHIP = find_target("loihi1")
 SHIFT = CHIP.weights.shift.value
 
@@ -32,6 +33,7 @@ class Domain:
     """What the networks of one emulator may have."""
 
     biases: bool = False
+    refractory: bool = True
     longest_delay: int = 1
     inputs: tuple[int, int] = (3, 13)
     """Fewest inputs, and one more than most."""
@@ -86,6 +88,9 @@ def _neurons(rng: np.random.Generator, name: str, size: int, domain: Domain) -> 
     if domain.biases and rng.random() < 0.6:
         mantissa = rng.integers(-200, 200, size) << int(rng.integers(0, 4))
         biases = (Bias(value=mantissa.astype(np.int32), into=State.MEMBRANE),)
+    refractory = None
+    if domain.refractory and rng.random() < 0.4:
+        refractory = Refractory(steps=int(rng.integers(1, 9)), during=During.CLAMPED)
     return Population(
         name=name,
         shape=(size,),
@@ -93,6 +98,7 @@ def _neurons(rng: np.random.Generator, name: str, size: int, domain: Domain) -> 
         current=Current(decay=np.asarray(rng.choice(kept), np.int32)),
         threshold=np.asarray(int(rng.integers(*domain.thresholds)) << 6, np.int32),
         reset=Reset(kind=ResetKind.VALUE),
+        refractory=refractory,
         biases=biases,
     )
 
@@ -145,6 +151,7 @@ def _registers(population: Population) -> dict[str, Any]:
     bias = np.zeros(population.shape, int)
     for entry in population.biases:
         bias += entry.value
+    waits = population.refractory
     assert population.current is not None
     return {
         "name": population.name,
@@ -153,5 +160,5 @@ def _registers(population: Population) -> dict[str, Any]:
         "dv": CHIP.decay_one - int(population.decay),
         "vth": int(population.threshold) >> 6,
         "bias": bias.tolist(),
-        "refractory": 1,
+        "refractory": 1 + (0 if waits is None else waits.steps),  # the step of the spike counts
     }

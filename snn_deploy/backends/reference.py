@@ -195,13 +195,22 @@ def _integrate_currents(now: Now, old: Mapping[State, Wholes]) -> None:
 
 
 def _integrate_membrane(now: Now, old: Mapping[State, Wholes]) -> Wholes:
-    rules, neurons = now.program.arithmetic, now.neurons
-    v = rules.decayed(old[State.MEMBRANE], now.population.decay)
+    rules, neurons, before = now.program.arithmetic, now.neurons, old[State.MEMBRANE]
+    kept = rules.decayed(before, now.population.decay)
+    integrated = np.zeros_like(before)
     for number, current in enumerate(now.population.currents):
         read = neurons.values if current.reads is Reads.NEW else old
-        v = v + current.into_membrane * read[CURRENTS[number]]
-    v = _entered(now, v, State.MEMBRANE, rules.membrane)
-    return neurons.held(v + _biases(now, State.MEMBRANE), rules.membrane)
+        integrated = integrated + current.into_membrane * read[CURRENTS[number]]
+    if rules.change is None:
+        return _moved(now, kept + integrated, rules.membrane)
+    change = neurons.held(kept - before + integrated, rules.change)
+    return neurons.held(before + _moved(now, change, rules.change), rules.membrane)
+
+
+def _moved(now: Now, value: Wholes, register: Register) -> Wholes:
+    """Return the membrane, or its change, after all that arrives at it and its biases."""
+    value = _entered(now, value, State.MEMBRANE, register)
+    return now.neurons.held(value + _biases(now, State.MEMBRANE), register)
 
 
 def _entered(now: Now, value: Wholes, into: State, register: Register) -> Wholes:

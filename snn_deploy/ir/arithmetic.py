@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from snn_deploy.errors import DynamicsError
 
@@ -65,6 +65,9 @@ WIDEST = 32
 
 MOST_DECAY_BITS = 30
 
+LONGEST = 100.0
+"""Logarithm of a time constant in steps that stands for an infinite one; float64 has up to 37."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
@@ -120,6 +123,10 @@ class Arithmetic:
     """Holds the sum of all that arrives at one state in one step, shifts included; None: wide
     enough for any. Only with `Sums.TOGETHER`."""
 
+    change: Register | None = None
+    """Holds by how much the membrane moves in one step, first leak and currents, then the bias
+    too; None: the membrane adds them up itself."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.decay_bits <= MOST_DECAY_BITS:
             raise DynamicsError(
@@ -127,6 +134,30 @@ class Arithmetic:
             )
         if self.sums is Sums.BY_ROW and self.accumulator is not None:
             raise DynamicsError("where each row enters the state there is no accumulator")
+
+    def factors(self, decay: np.ndarray) -> Float[np.ndarray, "..."]:
+        """Return the share of a state that each decay parameter keeps, but for rounding: 0..1."""
+        if self.decay is Decay.MULTIPLY:
+            return decay / (1 << self.decay_bits)
+        return 1 - np.ldexp(1.0, -decay)
+
+    def nearest(
+        self, factor: Float[np.ndarray, "..."], low: int, high: int
+    ) -> Float[np.ndarray, "..."]:
+        """Return the decay parameters from `low` to `high`, whole, that come nearest to `factor`.
+
+        Multipliers are rounded, half to even; of shifts, the one whose time constant has the
+        smallest ratio to the wanted one.
+        """
+        if self.decay is Decay.MULTIPLY:
+            return np.asarray(np.clip(np.rint(factor * (1 << self.decay_bits)), low, high))
+        shifts = np.arange(low, high + 1)
+        with np.errstate(divide="ignore"):
+            wanted = np.log(-np.log(np.clip(factor, 0.0, 1.0)))  # infinite at both ends
+            offered = np.log(-np.log(self.factors(shifts)))
+        ends = (-LONGEST, LONGEST)
+        distance = np.abs(np.clip(wanted, *ends)[..., None] - np.clip(offered, *ends))
+        return np.asarray(shifts[distance.argmin(axis=-1)], np.float64)
 
     def decayed(self, value: Wholes, decay: np.ndarray) -> Wholes:
         """Return `value` after one step of decay by the parameter `decay`."""

@@ -23,8 +23,9 @@ A bias acts from its start on, or, where it waits, from the step on in which the
 not 0 arrives at its neuron (at any state, before any gain). A table replaces its parameter in its
 rows' steps. A population without a current integrates its `a` itself. Where rows are summed one by
 one (`Sums.BY_ROW`), each enters its state on its own, and where a current adds first
-(`Order.ADD_FIRST`), it decays after all that is added to it. Other kinds of neurons (`kind`) have
-their own step. No number in it is a float: even scales are two integers.
+(`Order.ADD_FIRST`), it decays after all that is added to it. Where a register holds the membrane's
+change (`Arithmetic.change`), leak and currents overflow there, then the biases. Other kinds of
+neurons (`kind`) have their own step. No number in it is a float: even scales are two integers.
 """
 
 import hashlib

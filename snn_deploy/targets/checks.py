@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from snn_deploy.ir.arithmetic import MOST_DECAY_BITS, WIDEST
+from snn_deploy.ir.arithmetic import MOST_DECAY_BITS, WIDEST, Decay, Sums
 from snn_deploy.ir.checks import LARGEST
 from snn_deploy.targets.form import Problem, shown
 from snn_deploy.targets.target import SourcedRange, Target, WeightRange
@@ -108,14 +108,24 @@ def _weights(target: Target) -> Iterator[Problem]:
 
 def _states(target: Target) -> Iterator[Problem]:
     rule = target.states
-    for name in ("current", "membrane"):
-        yield from _within(f"states.{name}.bits", getattr(rule, name).bits, 2, WIDEST)
+    for name in ("current", "membrane", "arrivals", "change"):
+        register = getattr(rule, name)
+        if register is not None:
+            yield from _within(f"states.{name}.bits", register.bits, 2, WIDEST)
     yield from _within("states.accumulator.value", rule.accumulator.value, 2, WIDEST)
     bits = rule.decay_bits.value
     yield from _within("states.decay_bits.value", bits, 0, MOST_DECAY_BITS)
-    one = 1 << min(max(bits, 0), MOST_DECAY_BITS)
+    multiplies = rule.rules is None or rule.rules.decay is Decay.MULTIPLY
+    one = 1 << min(max(bits, 0), MOST_DECAY_BITS) if multiplies else WIDEST - 1
     for name in ("current_multiplier", "membrane_multiplier"):
         yield from _range(f"states.{name}", getattr(rule, name), 0, one)
+
+    if rule.arrivals is not None and rule.rules is not None and rule.rules.sums is Sums.BY_ROW:
+        yield Problem(
+            path="states.arrivals",
+            message="where each row enters the state on its own there is no register of their sum",
+            fix="leave it out",
+        )
 
 
 def _levels(target: Target) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
+from snn_deploy.ir.arithmetic import Arithmetic, Decay, Order, Overflow, Register, Sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,25 @@ class RegisterRule:
     def __str__(self) -> str:
         return f"{self.bits} {self.overflow.value}"
 
+    @property
+    def register(self) -> Register:
+        """The register itself."""
+        return Register(bits=self.bits, overflow=self.overflow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a chip decays and adds up, and how that is known."""
+
+    decay: Decay = Decay.MULTIPLY
+    order: Order = Order.DECAY_FIRST
+    sums: Sums = Sums.TOGETHER
+    source: str
+    unit: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        return f"{self.decay.value}, {self.order.value}, {self.sums.value}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class States:
@@ -87,9 +106,20 @@ class States:
     accumulator: Sourced
     """Width with sign of the sum of weights that one neuron may receive in one step."""
 
+    arrivals: RegisterRule | None = None
+    """Register of that sum, shifts included, which does what it says when the sum is too large.
+    None: no such register; a bound that `accumulator` puts on the sum is all."""
+
+    change: RegisterRule | None = None
+    """Register of the membrane's change in a step; None: there is none."""
+
+    rules: Rules | None = None
+    """None: decays multiply and come first, and all that arrives is added up together."""
+
     decay_bits: Sourced
     current_multiplier: SourcedRange
-    """Decay multipliers that the current can have: 2**decay_bits keeps everything."""
+    """Decay parameters that a current can have: multipliers, of which 2**decay_bits keeps
+    everything, or shifts."""
 
     membrane_multiplier: SourcedRange
 
@@ -243,12 +273,17 @@ class Target:
     @property
     def arithmetic(self) -> Arithmetic:
         """The rules that a program for this target carries."""
+        states = self.states
+        rules = states.rules or Rules(source="")
         return Arithmetic(
-            current=Register(bits=self.states.current.bits, overflow=self.states.current.overflow),
-            membrane=Register(
-                bits=self.states.membrane.bits, overflow=self.states.membrane.overflow
-            ),
-            decay_bits=self.states.decay_bits.value,
+            current=states.current.register,
+            membrane=states.membrane.register,
+            decay_bits=states.decay_bits.value,
+            decay=rules.decay,
+            order=rules.order,
+            sums=rules.sums,
+            accumulator=None if states.arrivals is None else states.arrivals.register,
+            change=None if states.change is None else states.change.register,
         )
 
     @property
@@ -280,7 +315,7 @@ class Target:
         return tuple(_entries(self, ""))
 
 
-AnySourced = Sourced | SourcedRange | WeightRange | RegisterRule | FeatureRule | Limit
+AnySourced = Sourced | SourcedRange | WeightRange | RegisterRule | Rules | FeatureRule | Limit
 """What carries a source, and so is an entry of a table."""
 
 
