@@ -14,18 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from snn_deploy.errors import UnsupportedError
+from snn_deploy.ir.arithmetic import Arithmetic, Register
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.maps import Convolution, Sparse
 from snn_deploy.ir.neuron import Fires, FloorWhen, Reads, ResetKind, State, When
 from snn_deploy.ir.program import (
-    Arithmetic,
     Bias,
     Current,
     Floor,
     Population,
     Program,
     Projection,
-    Register,
     Reset,
 )
 from snn_deploy.quantize.torch_gradients import as_tensor, decayed, held, spikes
@@ -252,6 +251,10 @@ class _Neurons:
     current: Tensor | None
     membrane: Tensor
     decay: Tensor
+    """Factor on the membrane."""
+
+    current_decay: Tensor | None
+    floor: Tensor | None
     membranes: list[Tensor]
     payloads: list[Tensor]
 
@@ -264,11 +267,14 @@ class _Neurons:
         drive: Sequence[Tensor],
     ) -> "_Neurons":
         """Return neurons before their first step."""
+        one, current, floor = 1 << arithmetic.decay_bits, population.current, population.floor
+
+        def real(parameter: np.ndarray) -> Tensor:
+            return as_tensor(parameter).to(drive[0].device)
 
         def initial(parameter: np.ndarray) -> Tensor:
-            return (torch.zeros_like(drive[0]) + as_tensor(parameter).to(drive[0].device)).detach()
+            return (torch.zeros_like(drive[0]) + real(parameter)).detach()
 
-        current = population.current
         return cls(
             population=population,
             numbers=numbers,
@@ -276,23 +282,28 @@ class _Neurons:
             drive=drive,
             current=None if current is None else initial(current.initial),
             membrane=initial(population.initial),
-            decay=as_tensor(population.decay).to(drive[0].device),
+            decay=real(population.decay) / one,
+            current_decay=None if current is None else real(current.decay) / one,
+            floor=None if floor is None else real(floor.value),
             membranes=[],
             payloads=[],
         )
 
     def advance(self, drive: Tensor, step: int) -> None:
         """Compute one step: the lines of `ir/program.py`."""
-        one = 1 << self.arithmetic.decay_bits
-        population, integrated = self.population, drive
-        if population.current is not None and self.current is not None:
+        population = self.population
+        if self.arithmetic.accumulator is not None:
+            drive = held(drive, self.arithmetic.accumulator)
+        integrated = drive
+        if population.current is not None:
+            assert self.current is not None
+            assert self.current_decay is not None
             old = self.current
-            decay = as_tensor(population.current.decay).to(drive.device)
-            u = decayed(old, decay, one) + drive + self._biases(State.CURRENT, step)
+            u = self._biased(decayed(old, self.current_decay) + drive, State.CURRENT, step)
             self.current = held(u, self.arithmetic.current)
             integrated = self.current if population.current.reads is Reads.NEW else old
-        v = decayed(self.membrane, self.decay, one) + integrated
-        v = held(v + self._biases(State.MEMBRANE, step), self.arithmetic.membrane)
+        v = self._biased(decayed(self.membrane, self.decay) + integrated, State.MEMBRANE, step)
+        v = held(v, self.arithmetic.membrane)
         if population.reset.when is When.NEXT and self.payloads:
             v = self._after_reset(v, self.payloads[-1])
         v = self._above_floor(v, FloorWhen.BEFORE_TEST)
@@ -309,9 +320,11 @@ class _Neurons:
         self.membranes.append(self.membrane)
         self.payloads.append(payload)
 
-    def _biases(self, into: State, step: int) -> Tensor | float:
-        entries = zip(self.population.biases, self.numbers.biases, strict=True)
-        return sum((value for b, value in entries if b.into is into and step >= b.start), 0.0)
+    def _biased(self, value: Tensor, into: State, step: int) -> Tensor:
+        for bias, number in zip(self.population.biases, self.numbers.biases, strict=True):
+            if bias.into is into and step >= bias.start:
+                value = value + number
+        return value
 
     def _after_reset(self, v: Tensor, payload: Tensor) -> Tensor:
         """Return the membrane after spikes; no gradient flows through the spikes of a reset.
@@ -319,17 +332,17 @@ class _Neurons:
         It would reward a neuron for having fired too late.
         """
         kind, fired = self.population.reset.kind, payload.detach()
+        if kind is ResetKind.NONE or self.population.fires is Fires.NEVER:
+            return v
         if kind is ResetKind.SUBTRACT:
-            v = v - fired * self.numbers.amount
-        elif kind is ResetKind.VALUE:
-            v = torch.where(fired != 0, self.numbers.amount, v)
-        return held(v, self.arithmetic.membrane)
+            return held(v - fired * self.numbers.amount, self.arithmetic.membrane)
+        return held(torch.where(fired != 0, self.numbers.amount, v), self.arithmetic.membrane)
 
     def _above_floor(self, v: Tensor, when: FloorWhen) -> Tensor:
-        floor = self.population.floor
-        if floor is None or floor.when is not when:
+        rule = self.population.floor
+        if rule is None or self.floor is None or rule.when is not when:
             return v
-        return torch.maximum(v, as_tensor(floor.value).to(v.device))
+        return torch.maximum(v, self.floor)
 
 
 UNDERSTOOD: Mapping[type[Any], frozenset[str]] = {
@@ -346,7 +359,7 @@ UNDERSTOOD: Mapping[type[Any], frozenset[str]] = {
             "dt",
         ]
     ),
-    Arithmetic: frozenset(["current", "membrane", "decay_bits"]),
+    Arithmetic: frozenset(["current", "membrane", "decay_bits", "accumulator"]),
     Register: frozenset(["bits", "overflow"]),
     Population: frozenset(
         [
@@ -404,6 +417,8 @@ def _records(program: Program) -> Iterator[tuple[Any, str]]:
     yield program.arithmetic, program.name
     yield program.arithmetic.current, program.name
     yield program.arithmetic.membrane, program.name
+    if program.arithmetic.accumulator is not None:
+        yield program.arithmetic.accumulator, program.name
     for population in program.populations:
         parts = (population.current, population.reset, population.floor)
         for part in (population, *parts, *population.biases):

@@ -9,25 +9,47 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snn_deploy.ir.arithmetic import Overflow, Register
 from snn_deploy.ir.neuron import Compare, Fires
-from snn_deploy.ir.program import Overflow, Register
 
 SLOPE = 4.0
 """Sharpness of the surrogate gradient 1 / (1 + (SLOPE * (v / threshold - 1))**2)."""
 
 
-class _Instead(torch.autograd.Function):  # type: ignore[misc]  # torch has no types here
-    """Gives one tensor and passes the gradient to another: the straight-through estimator of
-    Bengio et al. 2013, arXiv 1308.3432."""
+class _Decayed(torch.autograd.Function):  # type: ignore[misc]  # torch has no types here
+    """A product rounded toward zero, with the gradient of the product: the straight-through
+    estimator of Bengio et al. 2013, arXiv 1308.3432."""
 
     @staticmethod
-    def forward(ctx: Any, real: Any, whole: Any) -> Any:
-        """Return `whole`."""
-        return whole.clone()
+    def forward(ctx: Any, value: Any, factor: Any) -> Any:
+        """Return the product."""
+        ctx.save_for_backward(factor)
+        return (value * factor).trunc_()
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        """Return the gradient for `real`."""
+        """Return the gradient for `value`."""
+        (factor,) = ctx.saved_tensors
+        return grad * factor, None
+
+
+class _Held(torch.autograd.Function):  # type: ignore[misc]  # torch has no types here
+    """What a register keeps of a number, with the number's gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Any, register: Register) -> Any:
+        """Return what is kept."""
+        half = 1 << (register.bits - 1)
+        if register.overflow is Overflow.WRAP:
+            return (value + half).remainder(2 * half) - half
+        if register.overflow is Overflow.WRAP_ONCE:
+            wrapped = torch.where(value > half, value - 2 * half, value)
+            return torch.where(value <= -half, value + 2 * half, wrapped)
+        return value.clamp(register.low, register.high)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        """Return the gradient for `value`."""
         return grad, None
 
 
@@ -54,23 +76,36 @@ class _Spikes(torch.autograd.Function):  # type: ignore[misc]  # torch has no ty
     """Spikes of membranes, with a surrogate gradient: Neftci et al. 2019, arXiv 1901.09948."""
 
     @staticmethod
-    def forward(ctx: Any, ratio: Any, payload: Any, most: int) -> Any:
-        """Return `payload`; `ratio` is the membrane in thresholds."""
-        ctx.save_for_backward(ratio)
-        ctx.most = most
-        return payload.clone()
+    def forward(ctx: Any, v: Any, threshold: Any, greater: bool, most: int) -> Any:
+        """Return the payloads; of a neuron that counts not, `most` is 0."""
+        ctx.save_for_backward(v, threshold)
+        ctx.most = max(1, most)
+        if not most:
+            return (v > threshold if greater else v >= threshold).to(v.dtype)
+        return ((v - 1 if greater else v) / threshold).floor_().clamp_(0, most)
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        """Return the gradient for `ratio`: steepest at the nearest number of spikes."""
-        (ratio,) = ctx.saved_tensors
-        level = ratio.round().clamp(1, ctx.most)
-        return grad / (1 + (SLOPE * (ratio - level)) ** 2), None, None
+        """Return the gradients: steepest where the membrane is at a threshold or a multiple."""
+        v, threshold = ctx.saved_tensors
+        # a threshold of 0 or less has no size to compare with: one state unit stands for it
+        size = threshold.clamp(min=1.0)
+        excess = (v - threshold) / size
+        if ctx.most > 1:
+            excess = excess - excess.round().clamp_(0, ctx.most - 1)
+        of_v = grad / ((excess * SLOPE).square_().add_(1) * size)
+        of_threshold = None
+        if ctx.needs_input_grad[1]:
+            of_threshold = _summed_to(-of_v * v / size, threshold)
+        return of_v, of_threshold, None, None
 
 
-def instead(real: Tensor, whole: Tensor) -> Tensor:
-    """Return `whole`, exactly, with the gradient of `real`."""
-    return _Instead.apply(real, whole)
+def _summed_to(grad: Tensor, parameter: Tensor) -> Tensor:
+    """Return a gradient summed over the axes that `parameter` was broadcast along."""
+    while grad.dim() > parameter.dim():
+        grad = grad.sum(dim=0)
+    axes = [n for n, size in enumerate(parameter.shape) if size == 1 and grad.shape[n] > 1]
+    return grad.sum(dim=axes, keepdim=True) if axes else grad
 
 
 def rounded(real: Tensor, low: float, high: float) -> Tensor:
@@ -81,26 +116,17 @@ def rounded(real: Tensor, low: float, high: float) -> Tensor:
     return _Rounded.apply(real, low, high)
 
 
-def decayed(value: Tensor, multiplier: Tensor, one: int) -> Tensor:
-    """Return sign(value) * ((|value| * multiplier) / one), rounded toward zero."""
-    real = value * (multiplier / one)
-    with torch.no_grad():
-        whole = torch.trunc(value * multiplier / one)
-    return instead(real, whole)
+def decayed(value: Tensor, factor: Tensor) -> Tensor:
+    """Return value * factor rounded toward zero, with the gradient of the product.
+
+    `factor` is a whole number over a power of two, so that the product is exact.
+    """
+    return _Decayed.apply(value, factor)
 
 
 def held(value: Tensor, register: Register) -> Tensor:
     """Return what a register keeps of `value`, with the gradient of `value`."""
-    half = 1 << (register.bits - 1)
-    with torch.no_grad():
-        if register.overflow is Overflow.SATURATE:
-            kept = value.clamp(1 - half, half - 1)
-        else:
-            kept = torch.where(value > half, value - 2 * half, value)
-            kept = torch.where(value <= -half, value + 2 * half, kept)
-        if torch.equal(kept, value):
-            return value
-    return instead(value, kept)
+    return _Held.apply(value, register)
 
 
 def spikes(v: Tensor, threshold: Tensor, *, fires: Fires, compare: Compare, most: int) -> Tensor:
@@ -115,15 +141,8 @@ def spikes(v: Tensor, threshold: Tensor, *, fires: Fires, compare: Compare, most
     """
     if fires is Fires.NEVER:
         return torch.zeros_like(v)
-    greater = compare is Compare.GREATER
-    with torch.no_grad():
-        if fires is Fires.BINARY:
-            payload = (v > threshold if greater else v >= threshold).to(v.dtype)
-        else:
-            payload = torch.floor((v - 1 if greater else v) / threshold).clamp(0, most)
-    # a threshold of 0 or less has no size to compare with: one state unit stands for it
-    size = threshold.clamp(min=1.0)
-    return _Spikes.apply(v / size + (1 - threshold / size), payload, most)
+    counted = most if fires is Fires.COUNT else 0
+    return _Spikes.apply(v, threshold, compare is Compare.GREATER, counted)
 
 
 def as_tensor(numbers: np.ndarray) -> Tensor:
