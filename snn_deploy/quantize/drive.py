@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, to_sparse
 from snn_deploy.ir.network import Projection
 from snn_deploy.quantize.fold import source_channel
+from snn_deploy.quantize.moments import Moment
 from snn_deploy.quantize.rounding import sign_of, weight_range
 from snn_deploy.targets import Target, WeightRange
 
@@ -56,6 +57,8 @@ class Drive:
     """Largest sum that a row can receive in one step, all rows."""
 
     least: Float[np.ndarray, " row"]
+    moment: Moment | None = None
+    """Second moment of what arrives at the weights of a row; None: mean and power say all."""
 
     @property
     def largest(self) -> float:
@@ -65,6 +68,17 @@ class Drive:
     def per_row(self, values: Float[np.ndarray, " weight"]) -> Float[np.ndarray, " sample"]:
         """Return the sums of `values` over each sampled row."""
         return _summed(self.row, values, len(self.sampled))
+
+    def quadratic(self, error: Float[np.ndarray, " weight"]) -> Float[np.ndarray, " sample"]:
+        """Return e H e of each sampled row for the errors e of its weights."""
+        assert self.moment is not None
+        matrix = error.reshape(len(self.sampled), -1)
+        group = self.sampled * len(self.moment) // self.rows
+        found = np.empty(len(self.sampled))
+        for number, moment in enumerate(self.moment):
+            rows = matrix[group == number]
+            found[group == number] = np.einsum("rf,rf->r", rows @ moment, rows)
+        return found
 
     def of_rows(self, per_neuron: Float[np.ndarray, " post"]) -> Float[np.ndarray, " sample"]:
         """Return the mean of a neuron parameter over each sampled row."""
@@ -79,6 +93,8 @@ def drive_of(
     activity: Activity,
     target: Target,
     bits: int | None,
+    moment: Moment | None = None,
+    every_row: bool = False,
 ) -> Drive:
     """Return what the search needs of a projection.
 
@@ -89,12 +105,14 @@ def drive_of(
         activity: Of the source, in payloads.
         target: The chip.
         bits: Of a stored weight; None: as many as the target has.
+        moment: Second moment of what arrives at a row.
+        every_row: Look at all rows, not at some of many.
     """
     linear = projection.map
     row, pre = _rows(linear)
     weight = linear.numbers().ravel() * unit
     rows = _row_count(linear)
-    kept = _sample(row, rows)
+    kept = np.arange(row.size) if every_row else _sample(row, rows)
     low, high = float(weight.min(initial=0.0)), float(weight.max(initial=0.0))
     ends = (
         np.minimum(weight * payload[0], weight * payload[1]),
@@ -114,6 +132,7 @@ def drive_of(
         power=_at(linear, activity.power, pre)[kept],
         least=_summed(row, np.minimum(ends[0], 0), rows),
         most=_summed(row, np.maximum(ends[1], 0), rows),
+        moment=moment,
     )
 
 

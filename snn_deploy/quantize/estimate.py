@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.limits import SIZES, full_scale
+from snn_deploy.quantize.options import Objective
 from snn_deploy.quantize.rounding import bias_grid, on_grid, round_weights
 from snn_deploy.quantize.task import Task, memory_of
 
@@ -17,8 +18,8 @@ from snn_deploy.quantize.task import Task, memory_of
 class Choice:
     """A scale with the exponent of each projection."""
 
-    scale: float
-    """State units per real unit."""
+    scale: Float[np.ndarray, "..."]
+    """State units per real unit: one number, or of a shape that broadcasts to the neurons'."""
 
     exponents: Mapping[str, int]
     """Shift of each projection beyond the target's own, by name."""
@@ -59,12 +60,26 @@ class Terms:
         return cls(task=task, memory=memory, reference=reference, known={})
 
     def choice(self, scale: float) -> Choice:
-        """Return `scale` with the best exponents for it."""
-        exponents, error = {}, self._levels(scale) + self._truncation(scale)
+        """Return `scale` for all neurons, with the best exponents for it."""
+        exponents, error = {}, float(np.mean(self._neurons(np.asarray(scale))))
         for drive in self.task.drives:
             exponents[drive.name], part = self._exponent(drive, scale)
             error += part
-        return Choice(scale=scale, exponents=exponents, error=error)
+        return Choice(scale=np.asarray(scale), exponents=exponents, error=error)
+
+    def channels(
+        self, scale: Float[np.ndarray, " channel"], exponents: Mapping[str, int]
+    ) -> Float[np.ndarray, " channel"]:
+        """Return the error of each channel on its own scale. The drives hold all rows."""
+        size = self.task.population.size
+        error = self._neurons(np.repeat(scale, size // len(scale)))
+        error = error.reshape(len(scale), -1).mean(axis=1)
+        for drive in self.task.drives:
+            if drive.largest:
+                unit = 2.0 ** (self.task.target.weights.shift.value + exponents[drive.name])
+                rows = self.rows(drive, np.repeat(scale, drive.rows // len(scale)) / unit)
+                error = error + rows.reshape(len(scale), -1).mean(axis=1)
+        return error
 
     def _exponent(self, drive: Drive, scale: float) -> tuple[int, float]:
         """Return the exponent with the smaller error: all weights just fit, or some are clipped."""
@@ -79,22 +94,45 @@ class Terms:
         return best, errors[best]
 
     def _weights(self, drive: Drive, stored_units: float) -> float:
-        """Return the error of the membrane from rounded weights.
-
-        What a row's errors add up to on average grows with the steps a membrane remembers, what
-        they scatter grows with the root of it.
-        """
+        """Return the mean over the rows of the error from their weights."""
         key = drive.name, stored_units
         if key not in self.known:
-            kept, _ = round_weights(drive.weight, stored_units, drive.stored)
-            error = kept / stored_units - drive.weight
-            steps, reference = drive.of_rows(self.memory), drive.of_rows(self.reference)
-            drift = drive.per_row(error * drive.mean) * steps
-            scatter = drive.per_row(error**2 * drive.power) * steps
-            self.known[key] = float(np.mean((drift**2 + scatter) / reference**2))
+            each = self.rows(drive, np.full(len(drive.sampled), stored_units))
+            self.known[key] = float(np.mean(each))
         return self.known[key]
 
-    def _levels(self, scale: float) -> float:
+    def rows(
+        self, drive: Drive, stored_units: Float[np.ndarray, " sample"]
+    ) -> Float[np.ndarray, " sample"]:
+        """Return the error of each row from its rounded weights.
+
+        What a row's errors add up to on average grows with the steps a membrane remembers, what
+        they scatter grows with the root of it; a second moment says both.
+
+        Args:
+            drive: The projection.
+            stored_units: Stored steps per real unit, of each row.
+        """
+        scale = stored_units[drive.row]
+        kept, _ = round_weights(drive.weight, scale, drive.stored)
+        error = kept / scale - drive.weight
+        if self.task.objective is Objective.MSE:
+            return drive.per_row(error**2)
+        reference = drive.of_rows(self.reference)
+        if self.task.objective is Objective.ACTIVITY and drive.moment is not None:
+            return drive.quadratic(error) / reference**2
+        steps = drive.of_rows(self.memory)
+        drift = drive.per_row(error * drive.mean) * steps
+        scatter = drive.per_row(error**2 * drive.power) * steps
+        return (drift**2 + scatter) / reference**2
+
+    def _neurons(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
+        """Return the error of each neuron from its own parameters, on `scale` for it or all."""
+        if self.task.objective is Objective.MSE:
+            return np.zeros(self.task.population.size)
+        return self._levels(scale) + self._truncation(scale)
+
+    def _levels(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return the error from the rounded threshold, reset, floor, initial states and biases."""
         task, population = self.task, self.task.population
         error = np.zeros(population.size)
@@ -104,19 +142,20 @@ class Terms:
         for level in task.levels:
             error += self._rounding(level, scale, 1)
         for bias, lowered in zip(population.biases, task.lowered, strict=True):
-            grid = bias_grid(task.target, float(np.abs(bias.value).max()) * scale, lowered)
+            largest = float(np.abs(task.neurons(bias.value) * scale).max())
+            grid = bias_grid(task.target, largest, lowered)
             error += self._rounding(bias.value, scale, grid) * self.memory**2
-        return float(np.mean(error))
+        return error
 
-    def _rounding(self, value: np.ndarray, scale: float, grid: int) -> np.ndarray:
+    def _rounding(self, value: np.ndarray, scale: np.ndarray, grid: int) -> np.ndarray:
         real = self.task.neurons(value)
         return ((on_grid(real * scale, grid) / scale - real) / self.reference) ** 2
 
-    def _truncation(self, scale: float) -> float:
+    def _truncation(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return the error from decays that round toward zero: half a state unit per step."""
         leaks = self.task.neurons(self.task.population.decay) < 1
         synapse = self.task.population.synapse
         if synapse is not None and np.any(synapse.decay):
             leaks = np.ones_like(leaks)
         lost = np.where(leaks, 0.5 * self.memory / scale, 0.0)
-        return float(np.mean((lost / self.reference) ** 2))
+        return (lost / self.reference) ** 2

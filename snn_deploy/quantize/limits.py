@@ -1,9 +1,9 @@
 """The scales of a population that are worth a look: which ones fit, which ones provably do."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.task import Task, geometric, memory_of
@@ -21,7 +21,7 @@ DEVIATIONS = 8.0
 PROOF_MARGIN = 0.98
 """Share of a register that the worst case may fill, for rounding may enlarge it."""
 
-TINY = 1e-300
+TINY = 1e-280
 """Stands for 0 in a division."""
 
 SIZES = (2.0**-200, 2.0**200)
@@ -46,45 +46,51 @@ def full_scale(drive: Drive, shift: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The scales worth a look."""
+    """The scales worth a look, for each neuron."""
 
-    lowest: float
-    provable: float
+    provable: Float[np.ndarray, " neuron"]
     """Up to here no input can drive a state out of its register."""
 
-    highest: float
+    highest: Float[np.ndarray, " neuron"]
     """Up to here every number fits its register, with room for the usual drive."""
+
+    @property
+    def lowest(self) -> float:
+        """The smallest scale of a whole layer that is searched."""
+        return float(self.provable.min()) / 2.0**OCTAVES
 
     @classmethod
     def of(cls, task: Task) -> "Limits":
         """Return the scales of one population."""
         target, population = task.target, task.population
         shift, exponent = target.weights.shift.value, target.weights.exponent.high
-        threshold = float(np.abs(population.threshold).max()) if task.fires else 0.0
-        level = max([threshold, *(float(np.abs(x).max()) for x in task.levels)])
-        rooms = [target.highest_state / max(HEADROOM * level + _usual(task), 2 * task.seen, TINY)]
-        rooms += [full_scale(d, shift) * 2.0**exponent for d in task.drives if d.largest]
-        rooms += [_bias_room(target, lowered) / max(b, TINY) for b, lowered in _bias_sizes(task)]
-        rooms.append(target.highest_threshold / max(threshold, TINY))
-        highest = min(rooms)
-        if highest > LARGEST_SCALE:  # no number has a size here
-            highest = 2.0 ** (target.states.membrane.bits - 2)
-        sums = max((float(s.max(initial=0)) for s in _sums(task)), default=0.0)
-        provable = PROOF_MARGIN * min(
-            target.highest_state / max(_worst(task), TINY),
-            (target.highest_sum << shift) / max(sums, TINY),
-        )
-        provable = min(provable, highest)
-        return cls(
-            lowest=provable / 2.0**OCTAVES,
-            provable=provable,
-            highest=provable if task.prove else highest,
-        )
+        threshold = np.abs(task.neurons(population.threshold)) * task.fires
+        level = threshold
+        for other in task.levels:
+            level = np.maximum(level, np.abs(task.neurons(other)))
+        needed = np.maximum(HEADROOM * level + _usual(task), 2 * task.largest_seen)
+        highest = target.highest_state / np.maximum(needed, TINY)
+        for bias, lowered in zip(population.biases, task.lowered, strict=True):
+            size = np.maximum(np.abs(task.neurons(bias.value)), TINY)
+            highest = np.minimum(highest, _bias_room(target, lowered) / size)
+        highest = np.minimum(highest, target.highest_threshold / np.maximum(threshold, TINY))
+        for drive in task.drives:
+            if drive.largest:
+                highest = np.minimum(highest, full_scale(drive, shift) * 2.0**exponent)
+        unbounded = 2.0 ** (target.states.membrane.bits - 2)  # no number has a size there
+        highest = np.where(highest > LARGEST_SCALE, unbounded, highest)
+        provable = np.minimum(PROOF_MARGIN * _proven(task), highest)
+        return cls(provable=provable, highest=provable if task.prove else highest)
 
 
-def _bias_sizes(task: Task) -> Iterator[tuple[float, bool]]:
-    for bias, lowered in zip(task.population.biases, task.lowered, strict=True):
-        yield float(np.abs(bias.value).max()), lowered
+def _proven(task: Task) -> Float[np.ndarray, " neuron"]:
+    """Return the scale at which the worst case fills a register, at most."""
+    target = task.target
+    sums = np.maximum(*_sums(task))
+    return np.minimum(
+        target.highest_state / np.maximum(_worst(task), TINY),
+        (target.highest_sum << target.weights.shift.value) / np.maximum(sums, TINY),
+    )
 
 
 def _bias_room(target: Target, lowered: bool) -> float:
@@ -108,21 +114,23 @@ def _sums(task: Task) -> tuple[np.ndarray, np.ndarray]:
     return up, down
 
 
-def _usual(task: Task) -> float:
+def _usual(task: Task) -> Float[np.ndarray, " neuron"]:
     """Return a large but usual membrane: some standard deviations of the drive, and biases."""
     memory = memory_of(task)
-    largest = 0.0
+    usual = np.zeros(task.population.size)
     for drive in task.drives:
         steps = drive.of_rows(memory)
         deviation = np.sqrt(drive.per_row(drive.weight**2 * drive.power) * steps)
-        mean = np.abs(drive.per_row(drive.weight * drive.mean)) * steps
-        largest += float((DEVIATIONS * deviation + mean).max(initial=0))
+        seen = DEVIATIONS * deviation + np.abs(drive.per_row(drive.weight * drive.mean)) * steps
+        rows = np.full(drive.rows, seen.max(initial=0.0))
+        rows[drive.sampled] = seen
+        usual += np.repeat(rows, task.population.size // drive.rows)
     for bias in task.population.biases:
-        largest += float((np.abs(task.neurons(bias.value)) * memory).max())
-    return largest
+        usual += np.abs(task.neurons(bias.value)) * memory
+    return usual
 
 
-def _worst(task: Task) -> float:
+def _worst(task: Task) -> Float[np.ndarray, " neuron"]:
     """Return the largest state that any input can cause; a membrane without leak: see CROSSINGS."""
     population = task.population
     up, down = _sums(task)
@@ -134,4 +142,4 @@ def _worst(task: Task) -> float:
     if population.synapse is not None:
         step = step * geometric(task.neurons(population.synapse.decay), 4096.0)
     membrane = step * geometric(task.neurons(population.decay), CROSSINGS)
-    return float(membrane.max(initial=0.0)) + float(np.abs(population.threshold).max())
+    return membrane + np.abs(task.neurons(population.threshold))

@@ -10,6 +10,7 @@ from snn_deploy.ir.network import Projection
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.ir.program import Projection as WholeProjection
+from snn_deploy.quantize.neurons import Scale
 from snn_deploy.quantize.report import ProjectionReport, relative_error, time_constant_errors
 from snn_deploy.quantize.task import Task, geometric
 from snn_deploy.targets import Target
@@ -24,7 +25,7 @@ DRIFT = 1e-3
 leak then gains or loses a spike within a thousand steps."""
 
 
-def population_losses(task: Task, made: WholePopulation, scale: float) -> Iterator[Finding]:
+def population_losses(task: Task, made: WholePopulation, scale: Scale) -> Iterator[Finding]:
     """Yield what became of the decays, the thresholds and the biases of one population.
 
     Args:
@@ -119,7 +120,7 @@ def _decay_remedy(wanted: float, target: Target) -> str:
     return "a time step that suits the time constant better loses less"
 
 
-def _threshold_losses(task: Task, made: WholePopulation, scale: float) -> Iterator[Finding]:
+def _threshold_losses(task: Task, made: WholePopulation, scale: Scale) -> Iterator[Finding]:
     population, target = task.population, task.target
     vanished = int(np.count_nonzero((made.threshold == 0) & (population.threshold > 0)))
     error = relative_error(made.threshold / scale, population.threshold)
@@ -142,7 +143,7 @@ def _threshold_losses(task: Task, made: WholePopulation, scale: float) -> Iterat
         )
 
 
-def _bias_losses(task: Task, made: WholePopulation, scale: float) -> Iterator[Finding]:
+def _bias_losses(task: Task, made: WholePopulation, scale: Scale) -> Iterator[Finding]:
     """Yield one finding for the bias whose error drives the membrane farthest, if that matters."""
     biases = list(zip(task.population.biases, made.biases, strict=True))
     if not biases:

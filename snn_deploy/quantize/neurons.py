@@ -1,6 +1,7 @@
 """The neurons of a population on a chosen scale: thresholds, decays, resets, biases."""
 
 import numpy as np
+from jaxtyping import Float
 
 from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.network import Population
@@ -12,8 +13,14 @@ from snn_deploy.quantize.task import Task
 from snn_deploy.targets import Target
 from snn_deploy.targets.target import SourcedRange
 
+Scale = Float[np.ndarray, "..."]
+"""State units per real unit: one number, or of a shape that broadcasts to the neurons'."""
 
-def whole_population(task: Task, scale: float) -> WholePopulation:
+FACTOR_BITS = 16
+"""Bits below the smallest unit of a neuron in which the units of the others are told."""
+
+
+def whole_population(task: Task, scale: Scale) -> WholePopulation:
     """Return the neurons of `task` at `scale` state units per real unit.
 
     Raises:
@@ -22,9 +29,10 @@ def whole_population(task: Task, scale: float) -> WholePopulation:
     population, target = task.population, task.target
     states, one = target.states, target.decay_one
     synapse, floor = population.synapse, population.floor
+    unit, factor = _units(scale)
 
     def state(value: np.ndarray) -> np.ndarray:
-        return whole(on_grid(np.asarray(value * scale), 1))
+        return _compact(whole(on_grid(np.asarray(value * scale), 1)))
 
     def decay(value: np.ndarray, allowed: SourcedRange) -> np.ndarray:
         return whole(round_decay(value, allowed.low, allowed.high, one))
@@ -52,12 +60,21 @@ def whole_population(task: Task, scale: float) -> WholePopulation:
         floor=None if floor is None else Floor(value=state(floor.value), when=floor.when),
         biases=_biases(task, scale),
         initial=state(population.initial),
-        unit=Binary.of(1 / scale),
+        unit=unit,
+        unit_factor=factor,
         origin=Binary.of(population.origin),
     )
 
 
-def _threshold(population: Population, target: Target, scale: float) -> np.ndarray:
+def _units(scale: Scale) -> tuple[Binary, np.ndarray]:
+    """Return the real membrane per state unit, as one number times a whole one per neuron."""
+    if np.ndim(scale) == 0:
+        return Binary.of(1 / float(scale)), np.ones((), np.int32)
+    finest = float(np.max(scale)) * 2.0**FACTOR_BITS
+    return Binary.of(1 / finest), whole(np.rint(finest / scale))
+
+
+def _threshold(population: Population, target: Target, scale: Scale) -> np.ndarray:
     """Return the thresholds as multiples of the target's lattice; a readout has the highest.
 
     A neuron that counts divides by its threshold, so that is one lattice step at least.
@@ -75,7 +92,13 @@ def _threshold(population: Population, target: Target, scale: float) -> np.ndarr
     wrong = np.argwhere(threshold < low)
     if len(wrong):
         raise _too_low(population, target, threshold, low, wrong)
-    return whole(threshold)
+    return _compact(whole(threshold))
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """Return one number where all are equal."""
+    equal = values.size > 0 and bool(np.all(values == values.flat[0]))
+    return np.asarray(values.flat[0]) if equal else values
 
 
 def _too_low(
@@ -83,7 +106,8 @@ def _too_low(
 ) -> DoesNotFitError:
     """Return the error for thresholds below `low`; a hard reset to 0 may be one that was moved."""
     first = tuple(int(i) for i in wrong[0])
-    value, reset = population.threshold[first], population.reset
+    value = np.broadcast_to(population.threshold, threshold.shape)[first]
+    reset = population.reset
     what, least = f"a threshold of {value:.6g}", "0"
     if reset.kind is ResetKind.VALUE and not np.any(reset.amount):
         what, least = f"a threshold {-value:.6g} below the reset value", "the reset value"
@@ -96,10 +120,11 @@ def _too_low(
     )
 
 
-def _biases(task: Task, scale: float) -> tuple[Bias, ...]:
+def _biases(task: Task, scale: Scale) -> tuple[Bias, ...]:
     made = []
     for bias, lowered in zip(task.population.biases, task.lowered, strict=True):
         value = np.asarray(bias.value * scale)
         grid = bias_grid(task.target, float(np.abs(value).max(initial=0.0)), lowered)
-        made.append(Bias(value=whole(on_grid(value, grid)), into=bias.into, start=bias.start))
+        stored = _compact(whole(on_grid(value, grid)))
+        made.append(Bias(value=stored, into=bias.into, start=bias.start))
     return tuple(made)

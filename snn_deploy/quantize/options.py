@@ -159,9 +159,6 @@ class Options:
             OptionError: a value that `target` does not have, or that makes no sense.
         """
         self._check_bits(target)
-        chosen = (self.objective, self.rounding, self.bias_correction, self.per_channel)
-        if any(choice is not None for choice in chosen):
-            raise OptionError("objective, rounding, bias_correction and per_channel are not built")
         if self.trials < 1:
             raise OptionError(f"{self.trials} trials; at least 1 scale is needed", fix="--trials 1")
         if not 0 < self.percentile <= 100:

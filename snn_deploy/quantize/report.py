@@ -25,7 +25,7 @@ class ProjectionReport:
     """Share of the stored weights that were not 0 and became 0, 0..1."""
 
     unit: float
-    """Real value of a stored weight of 1."""
+    """Real value of a stored weight of 1; of several the median."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class LayerReport:
     """The population."""
 
     scale: float
-    """State units per real unit."""
+    """State units per real unit; of several the median."""
 
     threshold_error: float
     """Largest relative error of a threshold, 0..1."""
@@ -52,6 +52,9 @@ class LayerReport:
 
     projections: tuple[ProjectionReport, ...]
 
+    scales: int = 1
+    """Different scales: one, or some of channels."""
+
     agreement: float | None = None
     """Share of steps and neurons that send what the real-valued network sends, on the calibration
     data and fed by the rounded layers below; None without calibration data."""
@@ -62,9 +65,9 @@ def projection_report(
     real: Float[np.ndarray, "..."],
     whole: Float[np.ndarray, "..."],
     clipped: int,
-    unit: float,
+    unit: Reals | float,
 ) -> ProjectionReport:
-    """Return the report of weights `real` that became `whole` steps of `unit`."""
+    """Return the report of weights `real` that became `whole` steps of `unit`, one or of each."""
     power = float(np.sum(np.square(real)))
     noise = float(np.sum(np.square(whole * unit - real)))
     return ProjectionReport(
@@ -72,7 +75,7 @@ def projection_report(
         snr_db=10 * math.log10(power / noise) if power and noise else math.inf,
         clipped=clipped / max(1, real.size),
         zeroed=int(np.count_nonzero((whole == 0) & (real != 0))) / max(1, real.size),
-        unit=unit,
+        unit=float(np.median(unit)),
     )
 
 

@@ -42,10 +42,10 @@ def weight_range(target: Target, sign: Sign, bits: int | None) -> WeightRange:
     )
 
 
-def round_weights(weight: Reals, scale: float, stored: WeightRange) -> tuple[Reals, int]:
+def round_weights(weight: Reals, scale: Reals | float, stored: WeightRange) -> tuple[Reals, int]:
     """Return weight * scale on the grid of `stored`, as whole float64, and how many were clipped.
 
-    `scale` is stored units per real unit.
+    `scale` is stored units per real unit, one or of each weight.
     """
     free = np.rint(weight * (scale / stored.step)) * stored.step
     kept = np.clip(free, stored.low, stored.high)

@@ -14,6 +14,7 @@ import numpy as np
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.estimate import Choice, Terms
 from snn_deploy.quantize.limits import Limits, full_scale
+from snn_deploy.quantize.options import Objective
 from snn_deploy.quantize.task import Task
 
 GRID = 64
@@ -39,15 +40,18 @@ def choices(task: Task, count: int) -> list[Choice]:
     PROOF_PRICE, and smaller ones over larger ones for up to NEARLY_BEST. The choices differ from
     each other by at least 2 %.
     """
-    terms = Terms.of(task)
-    limits = Limits.of(task)
+    rule = _clipping_rule(task)
+    if rule is not None:
+        return [rule]
+    terms, limits = Terms.of(task), Limits.of(task)
     tried = [terms.choice(scale) for scale in _grid(task, limits)]
-    proven = [c for c in tried if c.scale <= limits.provable]
-    if proven and _least(proven) <= _least(tried) * PROOF_PRICE + NOTHING:
+    proven = [c for c in tried if c.scale <= limits.provable.min()]
+    affordable = proven and _least(proven) <= _least(tried) * PROOF_PRICE + NOTHING
+    if affordable and not task.allow_overflow:
         tried = proven
     good = [c for c in tried if c.error <= _least(tried) * NEARLY_BEST + NOTHING]
-    chosen = [min(good, key=lambda c: c.scale)]
-    for choice in sorted(tried, key=lambda c: (c.error, c.scale)):
+    chosen = [min(good, key=lambda c: float(c.scale))]
+    for choice in sorted(tried, key=lambda c: (c.error, float(c.scale))):
         if len(chosen) == count:
             break
         if all(abs(math.log2(choice.scale / c.scale)) > 0.03 for c in chosen):
@@ -59,12 +63,33 @@ def _least(choices: Sequence[Choice]) -> float:
     return min(choice.error for choice in choices)
 
 
-def largest_weight_choice(task: Task) -> Choice:
-    """Return the scale that gives the largest weight the largest stored number."""
+def _clipping_rule(task: Task) -> Choice | None:
+    """Return the scale of a rule that only looks at how large weights are; None: a search.
+
+    All projections have the same exponent, as those rules know none.
+    """
+    if task.objective not in (Objective.MAX, Objective.PERCENTILE, Objective.SIGMA):
+        return None
     shift = task.target.weights.shift.value
-    weights = [full_scale(d, shift) for d in task.drives if d.largest]
-    scale = min([Limits.of(task).highest, *weights])
-    return Terms.of(task).choice(scale)
+    weights = [full_scale(d, shift) / kept_share(task, d) for d in task.drives if d.largest]
+    scale = min([float(Limits.of(task).highest.min()), *weights])
+    if task.objective is Objective.MAX:
+        return Terms.of(task).choice(scale)
+    return Choice(
+        scale=np.asarray(scale), exponents={d.name: 0 for d in task.drives}, error=math.inf
+    )
+
+
+def kept_share(task: Task, drive: Drive) -> float:
+    """Return what share of its largest weight a rule of clipping keeps."""
+    size = np.abs(drive.weight)
+    if task.objective is Objective.PERCENTILE:
+        kept = float(np.percentile(size, task.percentile))
+    elif task.objective is Objective.SIGMA:
+        kept = float(np.abs(np.mean(drive.weight)) + task.sigmas * np.std(drive.weight))
+    else:
+        return 1.0
+    return min(1.0, kept / drive.largest) or 1.0
 
 
 def _grid(task: Task, limits: Limits) -> list[float]:
@@ -74,7 +99,8 @@ def _grid(task: Task, limits: Limits) -> list[float]:
     largest weight of a projection is a whole number of steps, so that weights on any lattice do;
     and next to each of these one at which the largest threshold is a whole mantissa.
     """
-    first, last = (math.floor(math.log2(end)) for end in (limits.lowest, limits.highest))
+    ends = limits.lowest, float(limits.highest.min())
+    first, last = (math.floor(math.log2(end)) for end in ends)
     plain = [
         math.ldexp(1 + n / GRID, octave) for octave in range(first, last + 1) for n in range(GRID)
     ]
@@ -85,8 +111,8 @@ def _grid(task: Task, limits: Limits) -> list[float]:
     if threshold:
         lattice = float(1 << task.target.thresholds.shift.value)
         plain += [max(1.0, np.rint(k * threshold / lattice)) * lattice / threshold for k in plain]
-    inside = sorted({float(k) for k in plain if limits.lowest <= k <= limits.highest})
-    return inside or [limits.highest]
+    inside = sorted({float(k) for k in plain if ends[0] <= k <= ends[1]})
+    return inside or [ends[1]]
 
 
 def _whole_largest(drive: Drive, shift: int, exponents: int) -> list[float]:

@@ -8,10 +8,9 @@ from jaxtyping import Float
 from snn_deploy.ir.network import Population
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.quantize.drive import Drive
+from snn_deploy.quantize.moments import MEMORY
+from snn_deploy.quantize.options import Objective
 from snn_deploy.targets import Target
-
-MEMORY = 32.0
-"""Most steps over which an error of the drive adds up before the neuron forgets or resets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +23,26 @@ class Task:
     """For each bias, whether a clock neuron will carry it."""
 
     target: Target
+    objective: Objective = Objective.MEMBRANE
+    percentile: float = 99.0
+    """For Objective.PERCENTILE [%]."""
+
+    sigmas: float = 2.0
+    """For Objective.SIGMA [standard deviations]."""
+
     prove: bool = False
-    seen: float = 0.0
+    allow_overflow: bool = False
+    seen: Float[np.ndarray, " neuron"] | None = None
     """Largest membrane or current that the calibration data caused, real units."""
 
     def neurons(self, parameter: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return a parameter at full length."""
         return np.broadcast_to(parameter, self.population.shape).ravel()
+
+    @property
+    def largest_seen(self) -> Float[np.ndarray, " neuron"]:
+        """Largest state seen, 0 without calibration data."""
+        return np.zeros(self.population.size) if self.seen is None else self.seen
 
     @property
     def fires(self) -> bool:

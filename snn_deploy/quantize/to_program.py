@@ -14,16 +14,13 @@ from snn_deploy.ir.network import Network, Population
 from snn_deploy.ir.neuron import Fires, When
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.trace import Values
-from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
-from snn_deploy.quantize.estimate import Choice
-from snn_deploy.quantize.lag import chip_lags, must_lower
+from snn_deploy.quantize.lag import chip_lags
+from snn_deploy.quantize.layer import Layers
 from snn_deploy.quantize.limits import SIZES
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.report import LayerReport
-from snn_deploy.quantize.rounded import Rounded, round_population
-from snn_deploy.quantize.scale import choices, largest_weight_choice
-from snn_deploy.quantize.task import Task
+from snn_deploy.quantize.rounded import Rounded
 from snn_deploy.quantize.trial import Trials
 from snn_deploy.targets import Target
 
@@ -58,16 +55,24 @@ class ToIntegers:
         self._check(graph)
         names = [p.name for p in graph.populations] + [p.name for p in graph.projections]
         self.options.check_names(names)
+        method = self.options.method(self.target, calibrated=self.calibration is not None)
         trials = None
         if self.calibration is not None:
             one = self.target.decay_one
             trials = Trials.start(graph, self.calibration, self.encoding, one)
+        layers = Layers(
+            network=graph,
+            target=self.target,
+            encoding=self.encoding,
+            options=self.options,
+            method=method,
+            lag=chip_lags(graph, self.target),
+            trials=trials,
+        )
         done: dict[str, Rounded] = {}
-        lag = chip_lags(graph, self.target)
         agreement: dict[str, float | None] = {}
         for name in step_order(graph):
-            task = self._task(graph, name, lag[name], trials)
-            tried = [self._round(graph, task, choice) for choice in self._choices(task)]
+            tried = layers.candidates(name)
             if trials is None:
                 done[name] = tried[0]
             else:
@@ -137,58 +142,9 @@ class ToIntegers:
             weight = float(np.abs(p.map.numbers()).max(initial=0.0))
             _check_size("weight", weight * self._unit(graph, p.source), p.name)
 
-    def _task(self, graph: Network, name: str, lag: int, trials: Trials | None) -> Task:
-        population = graph.population(name)
-        drives = tuple(
-            drive_of(
-                p,
-                unit=self._unit(graph, p.source),
-                payload=self._payloads(graph, p.source),
-                activity=self._activity(graph, p.source, trials),
-                target=self.target,
-                bits=self.options.bits_of(p.name, name),
-            )
-            for p in graph.into(name)
-        )
-        return Task(
-            population=population,
-            drives=drives,
-            lowered=tuple(must_lower(population, b, lag, self.target) for b in population.biases),
-            target=self.target,
-            prove=self.options.prove,
-            seen=0.0 if trials is None else trials.largest_state(name),
-        )
-
-    def _choices(self, task: Task) -> Sequence[Choice]:
-        if not self.options.search:
-            return [largest_weight_choice(task)]
-        return choices(task, 1 if self.calibration is None else self.options.trials)
-
-    def _round(self, graph: Network, task: Task, choice: Choice) -> Rounded:
-        name = task.population.name
-        into = graph.into(name)
-        units = {p.name: self._unit(graph, p.source) for p in into}
-        bits = {p.name: self.options.bits_of(p.name, name) for p in into}
-        return round_population(task, into, units, choice, bits)
-
     def _unit(self, graph: Network, source: str) -> float:
         is_input = any(i.name == source for i in graph.inputs)
         return self.encoding.unit if is_input else 1.0
-
-    def _payloads(self, graph: Network, source: str) -> tuple[int, int]:
-        if any(i.name == source for i in graph.inputs):
-            return self.encoding.low, self.encoding.high
-        return 0, _highest_payload(graph.population(source))
-
-    def _activity(self, graph: Network, source: str, trials: Trials | None) -> Activity:
-        if trials is not None:
-            return trials.activity(source)
-        size = int(np.prod(graph.source_shape(source), dtype=np.int64))
-        rate = np.full(size, USUAL_RATE)
-        largest = 1.0  # even a neuron that counts mostly sends one
-        if any(i.name == source for i in graph.inputs):
-            largest = float(max(abs(end) for end in self._payloads(graph, source)))
-        return Activity(mean=rate * largest, power=rate * largest**2)
 
     def _program(self, graph: Network, rounded: Sequence[Rounded]) -> Program:
         by_name = {p.name: p for r in rounded for p in r.projections}
@@ -223,10 +179,6 @@ def _check_size(what: str, size: float, layer: str) -> None:
             where=layer,
             fix="multiply the weights, biases, thresholds and resets of the layer by one factor",
         )
-
-
-def _highest_payload(population: Population) -> int:
-    return {Fires.NEVER: 0, Fires.BINARY: 1, Fires.COUNT: population.max_spikes}[population.fires]
 
 
 def _with_agreement(report: LayerReport, agreement: Mapping[str, float | None]) -> LayerReport:

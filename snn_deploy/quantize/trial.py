@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from snn_deploy.errors import DataError
 from snn_deploy.ir import network as real
@@ -18,6 +19,7 @@ from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.drive import Activity
+from snn_deploy.quantize.moments import Moment, memory_decays, second_moment
 from snn_deploy.quantize.rounded import Rounded
 
 
@@ -31,6 +33,9 @@ class Trials:
 
     sent: dict[str, np.ndarray]
     """Payloads of inputs and populations [sample, step, *shape]: rounded ones where they exist."""
+
+    wanted_sent: dict[str, np.ndarray]
+    """The same of the real-valued network, in units of the payloads of an input."""
 
     decay_one: int
     """Decay multiplier that keeps everything."""
@@ -64,18 +69,41 @@ class Trials:
         for population in trace.populations:
             assert population.payload is not None
             sent[population.name] = population.payload.astype(np.float64)
-        return cls(network=network, wanted=trace, sent=sent, decay_one=decay_one)
+        given_units = {v.name: v.values / encoding.unit for v in wanted}
+        return cls(
+            network=network,
+            wanted=trace,
+            sent=sent,
+            wanted_sent={**sent, **given_units},
+            decay_one=decay_one,
+        )
 
     def activity(self, source: str) -> Activity:
         """Return what `source` sends on average."""
         payload = self.sent[source].reshape(-1, int(np.prod(self.sent[source].shape[2:])))
         return Activity(mean=payload.mean(axis=0), power=np.square(payload).mean(axis=0))
 
-    def largest_state(self, name: str) -> float:
-        """Return the largest membrane or current of the real-valued run, by size."""
+    def sent_mean(self, source: str) -> Float[np.ndarray, " neuron"]:
+        """Return the mean payload of each neuron of `source`, rounded where that is known."""
+        payload = self.sent[source]
+        return payload.mean(axis=(0, 1)).ravel()
+
+    def wanted_mean(self, source: str) -> Float[np.ndarray, " neuron"]:
+        """Return the same of the real-valued network."""
+        wanted = self.wanted_sent[source]
+        return wanted.mean(axis=(0, 1)).ravel()
+
+    def largest_state(self, name: str) -> Float[np.ndarray, " neuron"]:
+        """Return the largest membrane or current of each neuron in the real-valued run, by size."""
         trace = self.wanted[name]
-        states = [trace.membrane, trace.current]
-        return max(float(np.abs(s).max(initial=0)) for s in states if s is not None)
+        states = [s for s in (trace.membrane, trace.current) if s is not None]
+        sizes = [np.abs(s).max(axis=(0, 1)).ravel().astype(np.float64) for s in states]
+        return np.maximum.reduce(sizes)
+
+    def moment(self, projection: real.Projection, population: real.Population) -> Moment | None:
+        """Return the second moment of what arrives at a row of `projection`."""
+        decays = memory_decays(population)
+        return second_moment(projection.map, self.sent[projection.source], decays)
 
     def best(self, tried: Sequence[Rounded]) -> tuple[Rounded, float | None]:
         """Return the layer that comes nearest to the real-valued one, and its agreement.

@@ -1,0 +1,60 @@
+"""Correction of biases: what rounding took from the mean current is put back as a constant.
+
+Nagel, van Baalen, Blankevoort and Welling 2019, "Data-free quantization through weight
+equalization and bias correction", section 4.2, with means from calibration data: on average a
+neuron then receives what it did, although its weights and the spikes of the layers below are
+others.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from snn_deploy.ir.network import Bias, Population
+from snn_deploy.ir.neuron import State
+from snn_deploy.quantize.rounded import Rounded, Wire, by_weight
+
+Means = Callable[[str], Float[np.ndarray, " neuron"]]
+"""Mean payload of each neuron of a source."""
+
+
+def missing_current(
+    population: Population, wires: Sequence[Wire], made: Rounded, wanted: Means, sent: Means
+) -> Float[np.ndarray, "..."]:
+    """Return what each channel of `population` misses of its mean current, real units per step.
+
+    Neurons that share their weights share what they miss: the mean over them.
+
+    Args:
+        population: As trained.
+        wires: What drives it.
+        made: The same, rounded.
+        wanted: Of the real-valued network.
+        sent: Of the rounded layers, as far as they are known.
+    """
+    missing = np.zeros(population.size)
+    for wire, whole in zip(wires, made.projections, strict=True):
+        real = wire.projection.map.with_numbers(wire.projection.map.numbers() * wire.unit)
+        scale = by_weight(whole.map, made.scale, population.shape)
+        stored = whole.map.with_numbers(whole.map.numbers() * 2.0**whole.shift / scale)
+        name = whole.source
+        missing += real.apply(wanted(name).reshape(real.in_shape)).ravel()
+        missing -= stored.apply(sent(name).reshape(stored.in_shape)).ravel()
+    rows = min((w.projection.map.out_shape[0] for w in wires), default=population.size)
+    if len(population.shape) < 2 or rows != population.shape[0]:
+        return missing.reshape(population.shape)
+    means = missing.reshape(rows, -1).mean(axis=1)
+    return means.reshape(-1, *(1 for _ in population.shape[1:]))
+
+
+def corrected(population: Population, missing: Float[np.ndarray, "..."]) -> Population:
+    """Return `population` with `missing` added to its constant input, where weights enter it."""
+    into = State.MEMBRANE if population.synapse is None else State.CURRENT
+    biases = list(population.biases)
+    for number, bias in enumerate(biases):
+        if bias.into is into and bias.start == 0:
+            biases[number] = replace(bias, value=np.asarray(bias.value + missing))
+            return replace(population, biases=tuple(biases))
+    return replace(population, biases=(*biases, Bias(value=missing, into=into)))

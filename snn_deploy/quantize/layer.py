@@ -1,0 +1,168 @@
+"""The way of one population to whole numbers: its candidates, and the best of them on data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snn_deploy.ir.arrays import per_neuron
+from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.network import Network, Population, Projection
+from snn_deploy.ir.neuron import Fires
+from snn_deploy.quantize.channels import channel_choice
+from snn_deploy.quantize.correction import corrected, missing_current
+from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
+from snn_deploy.quantize.estimate import Choice
+from snn_deploy.quantize.lag import must_lower
+from snn_deploy.quantize.moments import Moment
+from snn_deploy.quantize.options import Method, Objective, Options, Rounding
+from snn_deploy.quantize.rounded import Rounded, Wire, round_population
+from snn_deploy.quantize.scale import choices
+from snn_deploy.quantize.task import Task
+from snn_deploy.quantize.trial import Trials
+from snn_deploy.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """Everything that the populations of one network have in common on their way."""
+
+    network: Network
+    target: Target
+    encoding: Encoding
+    options: Options
+    method: Method
+    lag: Mapping[str, int]
+    """Of each population on the chip [steps]."""
+
+    trials: Trials | None
+    """None: no calibration data."""
+
+    def candidates(self, name: str) -> list[Rounded]:
+        """Return the population `name` in whole numbers, in all ways that are worth a trial."""
+        moments = self._moments(name)
+        population = self.network.population(name)
+        task = self._task(population, moments)
+        wires = self._wires(name, moments)
+        chosen = choices(task, 1 if self.trials is None else self.options.trials)
+        if self.method.per_channel:
+            chosen = self._channels(task, chosen)
+        return [self._rounded(task, wires, choice) for choice in chosen]
+
+    def _channels(self, task: Task, chosen: Sequence[Choice]) -> list[Choice]:
+        """Return a choice by channel for each set of exponents among `chosen`."""
+        each = replace(task, objective=self.method.objective)
+        most = self._most_scales(task.population)
+        by_exponents = {tuple(c.exponents.items()): c for c in reversed(chosen)}
+        return [channel_choice(each, c, most) for c in reversed(by_exponents.values())]
+
+    def _most_scales(self, population: Population) -> int:
+        """Return how many scales the target allows: each gives a set of parameters of its own."""
+        if population.fires is Fires.NEVER:  # nothing that differs by group holds the scale
+            return population.size
+        parameters = [population.decay, population.threshold, population.reset.amount]
+        if population.synapse is not None:
+            parameters.append(population.synapse.decay)
+        return self.target.parameter_groups.value // _distinct_rows(parameters, population.shape)
+
+    def _rounded(self, task: Task, wires: Sequence[Wire], choice: Choice) -> Rounded:
+        made = round_population(task, wires, choice)
+        if not self.method.bias_correction or self.trials is None:
+            return made
+        missing = missing_current(
+            task.population, wires, made, self.trials.wanted_mean, self.trials.sent_mean
+        )
+        population = corrected(task.population, missing)
+        lowered = self._lowered(population)
+        return round_population(
+            replace(task, population=population, lowered=lowered), wires, choice
+        )
+
+    def _task(self, population: Population, moments: Mapping[str, Moment | None]) -> Task:
+        method, options, name = self.method, self.options, population.name
+        whole_layer = method.objective
+        if method.per_channel and whole_layer is Objective.ACTIVITY:
+            whole_layer = Objective.MEMBRANE  # only the exponents are taken from it
+        return Task(
+            population=population,
+            drives=tuple(
+                drive_of(
+                    p,
+                    unit=self.unit(p.source),
+                    payload=self.payloads(p.source),
+                    activity=self._activity(p.source),
+                    target=self.target,
+                    bits=options.bits_of(p.name, name),
+                    moment=moments[p.name],
+                    every_row=method.per_channel,
+                )
+                for p in self.network.into(name)
+            ),
+            lowered=self._lowered(population),
+            target=self.target,
+            objective=whole_layer,
+            percentile=options.percentile,
+            sigmas=options.sigmas,
+            prove=options.prove,
+            allow_overflow=options.allow_overflow,
+            seen=None if self.trials is None else self.trials.largest_state(name),
+        )
+
+    def _lowered(self, population: Population) -> tuple[bool, ...]:
+        lag = self.lag[population.name]
+        return tuple(must_lower(population, b, lag, self.target) for b in population.biases)
+
+    def _wires(self, name: str, moments: Mapping[str, Moment | None]) -> list[Wire]:
+        feedback = self.method.rounding is Rounding.GPTQ
+        return [
+            Wire(
+                projection=p,
+                unit=self.unit(p.source),
+                bits=self.options.bits_of(p.name, name),
+                moment=moments[p.name] if feedback else None,
+            )
+            for p in self.network.into(name)
+        ]
+
+    def _moments(self, name: str) -> dict[str, Moment | None]:
+        """Return the second moments that the method needs, by projection."""
+        method, population = self.method, self.network.population(name)
+        needed = method.objective is Objective.ACTIVITY or method.rounding is Rounding.GPTQ
+        return {p.name: self._moment(p, population, needed) for p in self.network.into(name)}
+
+    def _moment(self, p: Projection, population: Population, needed: bool) -> Moment | None:
+        if self.trials is None or not needed:
+            return None
+        return self.trials.moment(p, population)
+
+    def unit(self, source: str) -> float:
+        """Return the real value of a payload of 1."""
+        is_input = any(i.name == source for i in self.network.inputs)
+        return self.encoding.unit if is_input else 1.0
+
+    def payloads(self, source: str) -> tuple[int, int]:
+        """Return the smallest and the largest payload of an input or a population."""
+        if any(i.name == source for i in self.network.inputs):
+            return self.encoding.low, self.encoding.high
+        return 0, _highest_payload(self.network.population(source))
+
+    def _activity(self, source: str) -> Activity:
+        if self.trials is not None:
+            return self.trials.activity(source)
+        size = int(np.prod(self.network.source_shape(source), dtype=np.int64))
+        rate = np.full(size, USUAL_RATE)
+        largest = 1.0  # even a neuron that counts mostly sends one
+        if any(i.name == source for i in self.network.inputs):
+            largest = float(max(abs(end) for end in self.payloads(source)))
+        return Activity(mean=rate * largest, power=rate * largest**2)
+
+
+def _distinct_rows(parameters: Sequence[np.ndarray], shape: Shape) -> int:
+    """Return how many different sets of parameters the neurons have."""
+    rows = np.stack([per_neuron(p, shape).ravel() for p in parameters], axis=1)
+    return len(np.unique(rows, axis=0))
+
+
+def _highest_payload(population: Population) -> int:
+    return {Fires.NEVER: 0, Fires.BINARY: 1, Fires.COUNT: population.max_spikes}[population.fires]
