@@ -9,11 +9,20 @@ import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
+ROOT = Path(__file__).parent.parent
+
+INNER = {"bound_step", "bounded", "bounds", "conditions", "intervals"}
+"""Modules of the range proof whose functions are too many to be checked at each call."""
+
 CHECKED = (
     "snn_deploy.ir",
     "snn_deploy.targets",
     "snn_deploy.frontends",
-    "snn_deploy.quantize",
+    *(
+        f"snn_deploy.quantize.{entry.stem}"
+        for entry in (ROOT / "snn_deploy" / "quantize").iterdir()
+        if entry.stem not in {*INNER, "__init__", "__pycache__"}
+    ),
     "snn_deploy.backends.protocol",
     "snn_deploy.backends.reference",
     "snn_deploy.deploy",
@@ -24,8 +33,6 @@ checker = ModuleType("snn_deploy_checker")
 checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
 sys.modules[checker.__name__] = checker  # the hook takes its checker by name
 install_import_hook(CHECKED, f"{checker.__name__}.check")
-
-ROOT = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,75 +1,295 @@
-"""The range proof: interval arithmetic over every accumulator and state of a program.
+"""The range proof: whether some input that a program admits drives a register out of its range.
 
-All inputs within the declared bounds, in any order, for runs of any length: what is bounded here
-never wraps and never saturates.
+For all inputs within the declared bounds, in any order, and for runs of so many steps or of any
+length. `bounds` computes what each state can be; here it is compared with what registers keep.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
 
 from snn_deploy.errors import DoesNotFitError
-from snn_deploy.ir.arrays import per_neuron
+from snn_deploy.ir.arithmetic import Overflow, Register
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.neuron import Fires, FloorWhen, Reads, ResetKind, State, When
+from snn_deploy.ir.network import Between
+from snn_deploy.ir.neuron import CURRENTS, Fires, State
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.ir.words import counted
+from snn_deploy.quantize.arrivals import BEYOND, FOREVER, Arrival, arrivals
+from snn_deploy.quantize.bounds import Bounds, Helper, Limits, sent_by, state_bounds
+from snn_deploy.quantize.intervals import LARGEST, Interval
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.rounding import weight_range
 from snn_deploy.targets import Target
 
-Bound = Float[np.ndarray, " neuron"]
-"""Whole numbers below 2**53, or infinity."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """What a quantity of each neuron can be."""
+class RegisterProof:
+    """Whether one register of all neurons of a population stays in its range."""
 
-    low: Bound
-    high: Bound
+    part: State | Helper
+    """What it holds."""
 
-    def __add__(self, other: "Interval") -> "Interval":
-        return Interval(low=self.low + other.low, high=self.high + other.high)
+    reach: int | None
+    """Largest number, by size, that some input may give the worst neuron; None: no bound is
+    known. State units; of a sum, units of the smallest weight."""
 
-    def including(self, value: np.ndarray) -> "Interval":
-        """Return the smallest interval that also holds `value`."""
-        return Interval(low=np.minimum(self.low, value), high=np.maximum(self.high, value))
+    holds: int
+    """Largest number, by size and of the sign of `reach`, that is in range."""
+
+    neuron: tuple[int, ...]
+    """The worst neuron: the first to leave the range, or else the one that comes nearest."""
+
+    unproven: int
+    """Neurons that may leave the range."""
+
+    neurons: int
+    steps: int | None
+    """Steps of a run within which none does; None: of any run."""
+
+    overflow: Overflow | None
+    """What the register does then; None: the target does not say."""
 
     @property
-    def size(self) -> Bound:
-        """Largest absolute value."""
-        return np.maximum(-self.low, self.high)
+    def proven(self) -> bool:
+        """Whether no neuron may leave the range in the runs that were asked about."""
+        return self.unproven == 0
+
+    @property
+    def name(self) -> str:
+        """What the register holds, in words."""
+        if self.part is Helper.SUM:
+            return "the sum of weights"
+        if self.part is Helper.CHANGE:
+            return "the change of the membrane"
+        return f"the {self.part.value.replace('-', ' ')}"
+
+    def __str__(self) -> str:
+        if self.proven:
+            return "proven"
+        reach = "without bound" if self.reach is None else f"up to {self.reach}"
+        return f"{reach} of {self.holds} at neuron {list(self.neuron)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """The proven intervals of one population; infinite where there is no bound."""
+class Proof:
+    """What is proven of one population."""
 
-    drive: Interval
-    """Sum over all projections, shifted: what one step can bring."""
+    population: str
+    registers: tuple[RegisterProof, ...]
+    reason: str = ""
+    """Why nothing is proven of its states; empty: they are among the registers."""
 
-    current: Interval | None
-    membrane: Interval
-    """Before the threshold test, so the largest that its register ever holds."""
+    @property
+    def proven(self) -> bool:
+        """Whether none of its registers may leave its range."""
+        return not self.reason and all(register.proven for register in self.registers)
 
-    current_step: Bound
-    """How far the current can move in one step."""
+    @property
+    def steps(self) -> int | None:
+        """Steps of a run within which no register leaves its range; None: of any run."""
+        limited = [r.steps for r in self.registers if r.steps is not None]
+        return 0 if self.reason else min(limited, default=None)
 
-    membrane_step: Bound
-    """How far the membrane can."""
+
+def prove(program: Program, target: Target, steps: int | None) -> tuple[Proof, ...]:
+    """Return what is proven of each population of a program.
+
+    Args:
+        program: The integers.
+        target: Its limits: of sums, and of the membrane of a readout.
+        steps: Of a sample, or of the whole run where samples follow each other without a reset;
+            None: any number.
+    """
+    unbounded: set[str] = set()
+    while True:
+        proofs, sent = _proofs(program, target, steps, unbounded)
+        wrong = {name for name, payload in sent.items() if not _admitted(program, name, payload)}
+        if wrong <= unbounded:
+            return proofs
+        unbounded |= wrong  # a loop took for granted what does not hold
+
+
+def _admitted(program: Program, name: str, payload: Interval) -> bool:
+    """Return whether a population sends no more than a program says of such neurons."""
+    low, high = program.payload_range(name)
+    return bool(np.all(payload.low >= min(low, 0)) and np.all(payload.high <= max(high, 0)))
+
+
+def _proofs(
+    program: Program, target: Target, steps: int | None, unbounded: set[str]
+) -> tuple[tuple[Proof, ...], dict[str, Interval]]:
+    """Return the proofs, and what each population sends.
+
+    A source inside a loop sends what the program says of such neurons, or anything if it is among
+    `unbounded`.
+    """
+    everything = Interval(np.full(1, -BEYOND), np.full(1, BEYOND))
+    payloads = dict.fromkeys(unbounded, everything)
+    found: dict[str, Proof] = {}
+    sent: dict[str, Interval] = {}
+    for population in _sources_first(program):
+        arriving = arrivals(program, population, payloads, steps)
+        if population.kind is not None:
+            found[population.name] = _of_kind(population, arriving, program, target)
+            continue
+        limits = _limits(program, population, target)
+        bounds = state_bounds(
+            population,
+            arriving,
+            _own_steps(program, population, steps),
+            program.arithmetic,
+            limits=limits,
+            period=program.period,
+        )
+        payloads[population.name] = sent[population.name] = sent_by(population, bounds)
+        registers = (
+            _sum_proof(population, arriving, program, target),
+            *_state_proofs(program, population, bounds, limits),
+        )
+        found[population.name] = Proof(population=population.name, registers=registers)
+    return tuple(found[p.name] for p in program.populations), sent
+
+
+def _sources_first(program: Program) -> Iterator[Population]:
+    """Yield the populations, each behind its sources as far as loops allow."""
+    waiting = {p.name: p for p in program.populations}
+    while waiting:
+        ready = [
+            name
+            for name in waiting
+            if all(p.source not in waiting or p.source == name for p in program.into(name))
+        ]
+        for name in ready or [next(iter(waiting))]:
+            yield waiting.pop(name)
+
+
+def _own_steps(program: Program, population: Population, steps: int | None) -> int | None:
+    """Return how many steps a population takes in a run over samples of `steps` steps."""
+    if steps is None:
+        return None
+    return max(0, -((population.lag - program.lag) // program.period) + steps)
+
+
+def _run_steps(program: Program, population: Population, own: int) -> int:
+    """Return the longest sample in whose run a population takes no more than `own` steps."""
+    return max(0, own + (population.lag - program.lag) // program.period)
+
+
+def _registers(program: Program) -> dict[State | Helper, Register]:
+    """Return the registers behind the accumulators, in the order in which a step writes them."""
+    rules = program.arithmetic
+    found: dict[State | Helper, Register] = dict.fromkeys(CURRENTS, rules.current)
+    if rules.change is not None:
+        found[Helper.CHANGE] = rules.change
+    return {**found, State.MEMBRANE: rules.membrane}
+
+
+def _limits(program: Program, population: Population, target: Target) -> Limits:
+    """Return what each register keeps; the membrane of a readout must not reach its threshold."""
+    limits = {part: (kept.low, kept.high) for part, kept in _registers(program).items()}
+    if population.fires is Fires.NEVER:
+        low, high = limits[State.MEMBRANE]
+        most = target.highest_threshold
+        limits[State.MEMBRANE] = max(low, -most), min(high, most)
+    return limits
+
+
+def _state_proofs(
+    program: Program, population: Population, bounds: Bounds, limits: Limits
+) -> Iterator[RegisterProof]:
+    """Yield the proof of each register that the neurons have behind their accumulators."""
+    for part, register in _registers(program).items():
+        if part in bounds.within:
+            first = int(bounds.within[part].min(initial=FOREVER))
+            yield _register_proof(
+                population,
+                bounds.written[part],
+                limits[part],
+                part=part,
+                overflow=register.overflow,
+                steps=None if first >= FOREVER else _run_steps(program, population, first),
+                within=bounds.within[part],
+            )
+
+
+def _register_proof(
+    population: Population,
+    written: Interval,
+    limit: tuple[int, int],
+    *,
+    part: State | Helper,
+    overflow: Overflow | None,
+    steps: int | None,
+    within: np.ndarray,
+) -> RegisterProof:
+    below, above = limit[0] - written.low, written.high - limit[1]
+    excess = np.maximum(below, above)
+    soon = np.flatnonzero(within == within.min())
+    neuron = int(soon[np.argmax(excess[soon])])
+    low = below[neuron] > above[neuron]
+    reach = int(-written.low[neuron] if low else written.high[neuron])
+    return RegisterProof(
+        part=part,
+        reach=None if reach >= LARGEST else reach,
+        holds=-limit[0] if low else limit[1],
+        neuron=tuple(int(i) for i in np.unravel_index(neuron, population.shape)),
+        unproven=int(np.count_nonzero(excess > 0)),
+        neurons=population.size,
+        steps=steps,
+        overflow=overflow,
+    )
+
+
+def _sum_proof(
+    population: Population, arriving: Sequence[Arrival], program: Program, target: Target
+) -> RegisterProof:
+    """Return the proof of the accumulators: what arrives at one state in one step."""
+    register, unit = program.arithmetic.accumulator, target.weights.shift.value
+    low, high = -target.highest_sum, target.highest_sum
+    if register is not None:
+        low, high = register.low >> unit, register.high >> unit
+    least = most = np.zeros(population.size, np.int64)
+    for state in {arrival.into for arrival in arriving}:
+        least = np.minimum(least, sum(a.low for a in arriving if a.into is state))
+        most = np.maximum(most, sum(a.high for a in arriving if a.into is state))
+    sums = Interval(least >> unit, -(-most >> unit))
+    wrong = (sums.low < low) | (sums.high > high)
+    return _register_proof(
+        population,
+        sums,
+        (low, high),
+        part=Helper.SUM,
+        overflow=None if register is None else register.overflow,
+        steps=0 if wrong.any() else None,
+        within=np.where(wrong, 0, FOREVER),
+    )
+
+
+def _of_kind(
+    population: Population, arriving: Sequence[Arrival], program: Program, target: Target
+) -> Proof:
+    """Return what is proven of neurons with a step of their own: only what arrives."""
+    assert population.kind is not None
+    return Proof(
+        population=population.name,
+        registers=(_sum_proof(population, arriving, program, target),),
+        reason=f"no bound is known for neurons of the kind {population.kind.tag}",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRanges:
-    """Pass: the same program, with a finding for every population that may leave its registers."""
+    """Pass: the same program, with a finding for every register that may leave its range."""
 
     name: ClassVar[str] = "check-ranges"
 
     target: Target
+    steps: int | None = None
+    """Of a sample; None: any number. Where samples follow each other without a reset, a run has
+    any number all the same."""
 
     def __call__(self, graph: Program) -> Passed[Program]:
         """Return `graph`.
@@ -80,7 +300,8 @@ class CheckRanges:
         """
         for projection in graph.projections:
             self._check_weights(projection)
-        findings = [f for p in graph.populations for f in self._findings(graph, p)]
+        steps = self.steps if graph.boundary.between is Between.FRESH else None
+        findings = [f for p in prove(graph, self.target, steps) for f in _findings(p)]
         return Passed(graph=graph, findings=tuple(findings))
 
     def _check_weights(self, projection: Projection) -> None:
@@ -96,173 +317,38 @@ class CheckRanges:
                 fix="make the program with compile_network",
             )
 
-    def _findings(self, graph: Program, population: Population) -> Iterator[Finding]:
-        bounds = state_bounds(graph, population)
-        shift = self.target.weights.shift.value
-        sums = bounds.drive.size / (1 << shift)
-        yield from self._finding(
-            population, "the sum of weights", sums, self.target.highest_sum, sums
-        )
-        if bounds.current is not None:
-            highest = (1 << (self.target.states.current.bits - 1)) - 1
-            yield from self._finding(
-                population, "the current", bounds.current.size, highest, bounds.current_step
-            )
-        highest = self.target.highest_state
-        if population.fires is Fires.NEVER:
-            highest = min(highest, self.target.highest_threshold)
-        yield from self._finding(
-            population, "the membrane", bounds.membrane.size, highest, bounds.membrane_step
-        )
 
-    def _finding(
-        self,
-        population: Population,
-        what: str,
-        size: Bound,
-        highest: int,
-        per_step: Bound,
-    ) -> Iterator[Finding]:
-        wrong = np.flatnonzero(size > highest)
-        if not wrong.size:
-            return
-        reason = "for the worst input that the program admits; --prove may help"
-        worst = int(np.argmax(size))
-        bound = f"may reach {size[worst]:.0f}"
-        if np.isinf(size[worst]):
-            reason = "nothing pulls it back while its input pushes; simulators count what happens"
-            worst = int(wrong[np.argmax(per_step[wrong])])
-            bound = "has no bound, for its current has none"
-            if np.isfinite(per_step[worst]):
-                bound = f"has no bound and moves by up to {per_step[worst]:.0f} in a step"
-        neuron = [int(i) for i in np.unravel_index(worst, population.shape)]
+DOES = {
+    None: "is too large",
+    Overflow.WRAP: "wraps",
+    Overflow.WRAP_ONCE: "wraps",
+    Overflow.SATURATE: "saturates",
+    Overflow.SATURATE_FULL: "saturates",
+}
+
+
+def _findings(proof: Proof) -> Iterator[Finding]:
+    if proof.reason:
         yield Finding(
             kind=Kind.UNPROVEN,
-            layer=population.name,
-            amount=f"{what} of neuron {neuron} {bound}; the register holds {highest} "
-            f"({wrong.size} of {counted(population.size, 'neuron')})",
+            layer=proof.population,
+            amount="nothing is proven of its states",
+            reason=f"{proof.reason}; simulators count what happens",
+        )
+    for register in proof.registers:
+        if register.proven:
+            continue
+        reach = "has no bound" if register.reach is None else f"may reach {register.reach}"
+        reason = "for the worst input that the program admits"
+        if register.steps:
+            reason += f", but in no run of up to {counted(register.steps, 'step')}"
+        else:
+            reason += "; --prove may help"
+        yield Finding(
+            kind=Kind.UNPROVEN,
+            layer=proof.population,
+            amount=f"{register.name} of neuron {list(register.neuron)} {reach} and "
+            f"{DOES[register.overflow]}; the register holds {register.holds} "
+            f"({register.unproven} of {counted(register.neurons, 'neuron')})",
             reason=reason,
         )
-
-
-def state_bounds(program: Program, population: Population) -> Bounds:
-    """Return the intervals of `population` in `program`."""
-    one = 1 << program.arithmetic.decay_bits
-    drive = _drive(program, population)
-    integrated, current, current_step = drive, None, drive
-    if population.current is not None:
-        current_step = drive + _biases(population, State.CURRENT)
-        initial = _flat(population.current.initial, population)
-        current = _leaky(current_step, _flat(population.current.decay, population) / one, initial)
-        integrated = current
-        if population.current.reads is Reads.OLD:
-            integrated = current.including(initial)
-    step = integrated + _biases(population, State.MEMBRANE)
-    return Bounds(
-        drive=drive,
-        current=current,
-        membrane=_membrane(population, step, one),
-        current_step=current_step.size,
-        membrane_step=step.size,
-    )
-
-
-def _flat(parameter: np.ndarray, population: Population) -> Bound:
-    return per_neuron(parameter, population.shape).ravel().astype(np.float64)
-
-
-def _drive(program: Program, population: Population) -> Interval:
-    low, high = np.zeros(population.size), np.zeros(population.size)
-    for projection in program.into(population.name):
-        first, last = program.payload_range(projection.source)
-        weight = projection.map.numbers().astype(np.float64) * (1 << projection.shift)
-        ends = weight * min(first, 0), weight * max(last, 0)
-        ones = np.ones(projection.map.in_shape)
-        low += projection.map.with_numbers(np.minimum(*ends)).apply(ones).ravel()
-        high += projection.map.with_numbers(np.maximum(*ends)).apply(ones).ravel()
-    return Interval(low=low, high=high)
-
-
-def _biases(population: Population, into: State) -> Interval:
-    """Return what the biases can add: any that have started, the others not."""
-    values = [_flat(b.value, population) for b in population.biases if b.into is into]
-    zero = np.zeros(population.size)
-    return Interval(
-        low=sum((np.minimum(v, 0) for v in values), zero),
-        high=sum((np.maximum(v, 0) for v in values), zero),
-    )
-
-
-def _leaky(step: Interval, decay: Bound, initial: Bound) -> Interval:
-    """Return the bound of x = decay(x) + step: the fixed point, or the start if that is larger."""
-    return Interval(
-        low=np.minimum(-_fixed_point(-step.low, decay), initial),
-        high=np.maximum(_fixed_point(step.high, decay), initial),
-    )
-
-
-def _fixed_point(step: Bound, decay: Bound) -> Bound:
-    """Return the least x >= 0 with decay * x + step <= x; infinite where there is none."""
-    up = np.maximum(step, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bound = np.ceil(up / (1 - decay))
-    return np.where(up == 0, 0.0, np.where(decay < 1, bound, np.inf))
-
-
-def _membrane(population: Population, step: Interval, one: int) -> Interval:
-    """Return the bound of the membrane before its reset, from that of the step before."""
-    decay = _flat(population.decay, population) / one
-    initial = _flat(population.initial, population)
-    high = _highest_kept(population, step, decay)
-    low, dropped = -_fixed_point(-step.low, decay), _lowest_reset(population, step, decay)
-    low = np.minimum(low, dropped)
-    if population.floor is not None:
-        floor = _flat(population.floor.value, population)
-        high = np.maximum(high, floor)
-        under = population.floor.when is FloorWhen.BEFORE_TEST and population.reset.when is When.NOW
-        low = np.maximum(low, np.minimum(floor, dropped) if under else floor)
-    kept = Interval(low=low, high=high).including(initial).including(np.zeros_like(initial))
-    before = Interval(low=decay * kept.low + step.low, high=decay * kept.high + step.high)
-    return before.including(kept.low).including(kept.high)
-
-
-def _highest_kept(population: Population, step: Interval, decay: Bound) -> Bound:
-    """Return the highest membrane that a step ends with, if it began below that.
-
-    With f(x) = decay * x + step: one that does not fire ends at f(x), or at its threshold if that
-    is lower; one that sends s ends at the reset value, or s amounts lower. Where the reset is
-    late, all that comes one f later.
-    """
-    free = _fixed_point(step.high, decay)
-    reset = population.reset
-    if population.fires is Fires.NEVER or reset.kind is ResetKind.NONE:
-        return free
-    amount = _flat(reset.amount, population)
-    quiet = np.maximum(_flat(population.threshold, population), 0.0)
-    excess = quiet
-    if reset.when is When.NEXT:
-        quiet, excess = decay * quiet + step.high, decay * quiet
-    if reset.kind is ResetKind.VALUE:
-        return np.maximum(amount, np.minimum(free, quiet))
-    most = population.highest_payload
-    bound = quiet + (most - 1) * np.maximum(excess - amount, 0.0)
-    bound = np.maximum(bound, _fixed_point(step.high - most * amount, decay))
-    return np.where(amount >= 0, np.minimum(free, bound), bound)
-
-
-def _lowest_reset(population: Population, step: Interval, decay: Bound) -> Bound:
-    """Return the lowest membrane that a reset leaves behind, 0 if it leaves none below.
-
-    A neuron that sends s was at s thresholds at least. The 1 is what a decay may round off.
-    """
-    reset = population.reset
-    if population.fires is Fires.NEVER or reset.kind is ResetKind.NONE:
-        return np.zeros(population.size)
-    amount = _flat(reset.amount, population)
-    if reset.kind is ResetKind.VALUE:
-        return np.minimum(amount, 0.0)
-    fired, threshold = np.zeros(population.size), _flat(population.threshold, population)
-    if reset.when is When.NEXT:
-        fired, threshold = step.low - 1, decay * threshold
-    left = threshold - amount
-    return np.minimum(0.0, fired + np.minimum(left, population.highest_payload * left))
