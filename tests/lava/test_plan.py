@@ -321,6 +321,7 @@ def test_the_same_program_gives_the_same_files(one_layer: Make) -> None:
                 "__init__",
                 "build",
                 "files",
+                "kinds",
                 "maps",
                 "processes/__init__",
                 "processes/connection",
@@ -347,7 +348,14 @@ def test_the_plan_is_written_as_plain_json(one_layer: Make) -> None:
                 "reason": "",
                 "input_shift": 6,
                 "groups": [
-                    {"neurons": [[0, 3]], "du": 4095, "dv": 196, "vth": 100, "bias_exponent": 0}
+                    {
+                        "neurons": [[0, 3]],
+                        "bias_exponent": 0,
+                        "du": 4095,
+                        "dv": 196,
+                        "vth": 100,
+                        "vth_lo": 0,
+                    }
                 ],
                 "guard": "",
             }

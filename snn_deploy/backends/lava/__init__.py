@@ -13,7 +13,7 @@ from pathlib import Path
 from snn_deploy.backends.lava.child import run_child
 from snn_deploy.backends.lava.environment import find_environment, required_environment
 from snn_deploy.backends.lava.exchange import pack_inputs, read_trace
-from snn_deploy.backends.lava.planner import make_plan, without_delay
+from snn_deploy.backends.lava.planner import by_row, make_plan, without_delay
 from snn_deploy.backends.protocol import Progress, checked, silent
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import State
@@ -43,15 +43,19 @@ class LavaBackend:
         They read `program.json` and `program.npz` beside them. A program that cannot run in Lava,
         because a projection has no delay, gets none; `supports` says so.
         """
-        if without_delay(program):
+        if by_row(program) or without_delay(program):
             return {}
         return {**_runner(), "lava_plan.json": make_plan(program).dump()}
 
     def supports(self, program: Program, target: Target) -> Sequence[Finding]:
         """Return what runs in Lava's simulator only, or not even there, with the reason."""
+        if by_row(program):
+            reason = "each source neuron enters a state on its own, and Lava's channels carry sums"
+            return (_impossible(program.name, reason),)
         instant = without_delay(program)
         if instant:
-            return tuple(_impossible(name) for name in instant)
+            reason = "it has no delay, and in Lava each projection takes a step"
+            return tuple(_impossible(name, reason) for name in instant)
         return make_plan(program).findings()
 
     def run(
@@ -95,13 +99,8 @@ class LavaBackend:
             return read_trace(program, record, folder / "trace.npz", _steps(padded))
 
 
-def _impossible(projection: str) -> Finding:
-    return Finding(
-        kind=Kind.SIMULATED,
-        layer=projection,
-        amount="does not run in Lava",
-        reason="it has no delay, and in Lava each projection takes a step",
-    )
+def _impossible(layer: str, reason: str) -> Finding:
+    return Finding(kind=Kind.SIMULATED, layer=layer, amount="does not run in Lava", reason=reason)
 
 
 def _arguments(record: Recording) -> list[str]:

@@ -9,7 +9,8 @@ a true convolution, has no delay and one padding per axis. Each takes one step; 
 import numpy as np
 
 from snn_deploy.backends.lava.plan import Connection
-from snn_deploy.backends.lava.worst import most_through
+from snn_deploy.backends.lava.worst import most_through, own_shift
+from snn_deploy.ir.kinds import Delta, Sigma, SigmaDelta
 from snn_deploy.ir.maps import Convolution, Dense
 from snn_deploy.ir.program import Program, Projection, Sign
 from snn_deploy.targets import Target, WeightRange
@@ -36,13 +37,15 @@ def why_not_stock(program: Program, projection: Projection, chip: Target) -> str
             f"{projection.sign.value} weights are {allowed.low}..{allowed.high} in steps of "
             f"{allowed.step} in Lava, these lie in {weight.min()}..{weight.max()}"
         )
-    exponent = projection.shift - chip.weights.shift.value
+    kind = program.population(projection.target).kind
+    shifted = chip.weights.shift.value if kind is None else own_shift(program, projection.target)
+    exponent = projection.shift - shifted
     if exponent > chip.weights.exponent.high:
         return f"a weight exponent of {exponent} exceeds {chip.weights.exponent.high}"
     if exponent < 0:
-        return f"a shift of {projection.shift} is less than Lava's {chip.weights.shift.value}"
+        return f"a shift of {projection.shift} is less than Lava's {shifted}"
     most = most_through(program, projection) << projection.shift
-    if most >= INT32:
+    if most >= INT32 and not isinstance(kind, Sigma | Delta | SigmaDelta):  # they wrap at 32 bits
         return f"a sum of up to {most} exceeds the 32 bits that Lava's connections send"
     return ""
 

@@ -11,9 +11,9 @@ The ranges of its parameters are those of the target `loihi2`; Lava checks none 
 
 import numpy as np
 
-from snn_deploy.backends.lava.plan import Group, Guard
+from snn_deploy.backends.lava.groups import distinct, in_order, ranges
+from snn_deploy.backends.lava.plan import Group, Guard, Neuron
 from snn_deploy.backends.lava.worst import most_per_step
-from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.graph import shortest_delay
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program
@@ -25,7 +25,7 @@ INT32 = 2**31
 
 def why_not_lif(program: Program, population: Population, chip: Target) -> str:
     """Return what keeps Lava's LIF from computing this population; empty: nothing does."""
-    checks = (_registers, _firing, _threshold, _decays, _bias, _start, _drive)
+    checks = (_registers, _extras, _firing, _threshold, _decays, _bias, _start, _drive)
     for check in checks:
         reason = check(program, population, chip)
         if reason:
@@ -43,34 +43,112 @@ def _registers(program: Program, population: Population, chip: Target) -> str:
     return ""
 
 
+def process_of(population: Population) -> Neuron:
+    """Return which LIF of Lava would compute the population."""
+    if population.fires is Fires.TERNARY:
+        return Neuron.TERNARY_LIF
+    return Neuron.LIF if population.restart is None else Neuron.LIF_RESET
+
+
+def _extras(program: Program, population: Population, chip: Target) -> str:
+    """Return the first feature that no LIF has."""
+    into = [p for p in program.into(population.name) if program.entry(p) is not population.entry]
+    moved = any(np.any(value) for value in population.initial_states.values())
+    for there, reason in (
+        (population.further, "Lava's LIF has one synaptic current"),
+        (population.gains, "Lava's LIF has no gain on what arrives"),
+        (population.tables, "Lava's LIF has no parameter that changes over time"),
+        (population.refractory, "the fixed-point LIF of Lava is never refractory"),
+        (population.window, "Lava's LIF fires in any step"),
+        (any(bias.waits for bias in population.biases), "the bias of Lava's LIF waits for nothing"),
+        (into, "into the membrane of Lava's LIF nothing arrives beside its current"),
+        (population.restart and moved, "Lava's LIFReset returns to 0, not to initial states"),
+        (
+            population.restart and population.fires is Fires.TERNARY,
+            "Lava's TernaryLIF does not restart",
+        ),
+        (program.period > 1 and not _holds(population, chip), "Lava's LIF acts in every step"),
+    ):
+        if there:
+            return reason
+    return ""
+
+
+def _holds(population: Population, chip: Target) -> bool:
+    """Return whether a step without input leaves every state as it is, once it has fired."""
+    return (
+        population.current is None
+        and bool(np.all(population.decay == chip.decay_one))
+        and not any(np.any(bias.value) for bias in population.biases)
+        and population.restart is None
+        and (population.fires is Fires.NEVER or bool(np.all(population.threshold >= 0)))
+        and (population.fires is not Fires.TERNARY or bool(np.all(population.lower <= 0)))
+    )
+
+
 def _firing(program: Program, population: Population, chip: Target) -> str:
-    reset = population.reset
+    reset, fires = population.reset, population.fires
     if population.floor is not None:
         return "Lava's LIF has no floor"
-    if population.fires is Fires.NEVER:
+    if fires is Fires.NEVER:
         return ""
-    if population.fires is Fires.COUNT:
-        return "Lava's LIF sends one spike a step at most"
-    if reset.kind is not ResetKind.VALUE or np.any(reset.amount):
-        return "Lava's LIF resets to 0 and nothing else"
-    if reset.when is When.NEXT:
-        return "Lava's LIF resets in the step of the spike"
+    for there, reason in (
+        (
+            fires in (Fires.COUNT, Fires.ROUNDED),
+            "Lava's LIF sends one spike a step at most",
+        ),
+        (fires is Fires.GRADED, "Lava's LIF sends spikes, not its membrane"),
+        (
+            reset.kind is not ResetKind.VALUE or np.any(reset.amount),
+            "Lava's LIF resets to 0 and nothing else",
+        ),
+        (reset.when is not When.NOW, "Lava's LIF resets in the step of the spike"),
+    ):
+        if there:
+            return reason
     return ""
 
 
 def _threshold(program: Program, population: Population, chip: Target) -> str:
-    unit = 1 << chip.thresholds.shift.value
     if population.fires is Fires.NEVER:
         return ""
-    if population.compare is Compare.GREATER and np.any(population.threshold % unit):
-        return f"the threshold is no multiple of {unit}"
-    if population.compare is Compare.GREATER_EQUAL and not _on_lattice(population, chip):
-        return f"Lava's LIF compares by >, and the states need not be multiples of {unit}"
+    if population.fires is Fires.TERNARY:
+        return _two_thresholds(population, chip)
+    unit = 1 << chip.thresholds.shift.value
+    equal = population.compare is Compare.GREATER_EQUAL
     mantissa = _vth(population, chip)
-    if mantissa.size and mantissa.min() < chip.thresholds.mantissa.low:
-        return "the threshold is too low for the unsigned threshold of Lava's LIF"
-    if mantissa.size and mantissa.max() > chip.thresholds.mantissa.high:
-        return f"the threshold exceeds {chip.highest_threshold}"
+    for there, reason in (
+        (
+            not equal and np.any(population.threshold % unit),
+            f"the threshold is no multiple of {unit}",
+        ),
+        (
+            equal and not _on_lattice(population, chip),
+            f"Lava's LIF compares by >, and the states need not be multiples of {unit}",
+        ),
+        (
+            mantissa.size and mantissa.min() < chip.thresholds.mantissa.low,
+            "the threshold is too low for the unsigned threshold of Lava's LIF",
+        ),
+        (
+            mantissa.size and mantissa.max() > chip.thresholds.mantissa.high,
+            f"the threshold exceeds {chip.highest_threshold}",
+        ),
+    ):
+        if there:
+            return reason
+    return ""
+
+
+def _two_thresholds(population: Population, chip: Target) -> str:
+    if population.compare is Compare.GREATER_EQUAL:
+        return "Lava's TernaryLIF compares by > and <"
+    unit, mantissa = 1 << chip.thresholds.shift.value, chip.thresholds.mantissa
+    if np.any(population.threshold % unit) or np.any(population.lower % unit):
+        return f"a threshold is no multiple of {unit}"
+    ends = (population.threshold // unit, -(population.lower // unit))
+    if any(np.any(np.abs(end) > mantissa.high) for end in ends):
+        return f"a threshold exceeds {chip.highest_threshold}"
     return ""
 
 
@@ -120,12 +198,12 @@ def _all_in(values: np.ndarray, allowed: SourcedRange) -> bool:
 
 def _bias(program: Program, population: Population, chip: Target) -> str:
     for bias in population.biases:
-        if bias.into is State.CURRENT:
+        if bias.into is not State.MEMBRANE:
             return "the bias of Lava's LIF enters v, not the current"
         if max(bias.start, population.lag) > 0:
             return "the bias of Lava's LIF acts from step 0 on"
     total, member = _bias_sum(population).ravel(), _distinct(population, chip)[1]
-    exponents = [_bias_exponent(total[member == group], chip) for group in np.unique(member)]
+    exponents = [bias_exponent(total[member == group], chip) for group in np.unique(member)]
     if None in exponents:
         mantissa, exponent = chip.biases.mantissa, chip.biases.exponent
         return f"the biases are no mantissas of {mantissa} times one of 2**({exponent})"
@@ -139,7 +217,7 @@ def _bias_sum(population: Population) -> np.ndarray:
     return total
 
 
-def _bias_exponent(bias: np.ndarray, chip: Target) -> int | None:
+def bias_exponent(bias: np.ndarray, chip: Target) -> int | None:
     """Return the smallest exponent that gives every bias a mantissa; None: there is none."""
     for exponent in range(chip.biases.exponent.low, chip.biases.exponent.high + 1):
         mantissa = bias >> exponent
@@ -162,6 +240,8 @@ def _start(program: Program, population: Population, chip: Target) -> str:
     fires = population.fires is not Fires.NEVER and np.any(
         population.initial > _vth(population, chip) << chip.thresholds.shift.value
     )
+    if population.fires is Fires.TERNARY:
+        fires = fires or np.any(population.initial < population.lower)
     if leaks or arrives or fires:
         return f"its initial state must hold until step {population.lag}"
     return ""
@@ -193,16 +273,17 @@ def groups(population: Population, chip: Target) -> tuple[Group, ...]:
     parameters, member = _distinct(population, chip)
     bias = _bias_sum(population).ravel()
     found = []
-    for index in sorted(range(len(parameters)), key=lambda i: int(np.argmax(member == i))):
-        vth, v_multiplier, u_multiplier = (int(value) for value in parameters[index])
-        exponent = _bias_exponent(bias[member == index], chip)
+    for index in in_order(member, len(parameters)):
+        vth, v_multiplier, u_multiplier, vth_lo = (int(value) for value in parameters[index])
+        exponent = bias_exponent(bias[member == index], chip)
         assert exponent is not None, population.name
         found.append(
             Group(
-                neurons=_ranges(member == index),
+                neurons=ranges(member == index),
                 du=chip.decay_one - 1 - u_multiplier,
                 dv=chip.decay_one - v_multiplier,
                 vth=vth,
+                vth_lo=vth_lo,
                 bias_exponent=exponent,
             )
         )
@@ -210,18 +291,14 @@ def groups(population: Population, chip: Target) -> tuple[Group, ...]:
 
 
 def _distinct(population: Population, chip: Target) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different parameters [group, (vth, v, u)] and each neuron's group."""
+    """Return the different parameters [group, (vth, v, u, vth_lo)] and each neuron's group."""
     current = population.current
+    ternary = population.fires is Fires.TERNARY
+    unit = 1 << chip.thresholds.shift.value
     columns = (
         _vth(population, chip),
         population.decay,
         np.zeros((), np.int32) if current is None else current.decay,
+        population.lower // unit if ternary else np.zeros((), np.int32),
     )
-    rows = np.stack([per_neuron(np.asarray(c), population.shape).ravel() for c in columns], axis=1)
-    parameters, member = np.unique(rows, axis=0, return_inverse=True)
-    return parameters, member.ravel()
-
-
-def _ranges(member: np.ndarray) -> tuple[tuple[int, int], ...]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], member.astype(np.int8), [0]])))
-    return tuple((int(first), int(behind)) for first, behind in edges.reshape(-1, 2))
+    return distinct(columns, population.shape)

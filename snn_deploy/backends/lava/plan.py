@@ -15,6 +15,14 @@ class Neuron(Enum):
     """A process that computes neurons."""
 
     LIF = "LIF"
+    LIF_RESET = "LIFReset"
+    TERNARY_LIF = "TernaryLIF"
+    ATRLIF = "ATRLIF"
+    RF = "RF"
+    RF_IZ = "RF_IZ"
+    SIGMA = "Sigma"
+    DELTA = "Delta"
+    SIGMA_DELTA = "SigmaDelta"
     OWN = "FixedPointNeuron"
 
 
@@ -42,15 +50,19 @@ class Guard(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Neurons with equal parameters: one LIF process."""
+    """Neurons with equal parameters: one stock process."""
 
     neurons: tuple[tuple[int, int], ...]
     """Ranges [first, behind last) of flat indices."""
 
-    du: int
-    dv: int
-    vth: int
-    bias_exponent: int
+    bias_exponent: int = 0
+    du: int = 0
+    """Of any LIF, as are the next two."""
+
+    dv: int = 0
+    vth: int = 0
+    vth_lo: int = 0
+    """Of a TernaryLIF."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +79,7 @@ class PopulationPlan:
     """The process itself shifts what arrives left by this."""
 
     groups: tuple[Group, ...] = ()
-    """One LIF each; none for our own process, which takes all neurons."""
+    """One stock process each; none for our own process, which takes all neurons."""
 
     guard: Guard = Guard.NONE
 

@@ -5,16 +5,24 @@ program declares; else a process of our own, which runs in Lava's simulator only
 """
 
 from snn_deploy.backends.lava.connections import stock_process, why_not_stock
-from snn_deploy.backends.lava.lif import groups, guard, why_not_lif
+from snn_deploy.backends.lava.kinds import (
+    kind_groups,
+    process_of_kind,
+    why_not_stock_kind,
+)
+from snn_deploy.backends.lava.lif import groups, guard, process_of, why_not_lif
 from snn_deploy.backends.lava.plan import (
     Connection,
+    Group,
     Guard,
     Neuron,
     Plan,
     PopulationPlan,
     ProjectionPlan,
 )
+from snn_deploy.backends.lava.worst import own_shift
 from snn_deploy.errors import UnsupportedError
+from snn_deploy.ir.arithmetic import Sums
 from snn_deploy.ir.graph import shortest_delay
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.targets import Support, Target, find_target
@@ -24,8 +32,15 @@ def make_plan(program: Program) -> Plan:
     """Return how `program` runs in Lava.
 
     Raises:
-        UnsupportedError: a projection has no delay; each takes a step in Lava.
+        UnsupportedError: a projection has no delay, for each takes a step in Lava; or the chip
+            adds what arrives row by row, which Lava's channels do not.
     """
+    if by_row(program):
+        raise UnsupportedError(
+            "each source neuron enters the state on its own, but Lava's connections send sums",
+            where=program.name,
+            fix="--backend event, or another --target",
+        )
     instant = without_delay(program)
     if instant:
         raise UnsupportedError(
@@ -43,6 +58,11 @@ def make_plan(program: Program) -> Plan:
     return Plan(populations=tuple(populations.values()), projections=tuple(projections))
 
 
+def by_row(program: Program) -> bool:
+    """Return whether the program's chip adds what arrives row by row, which Lava cannot."""
+    return program.arithmetic.sums is Sums.BY_ROW
+
+
 def without_delay(program: Program) -> tuple[str, ...]:
     """Return the projections that Lava cannot run, because they arrive in the step they leave."""
     return tuple(p.name for p in program.projections if shortest_delay(p) == 0)
@@ -51,20 +71,37 @@ def without_delay(program: Program) -> tuple[str, ...]:
 def _population(
     program: Program, population: Population, own: dict[str, str], chip: Target
 ) -> PopulationPlan:
-    reason = why_not_lif(program, population, chip)
+    stock = population.kind is not None
+    reason = (why_not_stock_kind if stock else why_not_lif)(program, population, chip)
     fed_by = [p.name for p in program.into(population.name) if own[p.name]]
     if fed_by and not reason:
         reason = f"{fed_by[0]} is no stock connection: {own[fed_by[0]]}"
-    shifts = [p.shift for p in program.into(population.name)]
+    if reason or population.kind is None:
+        shifts = [p.shift for p in program.into(population.name)]
+        shift = min([chip.weights.shift.value, *shifts])
+    else:
+        shift = own_shift(program, population.name)
     return PopulationPlan(
         name=population.name,
-        process=Neuron.OWN if reason else Neuron.LIF,
+        process=Neuron.OWN if reason else _process(population),
         support=Support.SIMULATED if reason else Support.NATIVE,
         reason=reason,
-        input_shift=min([chip.weights.shift.value, *shifts]),
-        groups=() if reason else groups(population, chip),
-        guard=Guard.NONE if reason else guard(population),
+        input_shift=shift,
+        groups=() if reason else _groups(population, chip),
+        guard=Guard.NONE if reason or population.kind is not None else guard(population),
     )
+
+
+def _process(population: Population) -> Neuron:
+    if population.kind is not None:
+        return process_of_kind(population.kind)
+    return process_of(population)
+
+
+def _groups(population: Population, chip: Target) -> tuple[Group, ...]:
+    if population.kind is not None:
+        return kind_groups(population, chip)
+    return groups(population, chip)
 
 
 def _projection(

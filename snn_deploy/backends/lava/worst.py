@@ -1,9 +1,23 @@
-"""The largest sums that the declared payloads of a program can make."""
+"""How far what arrives is shifted, and the largest sums that the declared payloads can make."""
 
 import numpy as np
 
+from snn_deploy.ir.kinds import Adaptive, Delta, Resonator
 from snn_deploy.ir.maps import Convolution, LinearMap, to_sparse
 from snn_deploy.ir.program import Program, Projection
+
+ALIGNED = 6
+"""Bits by which Lava's LIF and ATRLIF shift what arrives: activation << 6."""
+
+
+def own_shift(program: Program, name: str) -> int:
+    """Return by how much Lava's process for neurons of another kind shifts what arrives."""
+    kind = program.population(name).kind
+    if isinstance(kind, Adaptive):
+        return ALIGNED
+    if isinstance(kind, Resonator | Delta):
+        return min((p.shift for p in program.into(name)), default=0)
+    return 0
 
 
 def most_through(program: Program, projection: Projection) -> int:

@@ -1,20 +1,27 @@
 """Builds the Lava processes of a program from its plan."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
+from lava.proc.atrlif.process import ATRLIF
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.io.source import RingBuffer
-from lava.proc.lif.process import LIF
+from lava.proc.lif.process import LIF, LIFReset, TernaryLIF
+from lava.proc.rf.process import RF
+from lava.proc.rf_iz.process import RF_IZ
+from lava.proc.sdn.process import ActivationMode, Delta, Sigma, SigmaDelta
 from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 
 from snn_lava import maps
+from snn_lava.files import entry_of, flat_population, states_of
+from snn_lava.kinds import KINDS
 from snn_lava.processes.connection import FixedPointConnection
-from snn_lava.processes.neuron import FixedPointNeuron
+from snn_lava.processes.neuron import DOORS, FixedPointNeuron
 from snn_lava.record import Record
-from snn_lava.step import Register, Rules
+from snn_lava.step import Neurons
 
 SIGNS = {
     "mixed": SignMode.MIXED,
@@ -32,6 +39,16 @@ class Part:
     record: object = None
     """None: an input."""
 
+    doors: dict = None
+    """{state: port} by which projections enter."""
+
+
+def recorded(population, record):
+    """Return the states that a run writes down for every step."""
+    if record == "states":
+        return states_of(population)
+    return ("payload",) if record == "spikes" else ()
+
 
 class Network:
     """The Lava processes of a program.
@@ -40,14 +57,14 @@ class Network:
         program: What to build, from `files.read_program`.
         plan: How, from `files.read_plan`.
         inputs: {name: int32 array [sample, step, neuron]}, padded by the lag.
-        states: Which of `record.STATES` are written down for every step.
+        record: "none" | "spikes" | "states": what is written down for every step.
         folder: Where; it must not exist yet.
     """
 
-    def __init__(self, program, plan, inputs, states, folder):
+    def __init__(self, program, plan, inputs, record, folder):
         self.program = program
         self.samples, self.steps = next(iter(inputs.values())).shape[:2]
-        self.states = states
+        self.record = record
         self.folder = folder
         self.parts = {name: [self._source(values)] for name, values in inputs.items()}
         for population, how in zip(program.populations, plan.populations, strict=True):
@@ -75,8 +92,8 @@ class Network:
         return Part(RingBuffer(data=np.ascontiguousarray(flat)), np.arange(flat.shape[0]))
 
     def _record(self, population, index, size):
-        states = [s for s in self.states if s != "current" or population.current is not None]
         number = self.program.populations.index(population)
+        states = recorded(population, self.record)
         record = Record(
             self.folder / f"{number}.{index}", size, self.samples, self.steps, tuple(states)
         )
@@ -84,18 +101,33 @@ class Network:
         return record
 
     def _neurons(self, population, how):
+        if how.process == "FixedPointNeuron":
+            return [self._own(population, how)]
+        made = self._lif if how.process in LIFS else self._kind
+        return [made(population, how, group, index) for index, group in enumerate(how.groups)]
+
+    def _own(self, population, how):
         size = int(np.prod(population.shape))
-        if how.process != "LIF":
-            record = self._record(population, 0, size)
-            process = FixedPointNeuron(
-                shape=(size,),
-                rules=rules(self.program.arithmetic, population),
-                input_shift=how.input_shift,
-                record=record,
-                name=population.name,
-            )
-            return [Part(process, np.arange(size), record)]
-        return [self._lif(population, how, group, index) for index, group in enumerate(how.groups)]
+        record = self._record(population, 0, size)
+        into = [p for p in self.program.projections if p.target == population.name]
+        doors = list(dict.fromkeys(entry_of(self.program, p) for p in into))
+        process = FixedPointNeuron(
+            shape=(size,),
+            neurons=self._stepper(population, np.arange(size)),
+            doors=doors,
+            input_shift=how.input_shift,
+            record=record,
+            name=population.name,
+        )
+        ports = {state: getattr(process, door) for state, door in zip(doors, DOORS, strict=False)}
+        return Part(process, np.arange(size), record, ports)
+
+    def _stepper(self, population, neurons):
+        """Return our own step for some neurons of a population."""
+        flat = flat_population(population)
+        some = take(flat, neurons)
+        make = Neurons if flat.kind is None else KINDS[flat.kind.kind]
+        return make(some, self.program.arithmetic, self.program.period, len(neurons))
 
     def _lif(self, population, how, group, index):
         neurons = np.concatenate([np.arange(*limits) for limits in group.neurons])
@@ -106,26 +138,49 @@ class Network:
         current = population.current
         bias = sum((of_group(b.value) for b in population.biases), np.zeros(len(neurons), np.int64))
         record = self._record(population, index, len(neurons))
-        process = LIF(
+        restart = population.restart
+        special = {
+            "LIF": {"vth": group.vth},
+            "TernaryLIF": {"vth_hi": group.vth, "vth_lo": group.vth_lo},
+            "LIFReset": restart
+            and {
+                "vth": group.vth,
+                "reset_interval": restart.interval,
+                "reset_offset": restart.offset + 1,
+            },
+        }[how.process]
+        process = LIFS[how.process](
             shape=(len(neurons),),
             u=np.zeros(len(neurons), int) if current is None else of_group(current.initial),
             v=of_group(population.initial),
             du=group.du,
             dv=group.dv,
-            vth=group.vth,
             bias_mant=bias >> group.bias_exponent,
             bias_exp=np.full(len(neurons), group.bias_exponent),
             name=f"{population.name}.{index}",
-            record=record,
-            guard=how.guard,
+            **special,
         )
-        return Part(process, neurons, record)
+        process.proc_params["record"] = record
+        process.proc_params["guard"] = how.guard
+        entry = "membrane" if current is None else "current"
+        return Part(process, neurons, record, {entry: process.a_in})
+
+    def _kind(self, population, how, group, index):
+        neurons = np.concatenate([np.arange(*limits) for limits in group.neurons])
+        record = self._record(population, index, len(neurons))
+        twin = self._stepper(population, neurons)
+        process, doors = STOCK[how.process](twin, how, group)
+        process.proc_params["record"] = record
+        process.proc_params["twin"] = twin
+        process.proc_params["input_shift"] = how.input_shift
+        return Part(process, neurons, record, doors)
 
     def _join(self, projection, how):
         sources, targets = self.parts[projection.source], self.parts[projection.target]
         if how.process == "Conv":
             self._convolve(projection, how, sources[0], targets[0])
             return
+        entry = entry_of(self.program, projection)
         weights, delays = maps.sparse(projection)
         for target in targets:
             for source in sources:
@@ -134,7 +189,7 @@ class Network:
                     later = delays[target.neurons][:, source.neurons]
                     process = self._connection(projection, how, some, later)
                     source.process.s_out.connect(process.s_in)
-                    process.a_out.connect(target.process.a_in)
+                    process.a_out.connect(target.doors[entry])
                     self._joined.append((source.process, target.process))
 
     def _connection(self, projection, how, weights, delays):
@@ -170,7 +225,7 @@ class Network:
         chw = tuple(projection.map.source)
         source.process.s_out.reshape(chw).transpose([2, 1, 0]).connect(process.s_in)
         flat = process.a_out.transpose([2, 1, 0]).reshape((len(target.neurons),))
-        flat.connect(target.process.a_in)
+        flat.connect(target.doors[entry_of(self.program, projection)])
         self._joined.append((source.process, target.process))
 
 
@@ -185,33 +240,106 @@ def by_delay(weights, delays):
     return parts
 
 
-def rules(arithmetic, population):
-    """Return the parameters of a population for our own process."""
+def take(record, neurons):
+    """Return a copy of a flat population with only some of its neurons."""
 
-    def flat(parameter):
-        whole = np.broadcast_to(parameter, population.shape).ravel()
-        return np.array(whole, np.int64)
+    def made(value):
+        if isinstance(value, SimpleNamespace):
+            return take(value, neurons)
+        if isinstance(value, list) and value and isinstance(value[0], SimpleNamespace):
+            return [take(item, neurons) for item in value]
+        return value[..., neurons] if isinstance(value, np.ndarray) else value
 
-    current, floor, reset = population.current, population.floor, population.reset
-    registers = [Register(r.bits, r.overflow) for r in (arithmetic.current, arithmetic.membrane)]
-    return Rules(
-        decay_bits=arithmetic.decay_bits,
-        current_register=registers[0],
-        membrane_register=registers[1],
-        lag=population.lag,
-        current_decay=None if current is None else flat(current.decay),
-        reads="new" if current is None else current.reads,
-        decay=flat(population.decay),
-        biases=tuple((b.into, b.start, flat(b.value)) for b in population.biases),
-        fires=population.fires,
-        compare=population.compare,
-        threshold=flat(population.threshold),
-        max_spikes=population.max_spikes,
-        reset_kind=reset.kind,
-        reset_when=reset.when,
-        reset_amount=flat(reset.amount),
-        floor_when="" if floor is None else floor.when,
-        floor=0 if floor is None else flat(floor.value),
-        current_initial=np.int64(0) if current is None else flat(current.initial),
-        membrane_initial=flat(population.initial),
+    return SimpleNamespace(**{key: made(value) for key, value in vars(record).items()})
+
+
+LIFS = {"LIF": LIF, "LIFReset": LIFReset, "TernaryLIF": TernaryLIF}
+ONE = 4096
+
+
+def only(values):
+    """Return the number that all `values` are."""
+    return int(values[0])
+
+
+def adaptive(twin, how, group):
+    """Return an ATRLIF, whose decays are fractions that Lava multiplies by 4096."""
+    kind = twin.kind
+    process = ATRLIF(
+        shape=(twin.size,),
+        i=kind.initial_current,
+        v=kind.initial_membrane,
+        r=kind.initial_refraction,
+        delta_i=(ONE - 1 - only(kind.current_decay)) / ONE,
+        delta_v=(ONE - only(kind.decay)) / ONE,
+        delta_theta=(ONE - only(kind.threshold_decay)) / ONE,
+        delta_r=(ONE - only(kind.refraction_decay)) / ONE,
+        theta=only(kind.base) / 64,
+        theta_0=only(kind.base) / 64,
+        theta_step=only(kind.increase) / 64,
+        bias_mant=kind.bias >> group.bias_exponent,
+        bias_exp=np.full(twin.size, group.bias_exponent),
     )
+    return process, {"current": process.a_in}
+
+
+def resonator(twin, how, group):
+    """Return an RF or RF_IZ; Lava takes period and damping, so the factors are set behind it."""
+    kind = twin.kind
+    process = {"RF": RF, "RF_IZ": RF_IZ}[how.process](
+        shape=(twin.size,),
+        period=4,
+        alpha=0,
+        state_exp=how.input_shift,
+        decay_bits=kind.decay_bits,
+        vth=only(kind.threshold) / (1 << how.input_shift),
+    )
+    process.cos_decay.init = only(kind.cosine)
+    process.sin_decay.init = only(kind.sine)
+    return process, {"membrane": process.a_real_in, "imaginary": process.a_imag_in}
+
+
+def sigma(twin, how, group):
+    """Return a Sigma."""
+    process = Sigma(shape=(twin.size,))
+    return process, {"sigma": process.a_in}
+
+
+def delta(twin, how, group):
+    """Return a Delta; it shifts its input by the sum of its exponents."""
+    kind = twin.kind
+    process = Delta(
+        shape=(twin.size,),
+        vth=only(kind.threshold) / (1 << how.input_shift),
+        cum_error=kind.cumulative,
+        spike_exp=how.input_shift - kind.payload_shift,
+        state_exp=kind.payload_shift,
+    )
+    return process, {"activation": process.a_in}
+
+
+def sigma_delta(twin, how, group):
+    """Return a SigmaDelta; it does not shift its input."""
+    kind = twin.kind
+    unit = 1 << kind.payload_shift
+    process = SigmaDelta(
+        shape=(twin.size,),
+        vth=only(kind.threshold) / unit,
+        bias=kind.bias / unit,
+        act_mode=ActivationMode[kind.activation.upper()],
+        cum_error=kind.cumulative,
+        spike_exp=0,
+        state_exp=kind.payload_shift,
+    )
+    return process, {"sigma": process.a_in}
+
+
+STOCK = {
+    "ATRLIF": adaptive,
+    "RF": resonator,
+    "RF_IZ": resonator,
+    "Sigma": sigma,
+    "Delta": delta,
+    "SigmaDelta": sigma_delta,
+}
+"""How each stock process of another kind is made: (process, {state: port})."""

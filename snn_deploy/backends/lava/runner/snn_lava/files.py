@@ -6,6 +6,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from snn_lava.kinds import KINDS
+from snn_lava.step import CURRENTS
+
 PROGRAM_SCHEMA = "snn-deploy/program/1"
 PLAN_SCHEMA = "snn-deploy/lava-plan/1"
 
@@ -20,7 +23,121 @@ def read_program(folder):
             return arrays[fields["array"]]
         return SimpleNamespace(**fields)
 
-    return _document(folder / "program.json", PROGRAM_SCHEMA, record).program
+    program = _document(folder / "program.json", PROGRAM_SCHEMA, record).program
+    _complete(program)
+    return program
+
+
+LATER = {
+    "arithmetic": {
+        "decay": "multiply",
+        "order": "decay-first",
+        "sums": "together",
+        "accumulator": None,
+    },
+    "population": {
+        "further": [],
+        "gains": [],
+        "tables": [],
+        "refractory": None,
+        "window": None,
+        "restart": None,
+        "kind": None,
+        "lower": -1,
+        "payload_shift": 0,
+    },
+    "bias": {"waits": False},
+    "current": {"into_membrane": 1, "chain": None},
+    "projection": {"into": None},
+    "program": {"period": 1},
+}
+"""What a program file leaves out where it has its default."""
+
+PARAMETERS = {
+    *("decay", "threshold", "lower", "initial", "amount", "value", "multiplier"),
+    *("current_decay", "threshold_decay", "refraction_decay", "base", "increase", "bias"),
+    *("initial_current", "initial_membrane", "initial_refraction", "cosine", "sine"),
+    *("initial_real", "initial_imaginary", "initial_sigma"),
+}
+"""Fields that hold one number, or one for each channel or neuron."""
+
+
+def _complete(program):
+    _fill(program, "program")
+    _fill(program.arithmetic, "arithmetic")
+    for population in program.populations:
+        _fill(population, "population")
+        for bias in population.biases:
+            _fill(bias, "bias")
+        for current in (population.current, *population.further):
+            if current is not None:
+                _fill(current, "current")
+    for projection in program.projections:
+        _fill(projection, "projection")
+
+
+def _fill(record, of):
+    for key, default in LATER[of].items():
+        vars(record).setdefault(key, default)
+
+
+def flat_population(population):
+    """Return a copy of `population` with every parameter as int64 numbers, one per neuron.
+
+    Rows of a table are [row, neuron].
+    """
+
+    def flat(value):
+        return np.array(np.broadcast_to(value, population.shape), np.int64).ravel()
+
+    def copied(record):
+        return SimpleNamespace(**{key: made(key, value) for key, value in vars(record).items()})
+
+    def made(key, value):
+        if isinstance(value, SimpleNamespace):
+            return copied(value)
+        if isinstance(value, list) and value and isinstance(value[0], SimpleNamespace):
+            return [copied(item) for item in value]
+        if key == "rows":
+            return np.stack([flat(row) for row in np.atleast_1d(value)])
+        return flat(value) if key in PARAMETERS else value
+
+    return copied(population)
+
+
+def entry_of(program, projection):
+    """Return the state that a projection drives."""
+    if projection.into is not None:
+        return projection.into
+    target = next(p for p in program.populations if p.name == projection.target)
+    if target.kind is not None:
+        return ENTRIES[target.kind.kind]
+    return "membrane" if target.current is None else "current"
+
+
+ENTRIES = {
+    "adaptive": "current",
+    "resonator": "membrane",
+    "sigma": "sigma",
+    "delta": "activation",
+    "sigma-delta": "sigma",
+}
+"""Where projections enter neurons of other kinds, if they do not say."""
+
+
+def states_of(population):
+    """Return the states that neurons have, payload included."""
+    if population.kind is not None:
+        return (*KINDS[population.kind.kind].states, "payload")
+    currents = 0 if population.current is None else 1 + len(population.further)
+    waits = any(bias.waits for bias in population.biases)
+    return (
+        *CURRENTS[:currents],
+        "membrane",
+        "payload",
+        *(["countdown"] if population.refractory is not None else []),
+        *(["started"] if waits else []),
+    )
 
 
 def read_plan(folder):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-STATES = ("current", "membrane", "payload")
-
 
 @dataclass
 class Record:
@@ -21,7 +19,7 @@ class Record:
         neurons: Number of neurons.
         samples: Samples of the run.
         steps: Steps of each sample.
-        states: Which of `STATES` are kept for every step.
+        states: Which states are kept for every step.
     """
 
     folder: Path
@@ -48,13 +46,13 @@ class Record:
         """Return the step of the sample; Lava counts from 1 and knows no samples."""
         return (time_step - 1) % self.steps
 
-    def keep(self, time_step, u, v, s, overflows):
-        """Write down one step."""
+    def keep(self, time_step, values, overflows):
+        """Write down one step: {state: array}, `payload` among them, and how many overflowed."""
         sample, step = divmod(time_step - 1, self.steps)
         files = self.files("r+")
-        for state, values in zip(STATES, (u, v, s), strict=True):
-            if state in files:
-                files[state][sample, step] = values
+        for state in self.states:
+            files[state][sample, step] = values[state]
+        s = values["payload"]
         files["events"][sample] += s != 0
         files["spikes"][sample] += s
         if overflows:

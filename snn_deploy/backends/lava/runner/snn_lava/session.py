@@ -9,11 +9,11 @@ import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from snn_lava.build import Network
+from snn_lava.build import Network, recorded
 from snn_lava.files import lag_of
 from snn_lava.stock import MODELS
 
-RECORDS = {"none": (), "spikes": ("payload",), "states": ("current", "membrane", "payload")}
+RECORDS = ("none", "spikes", "states")
 MOST_NUMBERS = 2**26
 """Numbers of input and record that one Lava network holds; more samples than that go one after
 another."""
@@ -27,7 +27,7 @@ def run(program, plan, inputs, record):
         plan: From `files.read_plan`; a population that leaves the range in which its LIF is
             exact becomes our own process, and everything runs again.
         inputs: {name: int32 array [sample, step, neuron]}.
-        record: A key of `RECORDS`.
+        record: One of `RECORDS`.
     """
     lag = lag_of(program)
     padded = {name: np.pad(v, ((0, 0), (0, lag), (0, 0))) for name, v in inputs.items()}
@@ -49,7 +49,7 @@ def run(program, plan, inputs, record):
 def _at_once(program, inputs, record):
     steps = next(iter(inputs.values())).shape[1]
     values = sum(v.shape[2] for v in inputs.values())
-    states = sum(int(np.prod(p.shape)) for p in program.populations) * len(RECORDS[record])
+    states = sum(int(np.prod(p.shape)) * len(recorded(p, record)) for p in program.populations)
     return max(1, MOST_NUMBERS // max(1, steps * (values + states)))
 
 
@@ -73,7 +73,7 @@ def _run_as_own(plan, left):
 def _run_some(program, plan, inputs, record, progress):
     folder = Path(tempfile.mkdtemp(prefix="snn-lava-"))
     try:
-        network = Network(program, plan, inputs, RECORDS[record], folder / "record")
+        network = Network(program, plan, inputs, record, folder / "record")
         for process in network.components():
             _run_component(network, process, progress)
         left = {

@@ -1,4 +1,4 @@
-"""A neuron process for everything that Lava's LIF does not do."""
+"""A neuron process for everything that Lava's own neurons do not do."""
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -10,24 +10,34 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from snn_lava.step import Neurons
+DOORS = ("first", "second", "third", "fourth", "fifth")
 
 
 class FixedPointNeuron(AbstractProcess):
-    """The canonical integer neuron of a program.
+    """Integer neurons of a program, whatever they are.
 
     Args:
         shape: (number of neurons,)
-        rules: `snn_lava.step.Rules`.
+        neurons: `snn_lava.step.Neurons`, or one of another kind.
+        doors: The state that each input port drives, as many as are driven.
         input_shift: What arrives is shifted left by this to become state units.
         record: `snn_lava.record.Record` of this process.
     """
 
-    def __init__(self, *, shape, rules, input_shift, record, name=None):
+    def __init__(self, *, shape, neurons, doors, input_shift, record, name=None):
         super().__init__(
-            shape=shape, rules=rules, input_shift=input_shift, record=record, name=name
+            shape=shape,
+            neurons=neurons,
+            doors=doors,
+            input_shift=input_shift,
+            record=record,
+            name=name,
         )
-        self.a_in = InPort(shape=shape)
+        self.first = InPort(shape=shape)
+        self.second = InPort(shape=shape)
+        self.third = InPort(shape=shape)
+        self.fourth = InPort(shape=shape)
+        self.fifth = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
 
 
@@ -35,14 +45,19 @@ class FixedPointNeuron(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyFixedPointNeuronModel(PyLoihiProcessModel):
-    """Computes in 64 bits what `snn_lava.step` says."""
+    """Computes in 64 bits what `snn_lava.step` and `snn_lava.kinds` say."""
 
-    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    first: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    second: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    third: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    fourth: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    fifth: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        self.neurons = Neurons(proc_params["rules"], proc_params["shape"][0])
+        self.neurons = proc_params["neurons"]
+        self.doors = proc_params["doors"]
         self.input_shift = proc_params["input_shift"]
         self.record = proc_params["record"]
 
@@ -51,13 +66,10 @@ class PyFixedPointNeuronModel(PyLoihiProcessModel):
         step = self.record.step_of(self.time_step)
         if step == 0:
             self.neurons.start()
-        drive = self.a_in.recv().astype(np.int64) << self.input_shift
-        self.neurons.advance(drive, step)
-        self.record.keep(
-            self.time_step,
-            self.neurons.u,
-            self.neurons.v,
-            self.neurons.s,
-            self.neurons.overflows,
-        )
-        self.s_out.send(self.neurons.s.astype(np.int32))
+        arrived = {
+            state: getattr(self, door).recv().astype(np.int64) << self.input_shift
+            for door, state in zip(DOORS, self.doors, strict=False)
+        }
+        self.neurons.advance(arrived, step)
+        self.record.keep(self.time_step, self.neurons.values, self.neurons.overflows)
+        self.s_out.send(self.neurons.values["payload"].astype(np.int32))
