@@ -47,9 +47,18 @@ def export(
     input_range: str | None = None,
     input_unit: float | None = None,
     calibrate: Any = None,
+    bits: Any = None,
     weight_bits: int | None = None,
-    search: Annotated[bool, Parameter(negative="--no-search")] = True,
+    preset: str | None = None,
+    objective: str | None = None,
+    rounding: str | None = None,
+    bias_correction: bool | None = None,
+    per_channel: Annotated[bool | None, Parameter(negative="--per-layer")] = None,
+    max_drop: float | None = None,
+    least: str | None = None,
+    search: Annotated[str | bool, Parameter(negative="--no-search")] = True,
     prove: bool = False,
+    allow_overflow: bool = False,
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
@@ -83,10 +92,20 @@ def export(
         input_unit: Real value of an integer payload of 1.
         calibrate: Data file; scales are chosen on it. From Python also an array, or arrays by
             name.
-        weight_bits: Bits of a weight, sign included; by default all that the chip stores.
-        search: Search the scale of each layer that loses least; without, its largest weight
-            becomes the largest that the chip stores.
+        bits: Bits of a weight, sign included, such as 4, fc1=3,fc2=8 or 4,fc2=8; auto searches
+            those of each layer on labelled calibration data; by default all that the chip stores.
+        weight_bits: The older name of bits.
+        preset: auto, plain, per-layer or per-channel: methods that go together.
+        objective: What scales are chosen by: membrane, activity, mse, max, percentile or sigma.
+        rounding: nearest or gptq, which makes up for errors and needs calibration data.
+        bias_correction: Put back into the biases what rounding takes from the mean current.
+        per_channel: A scale for each channel, as far as the chip can; --per-layer: one.
+        max_drop: Accuracy that bits auto may lose [points]; by default 0.5.
+        least: memory or energy: what bits auto makes small.
+        search: greedy or optuna, for bits auto. --no-search: the largest weight of a layer becomes
+            the largest that the chip stores.
         prove: Keep every state provably in range, even where that costs weight bits.
+        allow_overflow: Take the best scale even where some input could overflow a register.
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
@@ -120,9 +139,18 @@ def export(
         decode=decode,
         input_range=input_range,
         input_unit=input_unit,
+        bits=bits,
         weight_bits=weight_bits,
+        preset=preset,
+        objective=objective,
+        rounding=rounding,
+        bias_correction=bias_correction,
+        per_channel=per_channel,
+        max_drop=max_drop,
+        least=least,
         search=search,
         prove=prove,
+        allow_overflow=allow_overflow,
         sample_shape=exporting.shape_of(sample_shape),
         arch=None if arch is None else str(arch),
         module=module,

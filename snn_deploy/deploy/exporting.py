@@ -12,8 +12,9 @@ import numpy as np
 
 from snn_deploy.backends.protocol import check_range, find_backend
 from snn_deploy.deploy.artifact import check_output
-from snn_deploy.deploy.data import data_from, encode
+from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
+from snn_deploy.deploy.quantizing import Wishes, search_bits
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
@@ -25,7 +26,7 @@ from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Decode
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Values
-from snn_deploy.quantize import Options, check_program, compile_network
+from snn_deploy.quantize import check_program, compile_network
 from snn_deploy.targets import Target, find_target
 
 CONVERSION_SAMPLES = 500
@@ -51,9 +52,18 @@ class Request:
     decode: str | None = None
     input_range: str | None = None
     input_unit: float | None = None
+    bits: Any = None
     weight_bits: int | None = None
-    search: bool = True
+    preset: str | None = None
+    objective: str | None = None
+    rounding: str | None = None
+    bias_correction: bool | None = None
+    per_channel: bool | None = None
+    max_drop: float | None = None
+    least: str | None = None
+    search: str | bool = True
     prove: bool = False
+    allow_overflow: bool = False
     sample_shape: tuple[int, ...] | None = None
     arch: str | None = None
     module: str | None = None
@@ -109,17 +119,30 @@ def _deployment(
     content = model_content(model)
     found = imported(model, request, calibrate, sample, content=content)
     configuration = configured(request, target)
+    wishes = Wishes(**{f.name: getattr(request, f.name) for f in fields(Wishes)})
+    options = wishes.options(choose).checked(target)
     calibration = None
+    searched: list[Finding] = []
     if calibrate is not None:
-        calibration, configuration["calibrate"] = _calibration(found, calibrate)
+        data, calibration, configuration["calibrate"] = _calibration(found, calibrate)
+        if wishes.automatic:
+            result = search_bits(
+                found, target, data, calibration, wishes=wishes, options=options, choose=choose
+            )
+            options = replace(options, weight_bits=result.bits)
+            searched.append(result.finding)
+    elif wishes.automatic:
+        raise OptionError(
+            "bits are searched on labelled data",
+            where="--bits auto",
+            fix="--calibrate DATA with labels, or --bits 4",
+        )
     compiled = compile_network(
         found.network,
         target,
         encoding=found.encoding,
         calibration=calibration,
-        options=Options(
-            weight_bits=request.weight_bits, search=request.search, prove=request.prove
-        ),
+        options=options,
     )
     source = found.nir_bytes if content is None else content
     return Deployment(
@@ -131,6 +154,7 @@ def _deployment(
         findings=(
             *found.findings,
             *_input_findings(found),
+            *searched,
             *_native(compiled.findings, compiled.program, target),
         ),
         layers=tuple(msgspec.json.decode(msgspec.json.encode(r)) for r in compiled.layers),
@@ -423,8 +447,8 @@ def choose(kind: type[Any], word: str | None, option: str) -> Any:
     )
 
 
-def _calibration(found: Imported, given: Any) -> tuple[tuple[Values, ...], dict[str, str]]:
-    """Return calibration inputs, and what the manifest says of them.
+def _calibration(found: Imported, given: Any) -> tuple[Data, tuple[Values, ...], dict[str, str]]:
+    """Return the data, the calibration inputs of it, and what the manifest says of them.
 
     Raises:
         InputRangeError: a value lies outside the declared range.
@@ -435,4 +459,4 @@ def _calibration(found: Imported, given: Any) -> tuple[tuple[Values, ...], dict[
         check_range(entry.values, entry.name, found.encoding.low, found.encoding.high)
     content = b"".join(np.ascontiguousarray(a.values).tobytes() for a in data.arrays)
     name = Path(given).name if isinstance(given, str | Path) else "(in memory)"
-    return steps.real, {"name": name, "sha256": digest(content)}
+    return data, steps.real, {"name": name, "sha256": digest(content)}

@@ -68,7 +68,9 @@ class Layers:
 
     def _rounded(self, task: Task, wires: Sequence[Wire], choice: Choice) -> Rounded:
         made = round_population(task, wires, choice)
-        if not self.method.bias_correction or self.trials is None:
+        most = self.target.weights.bits.value
+        fewest = min((most if w.bits is None else w.bits for w in wires), default=most)
+        if self.trials is None or fewest > self.method.corrected_bits:
             return made
         missing = missing_current(
             task.population, wires, made, self.trials.wanted_mean, self.trials.sent_mean

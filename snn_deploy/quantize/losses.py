@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from snn_deploy.ir.findings import Finding, Kind
+from snn_deploy.ir.maps import LinearMap, Sparse
 from snn_deploy.ir.network import Projection
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population as WholePopulation
@@ -19,6 +20,9 @@ from snn_deploy.targets.target import SourcedRange
 NOTABLE = 0.01
 """Relative change of a time constant, threshold or bias from which on a finding tells of it: what
 8 bits change of a weight is about as much, and no finding tells of that."""
+
+GRAVE = 0.1
+"""Relative change of a time constant from which on the neuron counts as another one."""
 
 DRIFT = 1e-3
 """Error of a bias, in thresholds per step, from which on a finding tells of it: a neuron without
@@ -65,6 +69,8 @@ def weight_losses(
                 reason="they are far smaller than the threshold or the other weights of "
                 f"{projection.target}; rescale or prune them in training",
             )
+        else:
+            yield from _lost_rows(projection, made)
         if report.clipped:
             yield Finding(
                 kind=Kind.ROUNDED,
@@ -73,6 +79,29 @@ def weight_losses(
                 reason="so the others are finer, which loses less; with --no-search none is "
                 "clipped",
             )
+
+
+def _lost_rows(projection: Projection, made: WholeProjection) -> Iterator[Finding]:
+    """Yield a finding for the neurons or channels that are cut off: all their weights become 0."""
+    before, after = (_rows_in_use(p.map) for p in (projection, made))
+    lost = np.flatnonzero(before & ~after)
+    if lost.size:
+        yield Finding(
+            kind=Kind.CHANGED,
+            layer=projection.name,
+            amount=f"all weights into {lost.size} of {before.size} rows round to 0, the first is "
+            f"row {lost[0]}",
+            reason="they are far smaller than those of other rows; --preset per-channel, or more "
+            f"--bits {projection.name}=N",
+        )
+
+
+def _rows_in_use(linear: LinearMap) -> Bool[np.ndarray, " row"]:
+    """Return which rows of a map, neurons or channels, have a weight that is not 0."""
+    numbers = linear.numbers()
+    if isinstance(linear, Sparse):
+        return np.bincount(linear.post, weights=numbers != 0, minlength=linear.out_size) > 0
+    return np.any(numbers.reshape(len(numbers), -1) != 0, axis=1)
 
 
 def _decay_losses(
@@ -91,7 +120,7 @@ def _decay_losses(
     worst = int(np.argmax(errors))
     if errors.flat[worst] > NOTABLE:
         yield Finding(
-            kind=Kind.ROUNDED,
+            kind=Kind.CHANGED if errors.flat[worst] > GRAVE else Kind.ROUNDED,
             layer=layer,
             amount=_decay_amount(what, int(made.flat[worst]), float(wanted.flat[worst]), target),
             reason=f"a factor of {wanted.flat[worst]:.6g} per step becomes "

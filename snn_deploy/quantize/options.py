@@ -56,14 +56,21 @@ class Preset(Enum):
     """One scale per layer by MEMBRANE, nearest rounding."""
 
     PER_LAYER = "per-layer"
-    """One scale per layer by MEMBRANE, GPTQ rounding."""
+    """One scale per layer by MEMBRANE, GPTQ rounding, biases corrected at few bits."""
 
     PER_CHANNEL = "per-channel"
-    """A scale per channel by ACTIVITY, GPTQ rounding."""
+    """A scale per channel by ACTIVITY, GPTQ rounding, biases corrected at few bits."""
 
 
 MANY_GROUPS = 1024
 """Sets of parameters of one population above which every neuron counts as free to have its own."""
+
+FEW_BITS = 5
+"""Bits of a layer up to which a preset corrects biases; with more it gains nothing, and may need
+a clock neuron that the program does without."""
+
+EVERY_BIT = 64
+"""More bits than any weight has."""
 
 ALL = "*"
 """Key of the bits of all layers that are not named."""
@@ -140,9 +147,14 @@ class Options:
         return Method(
             objective=self.objective or (Objective.ACTIVITY if channels else plain),
             rounding=self.rounding or (Rounding.GPTQ if feedback else Rounding.NEAREST),
-            bias_correction=bool(self.bias_correction),
+            corrected_bits=self._corrected_bits(feedback=feedback),
             per_channel=channels if self.per_channel is None else self.per_channel,
         )
+
+    def _corrected_bits(self, *, feedback: bool) -> int:
+        if self.bias_correction is None:
+            return FEW_BITS if feedback else 0
+        return EVERY_BIT if self.bias_correction else 0
 
     def _preset(self, target: Target, *, calibrated: bool) -> Preset:
         if self.preset is not Preset.AUTO:
@@ -210,5 +222,7 @@ class Method:
 
     objective: Objective
     rounding: Rounding
-    bias_correction: bool
+    corrected_bits: int
+    """Layers of at most so many bits have their biases corrected."""
+
     per_channel: bool

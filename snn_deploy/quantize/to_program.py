@@ -52,36 +52,43 @@ class ToIntegers:
             UnsupportedError: a decay outside 0..1.
             LoopTooShortError: a loop has less delay than the chip needs.
         """
-        self._check(graph)
-        names = [p.name for p in graph.populations] + [p.name for p in graph.projections]
-        self.options.check_names(names)
-        method = self.options.method(self.target, calibrated=self.calibration is not None)
-        trials = None
-        if self.calibration is not None:
-            one = self.target.decay_one
-            trials = Trials.start(graph, self.calibration, self.encoding, one)
-        layers = Layers(
-            network=graph,
-            target=self.target,
-            encoding=self.encoding,
-            options=self.options,
-            method=method,
-            lag=chip_lags(graph, self.target),
-            trials=trials,
-        )
+        layers = self.layers(graph)
         done: dict[str, Rounded] = {}
         agreement: dict[str, float | None] = {}
         for name in step_order(graph):
             tried = layers.candidates(name)
-            if trials is None:
+            if layers.trials is None:
                 done[name] = tried[0]
             else:
-                done[name], agreement[name] = trials.best(tried)
+                done[name], agreement[name] = layers.trials.best(tried)
         rounded = [done[p.name] for p in graph.populations]
         return Passed(
             graph=self._program(graph, rounded),
             findings=tuple(f for r in rounded for f in r.findings),
             layers=tuple(_with_agreement(r.report, agreement) for r in rounded),
+        )
+
+    def layers(self, graph: Network) -> Layers:
+        """Return what is needed to round the populations of `graph`, one by one.
+
+        Raises:
+            QuantizeError: as the pass itself.
+            DataError: the calibration data does not fit the network.
+        """
+        self._check(graph)
+        names = [p.name for p in graph.populations] + [p.name for p in graph.projections]
+        self.options.check_names(names)
+        trials = None
+        if self.calibration is not None:
+            trials = Trials.start(graph, self.calibration, self.encoding, self.target)
+        return Layers(
+            network=graph,
+            target=self.target,
+            encoding=self.encoding,
+            options=self.options,
+            method=self.options.method(self.target, calibrated=trials is not None),
+            lag=chip_lags(graph, self.target),
+            trials=trials,
         )
 
     def _check(self, graph: Network) -> None:

@@ -5,7 +5,7 @@ is that decays round toward zero there, half a state unit per step on average.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -19,8 +19,10 @@ from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.drive import Activity
+from snn_deploy.quantize.guards import activity_findings, state_findings
 from snn_deploy.quantize.moments import Moment, memory_decays, second_moment
 from snn_deploy.quantize.rounded import Rounded
+from snn_deploy.targets import Target
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,13 +42,16 @@ class Trials:
     decay_one: int
     """Decay multiplier that keeps everything."""
 
+    highest: int
+    """Largest membrane that the target's register holds."""
+
     @classmethod
     def start(
         cls,
         network: Network,
         calibration: Sequence[Values],
         encoding: Encoding,
-        decay_one: int,
+        target: Target,
     ) -> "Trials":
         """Run the real-valued network and prepare the rounded one.
 
@@ -75,7 +80,8 @@ class Trials:
             wanted=trace,
             sent=sent,
             wanted_sent={**sent, **given_units},
-            decay_one=decay_one,
+            decay_one=target.decay_one,
+            highest=target.highest_state,
         )
 
     def activity(self, source: str) -> Activity:
@@ -109,16 +115,35 @@ class Trials:
         """Return the layer that comes nearest to the real-valued one, and its agreement.
 
         Fewest differing payloads, then the smallest error of the membrane. Later layers will be
-        fed by its spikes. A layer that sends nothing has no agreement.
+        fed by its spikes. A layer that sends nothing has no agreement. What it does on the data
+        that should make a user stop is among its findings.
         """
         runs = [(self._run(layer), layer) for layer in tried]
         scores = [self._score(trace, layer) for trace, layer in runs]
         first = min(range(len(runs)), key=lambda n: scores[n])
         trace, layer = runs[first]
+        name = layer.population.name
         assert trace.payload is not None
-        self.sent[layer.population.name] = trace.payload
+        assert trace.membrane is not None
+        self.sent[name] = trace.payload
         silent = layer.population.fires is Fires.NEVER
-        return layer, None if silent else 1 - scores[first][0]
+        warned = replace(
+            layer,
+            findings=(
+                *layer.findings,
+                *activity_findings(layer.population, self.wanted_sent[name], trace.payload),
+                *state_findings(layer.population, trace.membrane, self.highest),
+            ),
+        )
+        return warned, None if silent else 1 - scores[first][0]
+
+    def relative_error(self, layer: Rounded) -> float:
+        """Return the power of the error of a layer's membranes over that of the membranes."""
+        got, wanted = self._run(layer).membrane, self.wanted[layer.population.name].membrane
+        assert got is not None
+        assert wanted is not None
+        power = float(np.mean(np.square(wanted)))
+        return float(np.mean(np.square(got / layer.scale - wanted))) / (power or 1.0)
 
     def _score(self, trace: PopulationTrace, layer: Rounded) -> tuple[float, float]:
         wanted = self.wanted[trace.name]

@@ -337,15 +337,15 @@ def test_a_decay_that_the_chip_does_not_have_is_told():
         RETIMED,
     ]
     assert told(one_layer(leaky(decay=real(0.99999))))[0] == (
-        "rounded    l: the membrane no longer decays; a factor of 0.99999 per step becomes "
+        "changed    l: the membrane no longer decays; a factor of 0.99999 per step becomes "
         "4096/4096; a time step that suits the time constant better loses less"
     )
     assert told(one_layer(leaky(synapse=Synapse(decay=real(1.0)))))[0] == (
-        "rounded    l: the current decays, with a time constant of 4095 steps, where it did not; "
+        "changed    l: the current decays, with a time constant of 4095 steps, where it did not; "
         "a factor of 1 per step becomes 4095/4096; loihi2 has no larger factor, --target cpu has 1"
     )
     assert told(one_layer(leaky(synapse=Synapse(decay=real(1e-5)))))[0] == (
-        "rounded    l: nothing of the current stays from step to step; a factor of 1e-05 per step "
+        "changed    l: nothing of the current stays from step to step; a factor of 1e-05 per step "
         "becomes 0/4096; a time step that suits the time constant better loses less"
     )
 
@@ -362,7 +362,7 @@ def test_a_neuron_without_memory_keeps_a_little_of_it():
     assert told(one_layer(leaky(decay=np.array([0, 0.99999]))))[:2] == [
         "rounded    l: 1/4096 of the membrane stays in each step, where none did; "
         "loihi2 has no smaller factor; --target cpu has 0",
-        "rounded    l: the membrane no longer decays; a factor of 0.99999 per step becomes "
+        "changed    l: the membrane no longer decays; a factor of 0.99999 per step becomes "
         "4096/4096; a time step that suits the time constant better loses less",
     ]
 
