@@ -79,7 +79,7 @@ class BiasRule:
 class TrainedNeurons(nn.Module):  # type: ignore[misc]  # torch has no types here
     """The thresholds and biases of one population.
 
-    A threshold is trained by its logarithm, and a reset that subtracts it stays equal to it.
+    A threshold is trained by its logarithm, and a reset that subtracts it moves along.
     Readouts have no threshold, and one of 0 stays.
     """
 
@@ -105,16 +105,17 @@ class TrainedNeurons(nn.Module):  # type: ignore[misc]  # torch has no types her
         self.biases = nn.ParameterList(as_tensor(b.value) / self.scale for b in population.biases)
         """In the units that the network was trained in."""
 
-        self.tied = population.reset.kind is ResetKind.SUBTRACT and bool(
-            np.all(population.reset.amount == population.threshold)
-        )
+        lattice = 1 << target.thresholds.shift.value
+        apart = np.abs(population.reset.amount - population.threshold)
+        self.tied = population.reset.kind is ResetKind.SUBTRACT and bool(np.all(apart < lattice))
 
     def forward(self) -> Numbers:
         """Return the whole numbers in state units."""
         threshold = self._threshold() if self.growth.requires_grad else self.threshold
+        moved = threshold - self.threshold if self.tied else 0.0
         return Numbers(
             threshold=threshold,
-            amount=threshold if self.tied else self.amount,
+            amount=self.amount + moved,
             biases=tuple(
                 self._bias(value, rule) for value, rule in zip(self.biases, self.rules, strict=True)
             ),

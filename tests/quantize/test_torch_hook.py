@@ -1,23 +1,89 @@
 """Fine-tuning as integers: the module's states are the program's, bit for bit."""
 
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
-from networks import STEPS, random_inputs, random_network
+from networks import STEPS, dyadic, random_inputs, random_network
 
 from snn_deploy.backends.reference import ReferenceBackend
-from snn_deploy.errors import QuantizeError
+from snn_deploy.errors import DataError, InputRangeError, QuantizeError, UnsupportedError
+from snn_deploy.frontends import load
+from snn_deploy.ir.arithmetic import Decay, Overflow, Register
+from snn_deploy.ir.codecs import Encoding, decode
+from snn_deploy.ir.findings import Kind
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import Bias, Input, Network, Output, Population, Projection, Reset
+from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
 from snn_deploy.ir.program import Program
+from snn_deploy.ir.timing import Window
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
-from snn_deploy.quantize import Options
+from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
 
 torch = pytest.importorskip("torch")
 
 from snn_deploy.quantize.torch import FineTune, Run, prepare  # noqa: E402 - needs torch
+from snn_deploy.quantize.torch_gradients import (  # noqa: E402 - needs torch
+    decayed,
+    held,
+    rounded,
+    spikes,
+)
 
 pytestmark = pytest.mark.torch
+
+ROOT = Path(__file__).parent.parent.parent
+LOIHI = find_target("loihi2")
+PLAIN = Options(search=False)
+
+
+def two_layers(
+    *,
+    decode: Decode = Decode.MEMBRANE_MEAN,
+    reset: ResetKind = ResetKind.VALUE,
+    fires: Fires = Fires.NEVER,
+) -> Network:
+    """Return 6 inputs, 8 leaky neurons with biases, 3 outputs; on Loihi a clock carries biases."""
+    rng = np.random.default_rng(3)
+    hidden = Population(
+        name="hidden",
+        shape=(8,),
+        decay=np.asarray(0.875),
+        threshold=np.asarray(1.5),
+        reset=Reset(kind=reset, amount=np.asarray(1.5 * (reset is ResetKind.SUBTRACT))),
+        biases=(Bias(value=dyadic(rng, (8,)) / 8),),
+    )
+    out = Population(name="out", shape=(3,), decay=np.asarray(0.75), fires=fires)
+    return Network(
+        name="two",
+        inputs=(Input(name="in", shape=(6,)),),
+        populations=(hidden, out),
+        projections=(
+            Projection(
+                name="w1", source="in", target="hidden", map=Dense(weight=rng.normal(size=(8, 6)))
+            ),
+            Projection(
+                name="w2", source="hidden", target="out", map=Dense(weight=rng.normal(size=(3, 8)))
+            ),
+        ),
+        outputs=(Output(name="output", population="out", decode=decode),),
+    )
+
+
+def some_spikes(network: Network, samples: int = 2, steps: int = STEPS) -> tuple[Values, ...]:
+    rng = np.random.default_rng(5)
+    entry = network.inputs[0]
+    shape = (samples, steps, *entry.shape)
+    return (Values(name=entry.name, values=(rng.random(shape) < 0.5).astype(np.float64)),)
 
 
 def shaken(tuned: FineTune, seed: int, size: float = 0.3) -> FineTune:
@@ -60,3 +126,245 @@ def test_every_state_of_the_module_is_that_of_the_exported_program(seed, bits, c
     shaken(tuned, seed)
     run = tuned(*(torch.tensor(v.values) for v in inputs))
     assert_equal(run, tuned.program(), states(tuned.program(), inputs))
+
+
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2", "cpu"])
+def test_on_the_chip_its_spikes_come_later_and_are_the_same(chip):
+    network = two_layers()
+    inputs = some_spikes(network)
+    tuned = shaken(
+        prepare(network, find_target(chip), options=Options(weight_bits=3, search=False)), 1
+    )
+    program = tuned.compiled().program
+    run = tuned(*(torch.tensor(v.values) for v in inputs))
+    assert run.records["hidden"].payload.any()
+    assert_equal(run, program, states(program, inputs))
+
+
+def test_the_exported_integers_are_those_of_the_module():
+    tuned = shaken(prepare(two_layers(), LOIHI, options=Options(weight_bits=3, search=False)), 2)
+    program = tuned.compiled().program
+    stored = {part.name: part().detach().numpy() for part in tuned.projections}
+    exported = {p.name: p.map.numbers() for p in program.projections}
+    for name, weight in stored.items():
+        np.testing.assert_array_equal(exported[name], weight)
+        assert set(np.unique(weight)) <= set(range(-256, 193, 64))
+    for part in tuned.populations:
+        made = program.population(part.name)
+        np.testing.assert_array_equal(made.threshold, part().threshold.detach().numpy())
+        assert not np.any(made.threshold % 64)
+
+
+@pytest.mark.parametrize("chip", ["loihi2", "cpu"])
+def test_it_starts_as_what_the_compiler_makes(chip):
+    network, target = two_layers(), find_target(chip)
+    inputs = some_spikes(network, samples=8)
+    options = Options(weight_bits=4, trials=1)  # on cpu a scale for each channel
+    wanted = compile_network(network, target, calibration=inputs, options=options)
+    found = prepare(network, target, calibration=inputs, options=options).compiled()
+    assert found.program.digest == wanted.program.digest
+    assert (found.findings, found.pipeline) == (wanted.findings, wanted.pipeline)
+
+
+@pytest.mark.parametrize("how", list(Decode))
+def test_answers_are_decoded_as_the_output_is(how):
+    fires = Fires.BINARY if how in (Decode.COUNT, Decode.FIRST_SPIKE) else Fires.NEVER
+    network = two_layers(decode=how, fires=fires)
+    inputs = some_spikes(network)
+    tuned = prepare(network, LOIHI, options=PLAIN)
+    program = tuned.program()
+    trace = states(program, inputs)["out"]
+    unit = 1.0 if fires is Fires.BINARY else program.population("out").units
+    wanted = unit * decode(trace, how, 0, STEPS)
+    answer = tuned(*(torch.tensor(v.values) for v in inputs)).answer
+    np.testing.assert_allclose(answer.detach().numpy(), wanted, rtol=1e-12)
+    answer.sum().backward()
+    assert all(np.any(w.grad.numpy()) for w in tuned.weights())
+
+
+def test_two_bits_learn_what_the_real_network_answers():
+    network = two_layers()
+    (inputs,) = some_spikes(network, samples=64)
+    given = torch.tensor(inputs.values)
+    teacher = prepare(network, LOIHI, options=PLAIN)(given).answer.detach()
+    tuned = prepare(network, LOIHI, options=Options(weight_bits=2))
+    optimizer = torch.optim.Adam(tuned.parameters(), lr=2e-2)
+    errors = []
+    for _ in range(40):
+        error = torch.nn.functional.mse_loss(tuned(given).answer, teacher)
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert min(errors[-10:]) < 0.5 * errors[0]
+    compiled = tuned.compiled()
+    changed = {f.layer: f.amount for f in compiled.findings if f.kind is Kind.CHANGED}
+    assert changed["w1"].endswith("% of the weights have other whole numbers")
+    assert changed["hidden"].startswith("the threshold moved by up to")
+
+
+def test_a_reset_that_subtracts_the_threshold_moves_along():
+    tuned = prepare(two_layers(reset=ResetKind.SUBTRACT), LOIHI, options=Options(search=False))
+    before = tuned.program().population("hidden")
+    with torch.no_grad():
+        for growth in tuned.thresholds():
+            growth.fill_(0.5)
+    after = tuned.program().population("hidden")
+    assert after.threshold > 1.6 * before.threshold
+    assert after.reset.amount - before.reset.amount == after.threshold - before.threshold
+
+
+def test_a_weight_beyond_the_range_is_pulled_back_and_never_pushed_on():
+    real = torch.tensor([-9.0, -9.0, 1.4, 9.0, 9.0], requires_grad=True)
+    made = rounded(real, -4, 3)
+    made.backward(torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0]))
+    assert made.tolist() == [-4, -4, 1, 3, 3]
+    assert real.grad.tolist() == [0, -1, 1, 1, 0]
+
+
+def test_decays_round_toward_zero_and_their_gradient_does_not():
+    value = torch.tensor([-5.0, -4.0, 5.0], dtype=torch.float64, requires_grad=True)
+    made = decayed(value, torch.tensor(0.5, dtype=torch.float64))
+    made.sum().backward()
+    assert made.tolist() == [-2, -2, 2]
+    assert value.grad.tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_registers_overflow_as_the_reference_says(overflow):
+    register = Register(bits=4, overflow=overflow)
+    value = np.arange(-14, 15)
+    made = held(torch.tensor(value, dtype=torch.float64), register)
+    np.testing.assert_array_equal(made.numpy(), register.held(value))
+
+
+def test_a_neuron_at_its_threshold_has_the_steepest_gradient():
+    v = torch.linspace(0, 400, 41, dtype=torch.float64, requires_grad=True)
+    threshold = torch.tensor(100.0, dtype=torch.float64, requires_grad=True)
+    for most, steepest in ((1, [100]), (3, [100, 200, 300])):
+        kind = Fires.COUNT if most > 1 else Fires.BINARY
+        v.grad = threshold.grad = None
+        sent = spikes(v, threshold, fires=kind, compare=Compare.GREATER, most=most)
+        sent.sum().backward()
+        top = v.grad == v.grad.max()
+        assert v.detach()[top].tolist() == steepest
+        assert threshold.grad < 0
+
+
+def norse_network() -> Any:
+    snn = pytest.importorskip("norse.torch")
+    parameters = snn.LIFBoxParameters(tau_mem_inv=torch.tensor(200.0), v_th=torch.tensor(0.4))
+    return snn.SequentialState(
+        torch.nn.Linear(6, 8),
+        snn.LIFBoxCell(parameters),
+        torch.nn.Linear(8, 3),
+        snn.LIFBoxCell(parameters),
+    )
+
+
+def snntorch_network() -> Any:
+    snn = pytest.importorskip("snntorch")
+    return torch.nn.Sequential(
+        torch.nn.Linear(6, 8),
+        snn.Leaky(beta=0.75, threshold=0.5, init_hidden=True),
+        torch.nn.Linear(8, 3),
+        snn.Leaky(beta=0.5, threshold=0.5, init_hidden=True, reset_mechanism="zero"),
+    )
+
+
+@pytest.mark.parametrize("make", [norse_network, snntorch_network])
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+def test_modules_of_frameworks_are_trained_after_reading_them(make):
+    torch.manual_seed(0)
+    found = load(make(), sample_shape=(6,))
+    tuned = prepare(
+        found.network, LOIHI, encoding=found.encoding, options=Options(weight_bits=3, search=False)
+    )
+    shaken(tuned, 3)
+    inputs = some_spikes(found.network)
+    program = tuned.compiled().program
+    run = tuned(torch.tensor(inputs[0].values))
+    assert_equal(run, program, states(program, inputs))
+    assert any(record.payload.any() for record in run.records.values())
+
+
+def test_a_converted_network_is_trained_on_the_currents_it_reads():
+    torch.manual_seed(0)
+    layers = (torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    values = np.random.default_rng(1).random((20, 6))
+    found = load(torch.nn.Sequential(*layers).eval(), calibration=values, sample_shape=(6,))
+    tuned = prepare(
+        found.network, LOIHI, encoding=found.encoding, options=Options(weight_bits=3, search=False)
+    )
+    shaken(tuned, 4)
+    entry, unit = found.network.inputs[0].name, found.encoding.unit
+    real = np.repeat(values[:2, None], STEPS, axis=1)
+    run = tuned(torch.tensor(real))
+    program = tuned.compiled().program
+    assert_equal(run, program, states(program, (Values(name=entry, values=np.rint(real / unit)),)))
+
+
+def test_neurons_that_it_does_not_compute_are_refused_by_what_they_have():
+    start = prepare(two_layers(), LOIHI, options=PLAIN).start
+    hidden = replace(start.program.population("hidden"), window=Window(first=0, behind=4))
+    program = replace(start.program, populations=(hidden, start.program.population("out")))
+    with pytest.raises(UnsupportedError) as refused:
+        FineTune(start.with_program(program))
+    assert str(refused.value) == (
+        "error[SNN301]: its window cannot be trained as integers\n"
+        "  at: hidden\n"
+        "  fix: compile_network with Options(weight_bits=...), which trains nothing"
+    )
+
+
+def test_a_chip_whose_decays_are_shifts_is_refused():
+    start = prepare(two_layers(), LOIHI, options=PLAIN).start
+    arithmetic = replace(start.program.arithmetic, decay=Decay.SHIFT)
+    with pytest.raises(UnsupportedError, match="its decay cannot be trained as integers"):
+        FineTune(start.with_program(replace(start.program, arithmetic=arithmetic)))
+
+
+def test_wrong_inputs_are_named():
+    tuned = prepare(two_layers(), LOIHI, options=PLAIN)
+    with pytest.raises(DataError) as shape:
+        tuned(torch.zeros(2, 8, 5))
+    assert str(shape.value) == (
+        "error[SNN208]: an input of shape (2, 8, 5); it is [sample, step, 6]\n  at: in"
+    )
+    with pytest.raises(DataError) as missing:
+        tuned()
+    assert str(missing.value) == "error[SNN208]: 0 inputs, but the network has in"
+    with pytest.raises(InputRangeError) as large:
+        tuned(torch.full((2, 8, 6), 3.0))
+    assert str(large.value) == (
+        "error[SNN504]: payloads of 3..3, but the program declares 0..1\n"
+        "  at: in\n"
+        "  fix: prepare(..., encoding=Encoding(low=..., high=..., unit=...))"
+    )
+    prepare(two_layers(), LOIHI, encoding=Encoding(high=3), options=PLAIN)(
+        torch.full((2, 8, 6), 3.0)
+    )
+
+
+def test_quantizing_does_not_load_torch():
+    code = "import sys, snn_deploy.quantize; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_quick_benchmark_measures_every_method(tmp_path):
+    output = tmp_path / "quick"
+    script = ROOT / "benchmarks" / "quantization" / "run.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, str(script), "--quick", "--output", str(output)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    rows = json.loads(output.with_suffix(".json").read_text())
+    methods = {row["method"] for row in rows if row["bits"] == 2}
+    assert methods == {
+        "max-abs", "2 sigma", "99th percentile", "ours", "ours, per channel", "fine-tuned"
+    }  # fmt: skip
+    assert "| 4 | ours |" in output.with_suffix(".md").read_text()

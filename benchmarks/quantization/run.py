@@ -1,0 +1,121 @@
+"""How much do integer weights of 8 to 2 bits cost, by our methods and by three that others use?
+
+    python benchmarks/quantization/run.py --output RESULTS          # writes RESULTS.md and .json
+    python benchmarks/quantization/run.py --quick                   # one task, two widths, seconds
+
+Every number comes from the event simulator running the program for the chip. train.py makes the
+networks; those whose weights are missing are left out, and said.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cases import PUBLISHED_NAME, cases
+from finetune import fine_tuned
+from measure import Case, Score, Wanted, score, wanted
+from rivals import PLAIN, Rule, quantized
+from tables import Row, report
+from tasks import TASKS
+
+from snn_deploy.errors import DeployError
+from snn_deploy.quantize import Options, compile_network
+from snn_deploy.quantize.torch_halves import halves
+from snn_deploy.targets import Target, find_target
+
+BITS = (8, 6, 5, 4, 3, 2)
+TUNED_BITS = (3, 2)
+CHIP = "loihi2"
+FREE = "cpu"
+"""A target in which every neuron may have a threshold of its own."""
+
+OURS = "ours"
+OURS_FREE = "ours, per channel"
+TUNED = "fine-tuned"
+
+
+def rows_of(case: Case, bits: tuple[int, ...], epochs: int, samples: int | None) -> Iterator[Row]:
+    """Yield one row per method and width."""
+    chip, free = find_target(CHIP), find_target(FREE)
+    want = wanted(case)
+
+    def row(method: str, width: int, target: Target, made: Score) -> Row:
+        return Row(
+            task=case.name,
+            seed=case.seed,
+            method=method,
+            bits=width,
+            target=target.name,
+            float_accuracy=want.accuracy,
+            accuracy=made.accuracy,
+            agreement=made.agreement,
+            mismatch=made.mismatch,
+            overflows=made.overflows,
+        )
+
+    start = halves(case.network, chip, encoding=case.encoding, options=PLAIN)
+    for width in bits:
+        for rule in Rule:
+            program = start.finished(quantized(start, rule, width)).program
+            yield row(rule.value, width, chip, score(case, want, program))
+        for name, target in ((OURS, chip), (OURS_FREE, free)):
+            yield row(name, width, target, _ours(case, want, target, width))
+        if width in TUNED_BITS and epochs:
+            options = Options(weight_bits=width)
+            program = fine_tuned(case, chip, options, epochs=epochs, samples=samples)
+            yield row(TUNED, width, chip, score(case, want, program))
+
+
+def _ours(case: Case, want: Wanted, target: Target, width: int) -> Score:
+    compiled = compile_network(
+        case.network,
+        target,
+        encoding=case.encoding,
+        calibration=case.calibration,
+        options=Options(weight_bits=width),
+    )
+    return score(case, want, compiled.program)
+
+
+def main() -> None:
+    """Measure, print the tables, and write them."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    names = [*(task.name for task in TASKS), PUBLISHED_NAME]
+    parser.add_argument("--tasks", nargs="+", choices=names, default=names)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--bits", type=int, nargs="+", default=BITS)
+    parser.add_argument("--samples", type=int, default=800, help="test samples at most")
+    parser.add_argument("--epochs", type=int, default=6, help="of fine-tuning; 0: none")
+    parser.add_argument("--train", type=int, help="training samples of fine-tuning at most")
+    parser.add_argument("--quick", action="store_true", help="one small task, to see it run")
+    parser.add_argument("--output", type=Path, help="write OUTPUT.md and OUTPUT.json")
+    parser.add_argument("--add", type=Path, nargs="*", default=[], help="rows of earlier runs")
+    given = parser.parse_args()
+    if given.quick:
+        given.tasks, given.seeds, given.bits = ["spike-times"], [0], [4, 2]
+        given.samples, given.epochs, given.train = 50, 1, 128
+
+    rows = [Row(**row) for file in given.add for row in json.loads(file.read_text())]
+    start = time.monotonic()
+    for case in cases(given.tasks, given.seeds, given.samples):
+        for row in rows_of(case, tuple(given.bits), given.epochs, given.train):
+            rows.append(row)
+            print(f"{time.monotonic() - start:6.0f} s  {row}", file=sys.stderr, flush=True)
+        _write(rows, given.output)
+    if not rows:
+        raise DeployError("no network to measure", fix="python benchmarks/quantization/train.py")
+    print(report(rows))
+
+
+def _write(rows: list[Row], output: Path | None) -> None:
+    """Write what there is so far."""
+    if output is not None:
+        output.with_suffix(".md").write_text(report(rows))
+        output.with_suffix(".json").write_text(json.dumps([row.record() for row in rows], indent=0))
+
+
+if __name__ == "__main__":
+    main()
