@@ -7,8 +7,10 @@ from snn_deploy.targets.files import (
     shipped_targets,
 )
 from snn_deploy.targets.target import (
+    Basic,
     Entry,
     Feature,
+    Layers,
     Limit,
     Per,
     Resource,
@@ -20,8 +22,10 @@ from snn_deploy.targets.target import (
 )
 
 __all__ = [
+    "Basic",
     "Entry",
     "Feature",
+    "Layers",
     "Limit",
     "Per",
     "Resource",

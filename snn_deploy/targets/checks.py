@@ -11,7 +11,7 @@ from typing import Any
 from snn_deploy.ir.arithmetic import MOST_DECAY_BITS, WIDEST, Decay, Sums
 from snn_deploy.ir.checks import LARGEST
 from snn_deploy.targets.form import Problem, shown
-from snn_deploy.targets.target import SourcedRange, Target, WeightRange
+from snn_deploy.targets.target import Sourced, SourcedRange, Target, WeightRange
 
 LONGEST_TEXT = 500
 """Characters of a source, a unit or a title."""
@@ -142,11 +142,18 @@ def _levels(target: Target) -> Iterator[Problem]:
 
 def _counts(target: Target) -> Iterator[Problem]:
     yield from _range("delay", target.delay, 0, LARGEST)
+    if target.input_delay is not None:
+        yield from _range("input_delay", target.input_delay, 0, LARGEST)
+    if target.layers is not None:
+        for entry in fields(target.layers):
+            number: Sourced = getattr(target.layers, entry.name)
+            yield from _within(f"layers.{entry.name}.value", number.value, 1, LARGEST)
     yield from _range("payload", target.payload, SMALLEST, LARGEST)
     yield from _within("parameter_groups.value", target.parameter_groups.value, 1, LARGEST)
     for index, limit in enumerate(target.limits):
         yield from _within(f"limits[{index}].value", limit.value, 1, 2**62)
     yield from _twice("features", "feature", (rule.feature.value for rule in target.features))
+    yield from _twice("lacks", "basic", (lack.basic.value for lack in target.lacks))
     yield from _twice(
         "limits", "resource", (f"{r.resource.value} per {r.per.value}" for r in target.limits)
     )

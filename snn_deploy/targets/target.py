@@ -184,6 +184,68 @@ class FeatureRule:
         return self.support.value
 
 
+class Basic(Enum):
+    """What every chip is taken to have, unless it says that it lacks it."""
+
+    GREATER = "greater"
+    """A spike only where the membrane exceeds the threshold (>)."""
+
+    RESET_TO_ZERO = "reset-to-zero"
+    RESET_AMOUNT = "reset-amount"
+    """A subtracting reset by another amount than the threshold."""
+
+    DIRECT_INPUT = "direct-input"
+    """A membrane that integrates what arrives itself, without a synaptic current."""
+
+    INITIAL_STATE = "initial-state"
+    """States that do not start at 0."""
+
+    FEWER_SPIKES = "fewer-spikes"
+    """A neuron that sends fewer spikes in a step than the chip's neurons can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Something basic that a target has not, and how that is known."""
+
+    basic: Basic
+    source: str
+    unit: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        return "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """A chip with neurons for hidden layers, and others for the output, as Xylo has them.
+
+    Inputs drive hidden neurons; these drive each other and the output neurons, which drive
+    nothing. All projections of one of these three kinds share one weight exponent.
+    """
+
+    inputs: Sourced
+    """Most input channels."""
+
+    hidden: Sourced
+    """Most hidden neurons."""
+
+    outputs: Sourced
+    """Most output neurons."""
+
+    hidden_fan_out: Sourced
+    """Most hidden neurons that one hidden neuron drives."""
+
+    hidden_synapses: Sourced
+    """Most synapses between hidden neurons."""
+
+    hidden_spikes: Sourced
+    """Most spikes that a hidden neuron sends in a step."""
+
+    output_spikes: Sourced
+    """Most spikes that an output neuron sends in a step."""
+
+
 class Resource(Enum):
     """Something of which a chip has a limited number."""
 
@@ -251,6 +313,9 @@ class Target:
     delay: SourcedRange
     """Steps that one projection may take."""
 
+    input_delay: SourcedRange | None = None
+    """Steps that a projection from an input may take; None: as any other."""
+
     payload: SourcedRange
     """Values that an input may send."""
 
@@ -259,6 +324,10 @@ class Target:
     natively; each becomes a neuron group of its own."""
 
     features: tuple[FeatureRule, ...]
+    lacks: tuple[Lack, ...] = ()
+    layers: Layers | None = None
+    """None: any population may drive any other."""
+
     limits: tuple[Limit, ...] = ()
     writer: str = ""
     """Backend whose files an artifact for this chip carries, and which knows what runs natively;
@@ -310,12 +379,18 @@ class Target:
         """Return how this target runs `feature`; None: not at all."""
         return next((rule.support for rule in self.features if rule.feature is feature), None)
 
+    def has(self, basic: Basic) -> bool:
+        """Return whether this target has what every chip is taken to have."""
+        return all(lack.basic is not basic for lack in self.lacks)
+
     def entries(self) -> tuple[Entry, ...]:
         """Return every number and rule with unit and source, in the order of the file."""
         return tuple(_entries(self, ""))
 
 
-AnySourced = Sourced | SourcedRange | WeightRange | RegisterRule | Rules | FeatureRule | Limit
+AnySourced = (
+    Sourced | SourcedRange | WeightRange | RegisterRule | Rules | FeatureRule | Lack | Limit
+)
 """What carries a source, and so is an entry of a table."""
 
 
@@ -339,5 +414,7 @@ def _label(item: Any) -> str:
     """Return what tells an entry of an array from the others."""
     if isinstance(item, Limit):
         return f"{item.resource.value}-per-{item.per.value}"
+    if isinstance(item, Lack):
+        return item.basic.value
     assert isinstance(item, FeatureRule)
     return item.feature.value

@@ -43,7 +43,8 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "lohi"]) == 2
     assert capsys.readouterr().err == (
-        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx\n"
+        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx, xylo, "
+        "xylo-audio-2\n"
         "  fix: --target loihi\n"
     )
 
@@ -54,7 +55,8 @@ def test_errors_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.out == ""
     assert json.loads(printed.err) == {
         "error": "SNN101",
-        "message": "no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx",
+        "message": "no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx, xylo, "
+        "xylo-audio-2",
         "where": "",
         "fix": "--target loihi",
     }
@@ -64,7 +66,7 @@ def test_targets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("  ")[0] == "target"
-    assert any(line.startswith("loihi2  loihi  Intel Loihi 2") for line in lines)
+    assert any(line.split()[:4] == ["loihi2", "loihi", "Intel", "Loihi"] for line in lines)
 
 
 def test_every_number_of_a_target_is_shown_with_its_source(
