@@ -23,7 +23,7 @@ from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Input, Network, Output, Population
 from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
-from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Values
+from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
 from snn_deploy.ir.words import counted
 
 NEAR = 1e-5
@@ -207,6 +207,46 @@ def compared(module: Any, network: Network, sample: np.ndarray, seen: Tracing) -
     )
     return Comparison(
         layout=seen.layout, steps=seen.steps, populations=populations, outputs=outputs
+    )
+
+
+def module_trace(
+    module: Any, network: Network, sample: np.ndarray, *, layout: Layout | None = None
+) -> Trace:
+    """Run a module on a sample; return what its neurons sent, as populations of our network.
+
+    Membranes are those of our network when all its populations send what the module's layers
+    sent; a population that is no layer of neurons of the module sends what ours sends then.
+
+    Args:
+        module: The torch module; it stays as it was.
+        network: What `load` made of it.
+        sample: What enters both, [step, *shape].
+        layout: How the module takes it; None: as in `capture`.
+
+    Raises:
+        OptionError: a sample that cannot be one.
+        ModelError: the module raises, or what it does cannot be followed.
+    """
+    values = checked_sample(sample)
+    seen = attempt(module, values, layout, Formulas())
+    if seen.layout is Layout.CONSTANT:
+        values = np.repeat(values[:1], seen.steps, axis=0)
+    traces, sent = _forced(network, values, _records(module, network, seen))
+    return Trace(
+        steps=seen.steps,
+        populations=tuple(
+            replace(
+                traces[population.name],
+                events=np.count_nonzero(sent[population.name], axis=0)[None].astype(np.int64),
+                spikes=sent[population.name].sum(axis=0)[None].astype(np.int64),
+                states={
+                    **traces[population.name].states,
+                    State.PAYLOAD: sent[population.name][None],
+                },
+            )
+            for population in network.populations
+        ),
     )
 
 

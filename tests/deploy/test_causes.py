@@ -1,0 +1,502 @@
+"""Integers against real values: every cause is found where it alone was planted.
+
+The network has weights and thresholds that are short binary fractions, so its integers send what
+it sends. Then one thing in the program is changed, and the comparison must name it.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from networks import random_inputs, random_network
+
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.deploy.against import Compared, compare, of_network, prepared
+from snn_deploy.deploy.alone import given as given_to
+from snn_deploy.deploy.alone import run_real
+from snn_deploy.deploy.causes import STORED, Cause, layer_of, put_back
+from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.divergence import LayerDivergence
+from snn_deploy.ir.arithmetic import Overflow, Register
+from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import (
+    Arithmetic,
+    Between,
+    Bias,
+    Boundary,
+    Floor,
+    Input,
+    Network,
+    Output,
+    Population,
+    Projection,
+    Reset,
+)
+from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
+from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.trace import EVERYTHING, Values
+from snn_deploy.quantize import Options, compile_network
+from snn_deploy.targets import find_target
+
+LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
+STEPS, SAMPLES = 30, 4
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def real(value):
+    return np.asarray(value, np.float64)
+
+
+def neurons(name, size, **fields):
+    given = {
+        "decay": real(1),
+        "threshold": real(1),
+        "compare": Compare.GREATER_EQUAL,
+        "reset": Reset(kind=ResetKind.SUBTRACT, amount=real(1)),
+        "floor": Floor(value=real(-0.5)),
+        "biases": (Bias(value=real(np.arange(size) / 32)),),
+        "initial": real(0.25),
+    }
+    return Population(name=name, shape=(size,), **{**given, **fields})
+
+
+def network(a=None, *, seed=0, loop=False, **fields) -> Network:
+    """Return two layers of integrate-and-fire neurons with weights of 1/32."""
+    rng = np.random.default_rng(seed)
+
+    def wire(source, target, post, pre, delay=0):
+        weight = rng.integers(-12, 20, (post, pre)) / 32
+        return Projection(
+            name=f"{source}>{target}",
+            source=source,
+            target=target,
+            map=Dense(weight=weight),
+            delay=np.asarray(delay),
+        )
+
+    wires = [wire("in", "a", 8, 5), wire("a", "b", 4, 8)]
+    if loop:
+        wires.append(wire("b", "a", 8, 4, 3))
+        wires.append(wire("a", "a", 8, 8, 2))
+    return Network(
+        name="net",
+        inputs=(Input(name="in", shape=(5,)),),
+        populations=(a or neurons("a", 8), neurons("b", 4)),
+        projections=tuple(wires),
+        outputs=(Output(name="out", population="b"),),
+        **fields,
+    )
+
+
+def deployed(net: Network, program: Program, target=LOIHI2, encoding=None) -> Deployment:
+    made = Deployment(
+        program=program,
+        target=target,
+        encoding=encoding or Encoding(),
+        nir=b"",
+        pipeline=(),
+        findings=(),
+        layers=(),
+        model_digest="",
+        model_bytes=0,
+    )
+    made.__dict__["network"] = net
+    return made
+
+
+def data(seed=0, rate=0.4, samples=SAMPLES, steps=STEPS, size=5) -> Data:
+    spikes = np.random.default_rng(seed).random((samples, steps, size)) < rate
+    return Data.of((Values(name="in", values=spikes.astype(np.int64)),))
+
+
+def compared(net: Network, program: Program, target=LOIHI2, given=None, encoding=None) -> Compared:
+    chosen = data() if given is None else given
+    return compare(deployed(net, program, target, encoding), chosen, of_network(net))
+
+
+def layer(found: Compared, name: str) -> LayerDivergence:
+    return next(one for one in found.layers if one.layer == name)
+
+
+@cache
+def exact(target=LOIHI2, **made) -> Program:
+    """Return the program of `network(**made)`, which has exactly its numbers."""
+    compiled = compile_network(network(**made), target)
+    assert all(p.snr_db == np.inf for one in compiled.layers for p in one.projections)
+    return compiled.program
+
+
+def changed(program: Program, name: str, **fields) -> Program:
+    """Return the program with other fields of a population or a projection."""
+    return replace(
+        program,
+        populations=tuple(
+            replace(p, **fields) if p.name == name else p for p in program.populations
+        ),
+        projections=tuple(
+            replace(p, **fields) if p.name == name else p for p in program.projections
+        ),
+    )
+
+
+def assert_no_difference(found: Compared) -> None:
+    for one in found.layers:
+        for way in (one.whole, one.alone):
+            assert way.trains is not None
+            assert (way.trains.differing, way.trains.mismatch, way.trains.identical) == (0, 0, 1)
+            assert way.trains.ratio == 1
+            assert way.first is None
+            assert way.membranes.largest == 0
+        assert (one.examined, one.causes) == (0, ())
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["chain", "loop"])
+@pytest.mark.parametrize("target", [LOIHI2, CPU], ids=lambda target: target.name)
+def test_a_network_that_fits_exactly_shows_no_difference(target, loop):
+    assert_no_difference(compared(network(loop=loop), exact(target, loop=loop), target))
+
+
+def weights_of(program: Program, name: str) -> np.ndarray:
+    return next(p for p in program.projections if p.name == name).map.numbers().copy()
+
+
+def with_weights(program: Program, name: str, weight: np.ndarray) -> Program:
+    return changed(program, name, map=Dense(weight=weight.astype(np.int32)))
+
+
+def rounded_weights(program: Program) -> Program:
+    weight = weights_of(program, "in>a")
+    middle = (np.abs(weight) < np.abs(weight).max() / 2) & (weight != 0)
+    return with_weights(program, "in>a", weight + 2 * middle)
+
+
+def clipped_weights(program: Program) -> Program:
+    weight = weights_of(program, "in>a")
+    return with_weights(program, "in>a", np.minimum(weight, weight.max() // 2))
+
+
+def higher_threshold(program: Program) -> Program:
+    a = program.population("a")
+    return changed(program, "a", threshold=np.asarray(a.threshold + 64))
+
+
+def other_decay(program: Program) -> Program:
+    return changed(program, "a", decay=np.asarray(3900, np.int32))
+
+
+def other_bias(program: Program) -> Program:
+    clock = next(p for p in program.projections if p.source == "clock" and p.target == "a")
+    map_ = clock.map.with_numbers(clock.map.numbers() + np.int32(9))
+    return changed(program, clock.name, map=map_)
+
+
+def other_reset(program: Program) -> Program:
+    amount = program.population("a").reset.amount
+    reset = replace(program.population("a").reset, amount=np.asarray(amount - amount // 20))
+    return changed(program, "a", reset=reset)
+
+
+def hard_reset(program: Program) -> Program:
+    reset = replace(
+        program.population("a").reset, kind=ResetKind.VALUE, amount=np.zeros((), np.int32)
+    )
+    return changed(program, "a", reset=reset)
+
+
+def other_floor(program: Program) -> Program:
+    floor = program.population("a").floor
+    assert floor is not None
+    return changed(program, "a", floor=replace(floor, value=np.asarray(floor.value // 2)))
+
+
+def other_initial(program: Program) -> Program:
+    return changed(program, "a", initial=np.asarray(0, np.int32))
+
+
+def greater(program: Program) -> Program:
+    return changed(program, "a", compare=Compare.GREATER)
+
+
+def longer_delay(program: Program) -> Program:
+    wire = next(p for p in program.projections if p.name == "in>a")
+    return changed(program, "in>a", delay=np.asarray(wire.delay + 1))
+
+
+def narrow(program: Program) -> Program:
+    """Return the program with a membrane that just cannot reach its threshold."""
+    bits = int(program.population("a").threshold).bit_length()
+    register = Register(bits=bits, overflow=Overflow.SATURATE)
+    return replace(program, arithmetic=replace(program.arithmetic, membrane=register))
+
+
+PLANTED: dict[Cause, tuple[Callable[[Program], Program], ...]] = {
+    Cause.WEIGHT_ROUNDING: (rounded_weights,),
+    Cause.WEIGHT_CLIPPING: (clipped_weights,),
+    Cause.THRESHOLD: (higher_threshold,),
+    Cause.DECAY: (other_decay,),
+    Cause.BIAS: (other_bias,),
+    Cause.RESET: (other_reset, hard_reset),
+    Cause.FLOOR: (other_floor,),
+    Cause.INITIAL: (other_initial,),
+    Cause.COMPARISON: (greater,),
+    Cause.DELAY: (longer_delay,),
+    Cause.OVERFLOW: (narrow,),
+}
+
+
+@pytest.mark.parametrize(
+    ("cause", "plant"),
+    [(cause, plant) for cause, plants in PLANTED.items() for plant in plants],
+    ids=lambda value: value.__name__ if callable(value) else value.value,
+)
+@pytest.mark.parametrize("loop", [False, True], ids=["chain", "loop"])
+def test_a_cause_that_was_planted_alone_is_found(cause, plant, loop):
+    found = compared(network(loop=loop), plant(exact(loop=loop)))
+    a, b = layer(found, "a"), layer(found, "b")
+    assert a.whole.first is not None
+    assert a.whole.first.causes == (cause,)
+    assert a.alone.first is not None
+    assert a.alone.first.causes == (cause,)
+    assert [c.cause for c in a.causes] == [cause]
+    assert a.causes[0].repaired == a.examined > 0
+    if cause is not Cause.OVERFLOW:  # all registers of the chip are narrow then
+        assert b.whole.first is None or b.whole.first.causes == (Cause.UPSTREAM,)
+        assert b.alone.first is None
+        assert b.alone.trains is not None
+        assert b.alone.trains.differing == 0
+
+
+def test_a_layer_that_only_receives_other_spikes_has_no_cause_of_its_own():
+    found = compared(network(), higher_threshold(exact()))
+    b = layer(found, "b")
+    assert b.whole.first is not None
+    assert b.whole.first.causes == (Cause.UPSTREAM,)
+    assert b.whole.first.cause == "upstream"
+    assert (b.alone.first, b.examined, b.causes) == (None, 0, ())
+
+
+def one_neuron(**fields) -> Network:
+    """Return a neuron with two weights, of which the second is 1 and stays silent."""
+    given = {
+        "decay": real(1),
+        "threshold": real(1),
+        "compare": Compare.GREATER_EQUAL,
+        "reset": Reset(kind=ResetKind.VALUE),
+    }
+    weight, arithmetic = fields.pop("weight", 0.5), fields.pop("arithmetic", Arithmetic.FLOAT64)
+    return Network(
+        name="one",
+        inputs=(Input(name="in", shape=(2,)),),
+        populations=(Population(name="a", shape=(1,), **{**given, **fields}),),
+        projections=(
+            Projection(name="in>a", source="in", target="a", map=Dense(weight=real([[weight, 1]]))),
+        ),
+        outputs=(Output(name="out", population="a", decode=Decode.MEMBRANE_END),),
+        arithmetic=arithmetic,
+    )
+
+
+def ones(steps=20) -> Data:
+    """Return one sample in which the first of two inputs sends in every step."""
+    return Data.of((Values(name="in", values=np.tile([1, 0], (1, steps, 1))),))
+
+
+def test_two_causes_of_which_neither_alone_is_enough_are_named_together():
+    net = one_neuron()
+    program = higher_threshold(compile_network(net, LOIHI2).program)
+    weight = weights_of(program, "in>a")
+    program = with_weights(program, "in>a", weight - [[2, 0]])
+    found = layer(compared(net, program, given=ones()), "a")
+    assert found.alone.first is not None
+    first = found.alone.first
+    assert first.causes == (Cause.SEVERAL, Cause.WEIGHT_ROUNDING, Cause.THRESHOLD)
+    assert first.cause == "several together: weight rounding + threshold rounding"
+    assert [(c.cause, c.repaired) for c in found.causes] == [(Cause.SEVERAL, 1)]
+
+
+def test_two_causes_of_which_each_alone_is_enough_are_both_named():
+    net = one_neuron(weight=0.34, threshold=real(1))
+    program = compile_network(net, CPU).program
+    unit = float(program.population("a").unit)
+    wire = next(p for p in program.projections if p.name == "in>a")
+    step = unit * 2**wire.shift
+    # three times 0.34 reaches 1 and, with a margin of 0.02, only one of the two changes
+    weight = weights_of(program, "in>a") - [[int(np.ceil(0.005 / step)), 0]]
+    assert 3 * (weight[0, 0] * step) > 1 - 0.01
+    program = with_weights(program, "in>a", weight)
+    program = changed(program, "a", threshold=np.asarray(int(1.015 / unit), np.int32))
+    found = layer(compared(net, program, CPU, given=ones()), "a")
+    assert found.alone.first is not None
+    assert found.alone.first.causes == (Cause.WEIGHT_ROUNDING, Cause.THRESHOLD)
+    assert found.alone.first.cause == "weight rounding or threshold rounding"
+
+
+def test_input_values_between_the_units_are_a_cause():
+    encoding = Encoding(how=Encode.CURRENT, steps=30, unit=0.25, low=0, high=4)
+    net = network()
+    program = compile_network(net, LOIHI2, encoding=encoding).program
+    values = np.random.default_rng(3).random((4, 5)) / 2
+    given = Data.of((Values(name="in", values=values),))
+    found = layer(compared(net, program, given=given, encoding=encoding), "a")
+    assert found.alone.first is not None
+    assert found.alone.first.causes == (Cause.INPUT,)
+    assert [c.cause for c in found.causes] == [Cause.INPUT]
+    rounded = Data.of((Values(name="in", values=np.rint(values * 4) / 4),))
+    assert_no_difference(compared(net, program, given=rounded, encoding=encoding))
+
+
+def test_a_state_that_is_rounded_in_every_step_is_a_cause():
+    net = one_neuron(decay=real(0.5), threshold=real(1.25), weight=0.75, compare=Compare.GREATER)
+    program = compile_network(net, CPU).program
+    program = with_weights(program, "in>a", np.array([[3, 4]]))
+    program = changed(program, "in>a", shift=0)
+    program = changed(program, "a", threshold=np.asarray(5, np.int32), unit=Binary.of(0.25))
+    found = layer(compared(net, program, CPU, given=ones()), "a")
+    assert found.alone.first is not None
+    first = found.alone.first
+    # as trained 0.75, 1.125, 1.3125; in units of 1/4 3, 1 + 3, 2 + 3, ...
+    assert (first.step, first.expected, first.got) == (2, 1, 0)
+    assert (first.tested_expected, first.tested_got, first.threshold) == (1.3125, 1.25, 1.25)
+    assert (first.membrane_expected, first.membrane_got, first.distance) == (0, 1.25, 0.0625)
+    assert first.causes == (Cause.STATE_ROUNDING,)
+
+
+def below_by_float32(times: int) -> bool:
+    """Return whether that many tenths, added up, are less than their sum in float32 alone."""
+    total, exact_total = np.float32(0), 0.0
+    for _ in range(times):
+        total, exact_total = total + np.float32(0.1), exact_total + 0.1
+        if total >= np.float32(times / 10) or exact_total >= times / 10:
+            break
+    return bool(total < np.float32(times / 10) and exact_total >= times / 10)
+
+
+def test_a_tie_that_only_floating_point_decides_is_told_from_rounding():
+    times = next(n for n in range(3, 60) if below_by_float32(n))
+    fields = {"weight": 0.1, "threshold": real(times / 10)}
+    net = one_neuron(arithmetic=Arithmetic.FLOAT32, **fields)
+    program = compile_network(one_neuron(**fields), CPU).program
+    found = layer(compared(net, program, CPU, given=ones(times + 1)), "a")
+    assert found.alone.first is not None
+    assert (found.alone.first.step, found.alone.first.expected) == (times - 1, 0)
+    assert found.alone.first.causes == (Cause.REWRITING,)
+
+
+def test_a_readout_tells_what_makes_most_of_its_error():
+    net = one_neuron(fires=Fires.NEVER, reset=Reset(), decay=real(0.5))
+    program = compile_network(net, LOIHI2).program
+    exactly = layer(compared(net, program, given=ones()), "a")
+    assert exactly.whole.trains is None
+    assert exactly.whole.membranes.largest < 1e-3  # decays round toward zero
+    weight = weights_of(program, "in>a")
+    program = with_weights(program, "in>a", weight - [[8, 0]])
+    found = layer(compared(net, program, given=ones()), "a")
+    assert found.whole.membranes.rms > 0.01
+    assert found.drifts[0].cause is Cause.WEIGHT_ROUNDING
+    assert found.drifts[0].rms_without < 1e-3
+    assert found.whole.first is None
+
+
+def naive(net: Network, program: Program, given: Data) -> dict[str, dict[str, float]]:
+    """Count by hand, sample by sample and step by step."""
+    (values,) = given.arrays
+    steps = values.values.shape[1]
+    wanted = simulate(
+        net, [Values(name=values.name, values=values.values.astype(float))], EVERYTHING
+    )
+    got = ReferenceBackend().run(program, [values], EVERYTHING)
+    counted = {}
+    for population in net.populations:
+        lag = program.population(population.name).lag
+        right = wanted[population.name].payload
+        mine = got[population.name].payload[:, lag : lag + steps]
+        wrong, first = 0, None
+        for step in range(steps):
+            for sample in range(len(mine)):
+                differs = np.argwhere(mine[sample, step] != right[sample, step])
+                wrong += len(differs)
+                if len(differs) and first is None:
+                    first = (step, sample, tuple(int(i) for i in differs[0]))
+        counted[population.name] = {
+            "differing": wrong,
+            "expected": right.sum(),
+            "got": mine.sum(),
+            "active": np.count_nonzero(right),
+            "identical": np.mean([np.array_equal(a, b) for a, b in zip(mine, right, strict=True)]),
+            "first": first,
+        }
+    return counted
+
+
+@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@given(seed=SEEDS, bits=st.sampled_from([3, 5]))
+def test_recorded_differences_are_those_that_a_naive_count_finds(seed, bits):
+    rng = np.random.default_rng(seed)
+    net = random_network(rng)
+    options = Options(weight_bits=bits, search=False)
+    program = compile_network(net, CPU, options=options).program
+    (values,) = random_inputs(rng, net)
+    given = Data.of((Values(name="in", values=values.values.astype(np.int64)),))
+    found = compared(net, program, CPU, given=given)
+    for name, counts in naive(net, program, given).items():
+        one = layer(found, name).whole
+        if net.population(name).fires is Fires.NEVER:
+            assert one.trains is None
+            continue
+        assert one.trains is not None
+        assert one.trains.differing == counts["differing"]
+        assert (one.trains.expected, one.trains.got) == (counts["expected"], counts["got"])
+        assert one.trains.identical == counts["identical"]
+        if counts["active"]:
+            assert one.trains.mismatch == counts["differing"] / (2 * counts["active"])
+        where = None
+        if one.first is not None:
+            where = (one.first.step, one.first.sample, one.first.neuron)
+            assert one.first.causes
+        assert where == counts["first"]
+
+
+@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@given(seed=SEEDS)
+def test_a_layer_with_everything_put_back_is_the_layer_as_trained(seed):
+    rng = np.random.default_rng(seed)
+    net = random_network(rng)
+    made = deployed(net, compile_network(net, CPU, options=Options(search=False)).program, CPU)
+    ready = prepared(made)
+    inputs = random_inputs(rng, net)
+    free = simulate(net, inputs, EVERYTHING)
+    sent = {p.name: p.payload for p in free.populations} | {v.name: v.values for v in inputs}
+    for population in net.populations:
+        one = layer_of(made.program, ready, population.name, CPU)
+        assert one is not None
+        trained = run_real(ready, population.name, sent)
+        back = simulate(put_back(one, STORED), given_to(one.sources, sent), EVERYTHING)[one.name]
+        units = made.program.population(population.name).units
+        tied = trained.payload != back.payload  # scaling may move a tie
+        alike = np.isclose(back.membrane * units, trained.membrane, rtol=1e-9, atol=1e-9)
+        assert np.all(alike | np.maximum.accumulate(tied, axis=1))
+        assert tied.mean() < 0.05
+
+
+def test_samples_of_a_continuous_run_are_told_apart():
+    boundary = Boundary(between=Between.CONTINUOUS, idle=3)
+    net = network(boundary=boundary)
+    program = higher_threshold(replace(exact(), boundary=boundary))
+    found = layer(compared(net, program), "a").whole
+    stream = np.pad(data().arrays[0].values, ((0, 0), (0, 3), (0, 0))).reshape(1, -1, 5)[:, :-3]
+    wanted = simulate(net, [Values(name="in", values=stream.astype(float))], EVERYTHING)["a"]
+    got = ReferenceBackend().run(program, [Values(name="in", values=stream)], EVERYTHING)["a"]
+    wrong = (wanted.payload != got.payload[:, 1:][:, : stream.shape[1]])[0]
+    step = int(wrong.any(axis=1).argmax())
+    assert found.first is not None
+    assert (found.first.sample, found.first.step) == divmod(step, STEPS + 3)
+    assert found.trains is not None
+    own = np.concatenate([wrong[n * (STEPS + 3) :][:STEPS] for n in range(SAMPLES)])
+    assert (found.trains.samples, found.trains.differing) == (SAMPLES, own.sum())
