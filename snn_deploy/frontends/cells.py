@@ -7,8 +7,18 @@ import numpy as np
 
 from snn_deploy.frontends.dynamics import Origin, Overrides, ResetRule
 from snn_deploy.ir.arrays import REAL
-from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
-from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
+from snn_deploy.ir.network import Bias, Chain, Floor, Population, Reset, Synapse
+from snn_deploy.ir.neuron import (
+    Compare,
+    Fires,
+    FloorWhen,
+    Reads,
+    ResetKind,
+    State,
+    Tabled,
+    When,
+)
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 
 
 class _Array(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,11 +29,18 @@ class _Array(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _Parameter = float | _Array
 
 
-class _Synapse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Chain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    gain: _Parameter
+    reads: Reads
+
+
+class _Synapse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     decay: _Parameter
     gain: _Parameter
     reads: Reads
     initial: _Parameter
+    into_membrane: int = 1
+    chain: _Chain | None = None
 
 
 class _Reset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,14 +54,23 @@ class _Floor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     when: FloorWhen
 
 
-class _Bias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Bias(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     value: _Parameter
     into: State
     start: int
+    waits: bool = False
 
 
-class CellRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One population, as JSON has it."""
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    what: Tabled
+    rows: _Array
+    into: State | None
+    start: int
+    repeats: bool
+
+
+class CellRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One population, as JSON has it; what came later is left out where it has its default."""
 
     node: str
     """Digest of the NIR node that it belongs to."""
@@ -61,6 +87,12 @@ class CellRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floor: _Floor | None
     biases: list[_Bias]
     initial: _Parameter
+    further: list[_Synapse] = []
+    lower: _Parameter | None = None
+    refractory: Refractory | None = None
+    window: Window | None = None
+    restart: Restart | None = None
+    tables: list[_Table] = []
 
 
 def record_of(population: Population, node: str) -> CellRecord:
@@ -71,14 +103,7 @@ def record_of(population: Population, node: str) -> CellRecord:
         shape=population.shape,
         decay=_stored(population.decay),
         gain=_stored(population.gain),
-        synapse=None
-        if synapse is None
-        else _Synapse(
-            decay=_stored(synapse.decay),
-            gain=_stored(synapse.gain),
-            reads=synapse.reads,
-            initial=_stored(synapse.initial),
-        ),
+        synapse=None if synapse is None else _synapse_record(synapse),
         fires=population.fires,
         threshold=_stored(population.threshold),
         compare=population.compare,
@@ -90,9 +115,31 @@ def record_of(population: Population, node: str) -> CellRecord:
         ),
         floor=None if floor is None else _Floor(value=_stored(floor.value), when=floor.when),
         biases=[
-            _Bias(value=_stored(b.value), into=b.into, start=b.start) for b in population.biases
+            _Bias(value=_stored(b.value), into=b.into, start=b.start, waits=b.waits)
+            for b in population.biases
         ],
         initial=_stored(population.initial),
+        further=[_synapse_record(one) for one in population.further],
+        lower=_stored(population.lower) if population.fires is Fires.TERNARY else None,
+        refractory=population.refractory,
+        window=population.window,
+        restart=population.restart,
+        tables=[
+            _Table(what=t.what, rows=_array(t.rows), into=t.into, start=t.start, repeats=t.repeats)
+            for t in population.tables
+        ],
+    )
+
+
+def _synapse_record(synapse: Synapse) -> _Synapse:
+    chain = synapse.chain
+    return _Synapse(
+        decay=_stored(synapse.decay),
+        gain=_stored(synapse.gain),
+        reads=synapse.reads,
+        initial=_stored(synapse.initial),
+        into_membrane=synapse.into_membrane,
+        chain=None if chain is None else _Chain(gain=_stored(chain.gain), reads=chain.reads),
     )
 
 
@@ -109,14 +156,7 @@ def population_in(name: str, record: CellRecord) -> Population:
         shape=record.shape,
         decay=_read(record.decay),
         gain=_read(record.gain),
-        synapse=None
-        if synapse is None
-        else Synapse(
-            decay=_read(synapse.decay),
-            gain=_read(synapse.gain),
-            reads=synapse.reads,
-            initial=_read(synapse.initial),
-        ),
+        synapse=None if synapse is None else _synapse_in(synapse),
         fires=record.fires,
         threshold=_read(record.threshold),
         compare=record.compare,
@@ -125,14 +165,40 @@ def population_in(name: str, record: CellRecord) -> Population:
             kind=record.reset.kind, amount=_read(record.reset.amount), when=record.reset.when
         ),
         floor=None if floor is None else Floor(value=_read(floor.value), when=floor.when),
-        biases=tuple(Bias(value=_read(b.value), into=b.into, start=b.start) for b in record.biases),
+        biases=tuple(
+            Bias(value=_read(b.value), into=b.into, start=b.start, waits=b.waits)
+            for b in record.biases
+        ),
         initial=_read(record.initial),
+        further=tuple(_synapse_in(one) for one in record.further),
+        lower=_read(-1.0 if record.lower is None else record.lower),
+        refractory=record.refractory,
+        window=record.window,
+        restart=record.restart,
+        tables=tuple(
+            Table(what=t.what, rows=_read(t.rows), into=t.into, start=t.start, repeats=t.repeats)
+            for t in record.tables
+        ),
+    )
+
+
+def _synapse_in(record: _Synapse) -> Synapse:
+    chain = record.chain
+    return Synapse(
+        decay=_read(record.decay),
+        gain=_read(record.gain),
+        reads=record.reads,
+        initial=_read(record.initial),
+        into_membrane=record.into_membrane,
+        chain=None if chain is None else Chain(gain=_read(chain.gain), reads=chain.reads),
     )
 
 
 def _stored(parameter: np.ndarray) -> _Parameter:
-    if parameter.ndim == 0:
-        return float(parameter)
+    return float(parameter) if parameter.ndim == 0 else _array(parameter)
+
+
+def _array(parameter: np.ndarray) -> _Array:
     return _Array(shape=tuple(parameter.shape), values=parameter.ravel().tolist())
 
 

@@ -55,7 +55,7 @@ def check_parameters(population: Any, dtype: np.dtype[Any]) -> None:
         where = f"{population.name}.{path}"
         if isinstance(holder, Table) and not (array.ndim and len(array)):
             raise ShapeError("a table has no rows", where=where)
-        if not fits(array[0] if isinstance(holder, Table) else array, population.shape):
+        if not fits(array[0, ...] if isinstance(holder, Table) else array, population.shape):
             raise ShapeError(
                 f"a parameter of shape {array.shape} does not broadcast to {population.shape}",
                 where=where,

@@ -67,4 +67,4 @@ class Table:
         row = (step - self.start) // period
         if self.repeats and row >= 0:
             row %= len(self.rows)
-        return self.rows[row] if 0 <= row < len(self.rows) else None
+        return self.rows[row, ...] if 0 <= row < len(self.rows) else None
