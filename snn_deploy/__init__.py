@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snn_deploy.deploy.api import (
+        diff,
         doctor,
         estimate,
         evaluate,
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
         load,
         netx,
         nir,
+        report,
         simulate,
         targets,
         verify,
     )
 
 __all__ = [
+    "diff",
     "doctor",
     "estimate",
     "evaluate",
@@ -36,6 +39,7 @@ __all__ = [
     "load",
     "netx",
     "nir",
+    "report",
     "simulate",
     "targets",
     "verify",

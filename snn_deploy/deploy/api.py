@@ -15,8 +15,11 @@ from snn_deploy.errors import OptionError
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
     from snn_deploy.deploy.deployment import Deployment
+    from snn_deploy.deploy.diff import ProgramDiff
+    from snn_deploy.deploy.layer_report import LayerReports
     from snn_deploy.deploy.netx_command import NetxFile
     from snn_deploy.deploy.nir_command import NirFile
+    from snn_deploy.deploy.real_verification import RealVerification
     from snn_deploy.deploy.results import (
         EnergyEstimate,
         Evaluation,
@@ -401,33 +404,59 @@ def verify(
     *,
     input: Annotated[Any, Parameter(name="--input")],
     against: str = "reference",
+    model: Annotated[Any, Parameter()] = None,
+    arch: Annotated[Any, Parameter()] = None,
+    module: str | None = None,
+    max_mismatch: float | None = None,
+    max_drop: float | None = None,
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
     time_limit: float | None = None,
-) -> Verification:
-    """Compare every state of every neuron and step between the event simulator and others.
+) -> Verification | RealVerification:
+    """Compare the integers, state by state, with other backends or with what was trained.
 
     $ snn-deploy verify mnist-loihi2 --input digits.npz --against reference,lava
+    $ snn-deploy verify mnist-loihi2 --input digits.npz --against network --max-drop 0.5
+    $ snn-deploy verify net --input spikes.npz --against model --model net.pt --module nets:make
+
+    Backends must agree with the event simulator on every state of every neuron and step. Against
+    the network as trained (real values), or the model itself run by its framework, it counts the
+    spikes that differ, and names in each layer the first one and its likely cause: that which,
+    put back alone to what was trained, makes the difference go away. Integers are expected to
+    differ from real values, so that by itself is no failure; limits make it one.
 
     Args:
         artifact: Artifact folder, or a deployment.
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
-        against: Backends, separated by commas.
+        against: Backends, separated by commas; or network; or model.
+        model: For --against model: the model file. From Python also the torch module.
+        arch: As for export, if the artifact was exported with it.
+        module: As for export, if the artifact was exported with it.
+        max_mismatch: Exit with 3 if the spikes of a layer differ by more, as a share: 0.05 is 5 %.
+        max_drop: Exit with 3 if more points of accuracy are lost; the data has labels then.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample to compare.
         samples: Number of samples to compare; by default all.
         time_limit: Seconds after which Lava is stopped; by default 600.
 
     Returns:
-        Per backend the number of states compared, or the first difference. The command exits
-        with 3 if there is one.
+        Per backend the number of states compared, or the first difference: the command exits
+        with 3 if there is one. Against network or model: spikes, causes and membranes of every
+        layer; it exits with 3 only if a limit is exceeded.
     """
+    from snn_deploy.deploy import against_command as real  # noqa: PLC0415
     from snn_deploy.deploy import analysis  # noqa: PLC0415
+    from snn_deploy.deploy.against_model import Origin  # noqa: PLC0415
 
     deployment = _deployment(artifact)
-    data = _data(deployment, input, bin_width, first, samples)
     names = [part.strip() for part in against.split(",") if part.strip()]
+    limits = real.limits(max_mismatch, max_drop)
+    origin = Origin(model=model, arch=arch, module=module)
+    with_real_values = real.wanted(names, origin, limits)
+    data = _data(deployment, input, bin_width, first, samples)
+    if with_real_values:
+        return real.verify(deployment, data, names[0], origin, limits)
     return analysis.verify(deployment, data, names, time_limit)
 
 
@@ -496,6 +525,67 @@ def estimate(
     deployment = _deployment(artifact)
     chosen = _data(deployment, input, bin_width, first, samples)
     return analysis.estimate(deployment, chosen, profile)
+
+
+def diff(
+    one: Annotated[Any, Parameter(name="ONE")],
+    other: Annotated[Any, Parameter(name="OTHER")],
+    /,
+) -> ProgramDiff:
+    """Show what differs between two integer programs, part by part.
+
+    $ snn-deploy diff mnist-loihi1 mnist-loihi2
+
+    Populations and projections that only one has; parameters, scales, lags and weights that
+    differ, how many, by how much and where; of artifacts also target, encoding, options and
+    findings.
+
+    Args:
+        one: Artifact folder, or a folder with program.json and program.npz. From Python also a
+            deployment or a program.
+        other: Another.
+
+    Returns:
+        The differences. The command exits with 3 unless both compute the same from the same
+        data.
+    """
+    from snn_deploy.deploy import diff as programs  # noqa: PLC0415
+
+    return programs.diff(programs.side(one), programs.side(other))
+
+
+def report(
+    artifact: Annotated[Any, Parameter(name="ARTIFACT")],
+    /,
+    *,
+    input: Annotated[Any, Parameter(name="--input")] = None,
+    bin_width: float | None = None,
+    first: int = 0,
+    samples: int | None = None,
+) -> LayerReports:
+    """Collect what is known of every layer: rounding, ranges, findings; with data also activity.
+
+    $ snn-deploy report mnist-loihi2
+    $ snn-deploy report mnist-loihi2 --input digits.npz --samples 100 --json
+
+    What was not measured is absent: without data there is no activity, and no comparison with
+    the network as trained.
+
+    Args:
+        artifact: Artifact folder, or a deployment.
+        input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
+        bin_width: Seconds per step; the data file is then a recording of events.
+        first: First sample.
+        samples: Number of samples; by default all.
+
+    Returns:
+        One record per layer, and the findings of the whole network.
+    """
+    from snn_deploy.deploy import layer_report  # noqa: PLC0415
+
+    deployment = _deployment(artifact)
+    data = None if input is None else _data(deployment, input, bin_width, first, samples)
+    return layer_report.report(deployment, data)
 
 
 def targets(name: str | None = None, /, *, sources: bool = False) -> Listing:
