@@ -23,6 +23,7 @@ from snn_deploy.deploy.verify import Comparison, compare
 from snn_deploy.deploy.windows import own_steps
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.codecs import predict
+from snn_deploy.quantize.ranges import prove
 
 
 def backend_named(name: str, time_limit: float | None) -> Backend:
@@ -64,6 +65,7 @@ def simulate(
         for output in program.outputs:
             answer = runs.program_answer(program, output, trace, block)
             predicted[output.name] += predict(answer).tolist()
+    proofs = prove(program, deployment.target, steps)
     activity = tuple(
         LayerActivity(
             layer=p.name,
@@ -71,8 +73,9 @@ def simulate(
             spikes=spikes[p.name] / data.samples,
             active=events[p.name] / (p.size * slots),
             overflows=overflows[p.name],
+            proven=proof.proven,
         )
-        for p in program.populations
+        for p, proof in zip(program.populations, proofs, strict=True)
     )
     answers = tuple(
         Answer(

@@ -17,6 +17,7 @@ from snn_deploy.deploy.exporting import (
     model_content,
     net_program,
 )
+from snn_deploy.deploy.ranges import ranges_of
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
@@ -46,6 +47,7 @@ def of_artifact(path: Path, deployment: Deployment) -> results.Inspection:
         title=f"{path}: {deployment.program.name} for {deployment.program.target}",
         text=deployment.files["program.txt"].decode(),
         findings=deployment.findings,
+        ranges=ranges_of(deployment.program, deployment.target, deployment.encoding.steps),
     )
 
 

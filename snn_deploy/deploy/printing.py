@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.ranges import ranges_of
 from snn_deploy.deploy.results import Export
 
 
@@ -35,6 +36,7 @@ def _shown(result: Any) -> Any:
         lag=max(result.program.population(o.population).lag for o in result.program.outputs),
         layers=result.layers,
         findings=result.findings,
+        ranges=ranges_of(result.program, result.target, result.encoding.steps),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_deploy.deploy.energy import Estimate, Event
+from snn_deploy.deploy.ranges import Ranges
 from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.verify import Comparison, Difference
 from snn_deploy.ir.findings import Finding
@@ -24,6 +25,9 @@ class LayerActivity:
 
     overflows: int
     """Times that a register wrapped or saturated, over all samples."""
+
+    proven: bool
+    """Whether none can in as many steps, whatever comes in: the range proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +54,12 @@ class Simulation:
     answers: tuple[Answer, ...]
 
     def __str__(self) -> str:
-        rows = [("layer", "neurons", "spikes/sample", "active", "overflows")]
+        rows = [("layer", "neurons", "spikes/sample", "active", "overflows", "ruled out")]
         rows += [
-            (a.layer, f"{a.neurons}", f"{a.spikes:.1f}", f"{a.active:.1%}", f"{a.overflows}")
+            (
+                *(a.layer, f"{a.neurons}", f"{a.spikes:.1f}", f"{a.active:.1%}"),
+                *(f"{a.overflows}", "proven" if a.proven else "no"),
+            )
             for a in self.activity
         ]
         lines = [
@@ -259,9 +266,12 @@ class Inspection:
     title: str
     text: str
     findings: tuple[Finding, ...]
+    ranges: Ranges | None = None
+    """The range proof of an artifact's program; None: the file holds none."""
 
     def __str__(self) -> str:
-        return f"{self.title}\n\n{self.text.rstrip()}{findings_text(self.findings)}"
+        ranges = "" if self.ranges is None else f"\n\n{self.ranges}"
+        return f"{self.title}\n\n{self.text.rstrip()}{ranges}{findings_text(self.findings)}"
 
 
 LAYER_HEADINGS = (
@@ -291,6 +301,7 @@ class Export:
     lag: int
     layers: tuple[dict[str, Any], ...]
     findings: tuple[Finding, ...]
+    ranges: Ranges
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [LAYER_HEADINGS]

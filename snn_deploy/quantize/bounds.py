@@ -11,7 +11,8 @@ All numbers are exact integers of 64 bits; what grows beyond them is lost, which
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 import numpy as np
@@ -239,19 +240,42 @@ class _Walk:
             end = min(end, restart.interval)
         changes = () if restart is not None else self.schedule.changes()
         cycle = 0 if restart is not None else self.schedule.cycle
-        step = 0
+        step, longest = 0, LONGEST_LEAP
         while step < end:
             ahead = bisect_right(changes, step)
             following = min(changes[ahead], end) if ahead < len(changes) else end
             length = 1
             if step >= SINGLE:
-                length = min(max(1, step // PACE), LONGEST_LEAP, following - step)
-            fired, now = self.fired, self._during(step, length, ahead)
+                length = min(max(1, step // PACE), longest, following - step)
+            before, now = self._copied(), self._during(step, length, ahead)
             still = self._single(step, now) if length == 1 else self._leap(step, length, now)
-            if still and np.array_equal(fired, self.fired) and length >= cycle:
-                step = following  # nothing will happen before
-            else:
-                step += length
+            overflown = self._overflown() - before._overflown()
+            if length > 1 and overflown:  # find the step in which it happens
+                self._go_back(before)
+                longest = length // 2
+                continue
+            longest = LONGEST_LEAP if overflown else min(2 * longest, LONGEST_LEAP)
+            unchanged = still and np.array_equal(before.fired, self.fired) and length >= cycle
+            step = following if unchanged else step + length  # nothing will happen before
+
+    def _overflown(self) -> set[State | Helper]:
+        """Return the registers that some neuron has left the limits of."""
+        return {part for part, within in self.within.items() if within.min() < FOREVER}
+
+    def _copied(self) -> "_Walk":
+        """Return the walk as it stands."""
+        walk = copy(self)
+        walk.kept, walk.written, walk.within = (
+            dict(self.kept),
+            dict(self.written),
+            dict(self.within),
+        )
+        return walk
+
+    def _go_back(self, walk: "_Walk") -> None:
+        """Stand where `walk` stood."""
+        for entry in fields(self):
+            setattr(self, entry.name, getattr(walk, entry.name))
 
     def _during(self, step: int, length: int, span: int) -> Conditions:
         """Return what acts from `step` on for `length` steps, within a span without changes.
@@ -372,9 +396,9 @@ class _Walk:
                 guard = replace(guard, spikes=most)
         wild = (np.abs(decay) > 1 << self.rules.decay_bits) & multiplies
         lost = once.lost | end.lost | missing | wild
-        far_end = replace(end, kept=last.hull(end.kept), lost=lost)
-        self._note(step, state, far_end, _Leap(once, down, up, length))
-        return far_end
+        far = replace(end, kept=last.hull(end.kept), lost=lost)
+        self._note(step, state, far)
+        return far
 
     def _within_reach(self, far: Interval, old: Interval, once: Stepped, state: State) -> Interval:
         """Return `far` without what can be neither followed nor kept."""
@@ -386,32 +410,22 @@ class _Walk:
             np.minimum(widest.low, register.low), np.maximum(widest.high, register.high)
         )
 
-    def _note(self, step: int, state: State, stepped: Stepped, leap: "_Leap | None" = None) -> None:
+    def _note(self, step: int, state: State, stepped: Stepped) -> None:
         """Remember what a state was, and whether a register left its limits."""
         self.lost = self.lost | stepped.lost
         self.kept[state] = self.kept[state].hull(stepped.kept.rows)
-        room = None
-        if leap is not None:
-            room = leap.steps_left(leap.once.written, self._limits(state), leap.down, leap.up)
-        self._watch(step, state, stepped.written, room)
+        self._watch(step, state, stepped.written)
         if stepped.changed is not None:
-            if leap is not None and leap.once.changed is not None:  # a leak turns ends round
-                either = np.maximum(leap.down, leap.up)
-                limits = self._limits(Helper.CHANGE)
-                room = leap.steps_left(leap.once.changed, limits, either, either)
-            self._watch(step, Helper.CHANGE, stepped.changed, room)
+            self._watch(step, Helper.CHANGE, stepped.changed)
 
-    def _watch(
-        self, step: int, part: State | Helper, written: Interval, room: Wholes | None
-    ) -> None:
+    def _watch(self, step: int, part: State | Helper, written: Interval) -> None:
         """Remember what a register was given, and until when it was in order."""
         self.written[part] = written.hull(self.written.get(part, written))
         low, high = self._limits(part)
         wrong = (written.low < low) | (written.high > high)
         if wrong.any():
             before = self.within[part]
-            last = step if room is None else step + room
-            self.within[part] = np.where(wrong, np.minimum(before, last), before)
+            self.within[part] = np.where(wrong, np.minimum(before, step), before)
 
     def _note_firing(self, step: int, now: Conditions, stepped: Stepped) -> None:
         """Remember what was sent, and what arrives that is too large."""
@@ -443,25 +457,3 @@ def _moved(old: Interval, down: Wholes, up: Wholes, length: int, limit: int) -> 
     return Interval(
         old.low - np.minimum(down, most) * length, old.high + np.minimum(up, most) * length
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Leap:
-    """How a leap came about."""
-
-    once: Stepped
-    """Its first step."""
-
-    down: Wholes
-    """How far the lower ends move in one step, at most."""
-
-    up: Wholes
-    length: int
-
-    def steps_left(
-        self, given: Interval, limits: tuple[int, int], down: Wholes, up: Wholes
-    ) -> Wholes:
-        """Return in how many of the steps a register that is first `given` that is in order."""
-        below, above = given.low - limits[0], limits[1] - given.high
-        room = np.minimum(below // np.maximum(down, 1), above // np.maximum(up, 1)) + 1
-        return np.clip(room, 0, self.length)

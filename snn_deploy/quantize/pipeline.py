@@ -110,6 +110,6 @@ def pipeline_for(
         LowerBiases(target=target),
         AddRelays(target=target),
         CheckFeatures(target=target),
-        CheckRanges(target=target),
+        CheckRanges(target=target, steps=encoding.steps),
     ]
     return Pipeline(tuple(passes))

@@ -100,9 +100,11 @@ def prove(program: Program, target: Target, steps: int | None) -> tuple[Proof, .
     Args:
         program: The integers.
         target: Its limits: of sums, and of the membrane of a readout.
-        steps: Of a sample, or of the whole run where samples follow each other without a reset;
-            None: any number.
+        steps: Of a sample; None: any number. Where samples follow each other without a reset, a
+            run has any number all the same.
     """
+    if program.boundary.between is not Between.FRESH:
+        steps = None
     unbounded: set[str] = set()
     while True:
         proofs, sent = _proofs(program, target, steps, unbounded)
@@ -288,8 +290,7 @@ class CheckRanges:
 
     target: Target
     steps: int | None = None
-    """Of a sample; None: any number. Where samples follow each other without a reset, a run has
-    any number all the same."""
+    """Of a sample; None: any number."""
 
     def __call__(self, graph: Program) -> Passed[Program]:
         """Return `graph`.
@@ -300,8 +301,7 @@ class CheckRanges:
         """
         for projection in graph.projections:
             self._check_weights(projection)
-        steps = self.steps if graph.boundary.between is Between.FRESH else None
-        findings = [f for p in prove(graph, self.target, steps) for f in _findings(p)]
+        findings = [f for p in prove(graph, self.target, self.steps) for f in _findings(p)]
         return Passed(graph=graph, findings=tuple(findings))
 
     def _check_weights(self, projection: Projection) -> None:
