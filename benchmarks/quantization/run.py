@@ -12,18 +12,20 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from cases import PUBLISHED_NAME, cases
 from finetune import fine_tuned
-from measure import Case, Score, Wanted, score, wanted
+from measure import Case, score, wanted
 from rivals import PLAIN, Rule, quantized
 from tables import Row, report
 from tasks import TASKS
 
 from snn_deploy.errors import DeployError
+from snn_deploy.ir.program import Program
 from snn_deploy.quantize import Options, compile_network
-from snn_deploy.quantize.torch_halves import halves
+from snn_deploy.quantize.torch_halves import Halves, halves
 from snn_deploy.targets import Target, find_target
 
 BITS = (8, 6, 5, 4, 3, 2)
@@ -37,47 +39,63 @@ OURS_FREE = "ours, per channel"
 TUNED = "fine-tuned"
 
 
-def rows_of(case: Case, bits: tuple[int, ...], epochs: int, samples: int | None) -> Iterator[Row]:
+METHODS = (*(rule.value for rule in Rule), OURS, OURS_FREE, TUNED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is measured of each case."""
+
+    bits: tuple[int, ...]
+    methods: tuple[str, ...]
+    epochs: int
+    """Of fine-tuning."""
+
+    samples: int | None
+    """Training samples of fine-tuning at most."""
+
+
+def rows_of(case: Case, plan: Plan) -> Iterator[Row]:
     """Yield one row per method and width."""
-    chip, free = find_target(CHIP), find_target(FREE)
     want = wanted(case)
-
-    def row(method: str, width: int, target: Target, made: Score) -> Row:
-        return Row(
-            task=case.name,
-            seed=case.seed,
-            method=method,
-            bits=width,
-            target=target.name,
-            float_accuracy=want.accuracy,
-            accuracy=made.accuracy,
-            agreement=made.agreement,
-            mismatch=made.mismatch,
-            overflows=made.overflows,
-        )
-
-    start = halves(case.network, chip, encoding=case.encoding, options=PLAIN)
-    for width in bits:
-        for rule in Rule:
-            program = start.finished(quantized(start, rule, width)).program
-            yield row(rule.value, width, chip, score(case, want, program))
-        for name, target in ((OURS, chip), (OURS_FREE, free)):
-            yield row(name, width, target, _ours(case, want, target, width))
-        if width in TUNED_BITS and epochs:
-            options = Options(weight_bits=width)
-            program = fine_tuned(case, chip, options, epochs=epochs, samples=samples)
-            yield row(TUNED, width, chip, score(case, want, program))
+    start = halves(case.network, find_target(CHIP), encoding=case.encoding, options=PLAIN)
+    for width in plan.bits:
+        for method in plan.methods:
+            if method == TUNED and width not in TUNED_BITS:
+                continue
+            made = score(case, want, _program(case, start, plan, method, width))
+            yield Row(
+                task=case.name,
+                seed=case.seed,
+                method=method,
+                bits=width,
+                target=_target(method).name,
+                float_accuracy=want.accuracy,
+                accuracy=made.accuracy,
+                agreement=made.agreement,
+                mismatch=made.mismatch,
+                overflows=made.overflows,
+            )
 
 
-def _ours(case: Case, want: Wanted, target: Target, width: int) -> Score:
-    compiled = compile_network(
-        case.network,
-        target,
-        encoding=case.encoding,
-        calibration=case.calibration,
-        options=Options(weight_bits=width),
-    )
-    return score(case, want, compiled.program)
+def _target(method: str) -> Target:
+    return find_target(FREE if method == OURS_FREE else CHIP)
+
+
+def _program(case: Case, start: Halves, plan: Plan, method: str, width: int) -> Program:
+    """Return the program that a method makes."""
+    options, target = Options(weight_bits=width), _target(method)
+    if method == TUNED:
+        return fine_tuned(case, target, options, epochs=plan.epochs, samples=plan.samples)
+    if method in (OURS, OURS_FREE):
+        return compile_network(
+            case.network,
+            target,
+            encoding=case.encoding,
+            calibration=case.calibration,
+            options=options,
+        ).program
+    return start.finished(quantized(start, Rule(method), width)).program
 
 
 def main() -> None:
@@ -88,7 +106,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--bits", type=int, nargs="+", default=BITS)
     parser.add_argument("--samples", type=int, default=800, help="test samples at most")
-    parser.add_argument("--epochs", type=int, default=6, help="of fine-tuning; 0: none")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--epochs", type=int, default=8, help="of fine-tuning")
     parser.add_argument("--train", type=int, help="training samples of fine-tuning at most")
     parser.add_argument("--quick", action="store_true", help="one small task, to see it run")
     parser.add_argument("--output", type=Path, help="write OUTPUT.md and OUTPUT.json")
@@ -100,8 +119,14 @@ def main() -> None:
 
     rows = [Row(**row) for file in given.add for row in json.loads(file.read_text())]
     start = time.monotonic()
+    plan = Plan(
+        bits=tuple(given.bits),
+        methods=tuple(given.methods),
+        epochs=given.epochs,
+        samples=given.train,
+    )
     for case in cases(given.tasks, given.seeds, given.samples):
-        for row in rows_of(case, tuple(given.bits), given.epochs, given.train):
+        for row in rows_of(case, plan):
             rows.append(row)
             print(f"{time.monotonic() - start:6.0f} s  {row}", file=sys.stderr, flush=True)
         _write(rows, given.output)

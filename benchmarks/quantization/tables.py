@@ -80,7 +80,9 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 
 
 def _methods(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(row.method for row in rows))
+    """Return the rivals, then ours in the order of their first row."""
+    named = dict.fromkeys(row.method for row in rows)
+    return [m for m in RIVALS if m in named] + [m for m in named if m not in RIVALS]
 
 
 def _mean(width: float, half: float) -> str:
@@ -173,9 +175,9 @@ def _cell_line(part: Sequence[Row], task: str, bits: int, methods: Sequence[str]
         for get in (lambda r: r.change, lambda r: r.spikes)
     )  # fmt: skip
     cells = [f"{change[m]:+.2f} ({spikes[m]:.3f})" if m in change else "" for m in methods]
-    rivals = [m for m in RIVALS if m in change]
-    accurate = all(change["ours"] > change[m] for m in rivals)
-    faithful = all(spikes["ours"] < spikes[m] for m in rivals)
+    rivals, known = [m for m in RIVALS if m in change], "ours" in change
+    accurate = known and all(change["ours"] > change[m] for m in rivals)
+    faithful = known and all(spikes["ours"] < spikes[m] for m in rivals)
     verdicts = ["better" if good else "loss" for good in (accurate, faithful)]
     return f"| {task} | {bits} | " + " | ".join([*cells, *verdicts]) + " |"
 

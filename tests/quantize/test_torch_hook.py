@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from networks import STEPS, dyadic, random_inputs, random_network
 
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.deploy.deployment import read_deployment
 from snn_deploy.errors import DataError, InputRangeError, QuantizeError, UnsupportedError
 from snn_deploy.frontends import load
 from snn_deploy.ir.arithmetic import Decay, Overflow, Register
@@ -344,6 +345,28 @@ def test_wrong_inputs_are_named():
     prepare(two_layers(), LOIHI, encoding=Encoding(high=3), options=PLAIN)(
         torch.full((2, 8, 6), 3.0)
     )
+
+
+def test_the_documented_loop_ends_in_an_artifact_with_the_integers_of_the_module(
+    tmp_path, monkeypatch
+):
+    page = (ROOT / "docs" / "fine-tuning.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    snn = pytest.importorskip("snntorch")
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((12, 5, 28)) < 0.3).astype(np.float64)
+    names: dict[str, Any] = {
+        "module": torch.nn.Sequential(
+            torch.nn.Linear(28, 10), snn.Leaky(beta=0.75, threshold=0.5, init_hidden=True)
+        ),
+        "spikes": spikes,
+        "batches": [(torch.tensor(spikes), torch.arange(12) % 10)] * 2,
+    }
+    exec(compile(code, "fine-tuning.md", "exec"), names)  # the code of the page
+    stored = read_deployment(tmp_path / "network-loihi2").program
+    assert stored.digest == names["tuned"].compiled().program.digest
 
 
 def test_quantizing_does_not_load_torch():
