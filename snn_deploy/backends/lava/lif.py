@@ -9,11 +9,13 @@ What LIF computes was measured with lava-nc 0.10.0, fixed_pt (proc/lif/models.py
 The ranges of its parameters are those of the target `loihi2`; Lava checks none of them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from snn_deploy.backends.lava.groups import distinct, in_order, ranges
 from snn_deploy.backends.lava.plan import Group, Guard, Neuron
-from snn_deploy.backends.lava.worst import most_per_step
+from snn_deploy.backends.lava.worst import largest_current, most_per_step
 from snn_deploy.ir.graph import shortest_delay
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program
@@ -38,8 +40,25 @@ def why_not_lif(program: Program, population: Population, chip: Target) -> str:
 
 
 def _registers(program: Program, population: Population, chip: Target) -> str:
-    if program.arithmetic != chip.arithmetic:
+    """Return which register of the program Lava's LIF lacks, and may need for some input.
+
+    A register that no input can overflow is as good as any other of its width.
+    """
+    rules, stock = program.arithmetic, chip.arithmetic
+    if rules == stock:
+        return ""
+    if replace(rules, accumulator=stock.accumulator, current=stock.current) != stock:
         return "the program's registers are not those of Lava's LIF"
+    most, wide = most_per_step(program, population.name), rules.accumulator
+    if wide is not None and most > wide.high:
+        return (
+            f"a sum of up to {most} in one step may leave the {wide.bits} bits that hold it in "
+            "the program, and Lava has no such register"
+        )
+    if rules.current != stock.current:
+        largest = largest_current(program, population)
+        if largest > min(rules.current.high, stock.current.high):
+            return f"a current of up to {largest:.0f} may overflow, and Lava's does so otherwise"
     return ""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from snn_deploy.ir.kinds import Adaptive, Delta, Resonator
 from snn_deploy.ir.maps import Convolution, LinearMap, to_sparse
-from snn_deploy.ir.program import Program, Projection
+from snn_deploy.ir.program import Population, Program, Projection
 
 ALIGNED = 6
 """Bits by which Lava's LIF and ATRLIF shift what arrives: activation << 6."""
@@ -29,6 +29,18 @@ def most_through(program: Program, projection: Projection) -> int:
 def most_per_step(program: Program, name: str) -> int:
     """Return the largest |a| that can reach a neuron of the population `name` [state units]."""
     return sum(most_through(program, p) << p.shift for p in program.into(name))
+
+
+def largest_current(program: Program, population: Population) -> float:
+    """Return a bound on |current|, biases into it aside; infinite where it never decays."""
+    most = most_per_step(program, population.name)
+    current = population.current
+    if current is None or not most:
+        initial = 0 if current is None else int(np.abs(current.initial).max(initial=0))
+        return float(max(most, initial))
+    kept = float(program.arithmetic.factors(current.decay).max(initial=0.0))
+    sums = most / (1 - kept) if kept < 1 else np.inf  # decays round toward zero
+    return float(max(sums, np.abs(current.initial).max(initial=0)))
 
 
 def _heaviest(linear: LinearMap) -> int:

@@ -34,6 +34,7 @@ LATER = {
         "order": "decay-first",
         "sums": "together",
         "accumulator": None,
+        "change": None,
     },
     "population": {
         "further": [],

@@ -81,6 +81,8 @@ class Neurons:
         self.registers["membrane"] = Register(arithmetic.membrane)
         wide = arithmetic.accumulator
         self.accumulator = None if wide is None else Register(wide)
+        change = arithmetic.change
+        self.change = None if change is None else Register(change)
         first = population.current
         self.currents = [] if first is None else [first, *population.further]
         self.waits = any(bias.waits for bias in population.biases)
@@ -148,12 +150,20 @@ class Neurons:
             self.values[name] = self._decayed(u, current.decay) if adds_first else u
 
     def _integrate_membrane(self, arrived, old, step):
-        v = self._decayed(old["membrane"], self.population.decay)
+        before, register = old["membrane"], self.registers["membrane"]
+        v = self._decayed(before, self.population.decay)
+        if self.change is not None:
+            v, register = v - before, self.change
         for name, current in zip(CURRENTS, self.currents, strict=False):
             read = self.values if current.reads == "new" else old
             v = v + current.into_membrane * read[name]
+        if self.change is not None:
+            v = self._kept(v, self.change)
         v = v + self._entering("membrane", arrived, step)
-        return self._kept(v + self._biases("membrane", step), self.registers["membrane"])
+        v = self._kept(v + self._biases("membrane", step), register)
+        if self.change is None:
+            return v
+        return self._kept(before + v, self.registers["membrane"])
 
     def _entering(self, name, arrived, step):
         total = arrived.get(name, np.int64(0))
