@@ -127,11 +127,12 @@ def gathered(
     for part in parts:
         origin = origin_of(program, part.source)
         steps = network_delay(program, part, origin.source, origin.delay)
-        one = replace(listed, map=part.map, delay=steps)
+        numbers = part.map.numbers() * float(1 << part.shift)
+        one = replace(listed, map=part.map.with_numbers(numbers), delay=steps)
         some, keys = each_synapse(one)
         post, pre = np.divmod(keys, part.map.in_size)
         found = np.searchsorted(key, post * trained.map.in_size + origin.neuron[pre])
         there = some.map.numbers() != 0
-        weight[found[there]] = some.map.numbers()[there] * float(1 << part.shift)
+        weight[found[there]] = some.map.numbers()[there]
         delay[found[there]] = some.delay[there]
     return listed, replace(listed, map=listed.map.with_numbers(weight), delay=delay)

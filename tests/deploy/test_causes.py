@@ -37,9 +37,10 @@ from snn_deploy.ir.network import (
     Population,
     Projection,
     Reset,
+    Synapse,
 )
-from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
-from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.neuron import Compare, Decode, Fires, Reads, ResetKind
+from snn_deploy.ir.program import Binary, Current, Program, Role
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import Options, compile_network
@@ -500,3 +501,98 @@ def test_samples_of_a_continuous_run_are_told_apart():
     assert found.trains is not None
     own = np.concatenate([wrong[n * (STEPS + 3) :][:STEPS] for n in range(SAMPLES)])
     assert (found.trains.samples, found.trains.differing) == (SAMPLES, own.sum())
+
+
+def far(net: Network) -> Network:
+    """Return the network with delays beyond those of a chip, one for each weight."""
+    rng = np.random.default_rng(4)
+    delays = {"in>a": rng.choice([0, 30, 80], (8, 5)), "a>b": np.asarray(70)}
+    return replace(
+        net,
+        projections=tuple(replace(p, delay=np.asarray(delays[p.name])) for p in net.projections),
+    )
+
+
+@cache
+def relayed() -> Program:
+    return compile_network(far(network()), LOIHI2).program
+
+
+def test_relays_and_clocks_are_no_difference():
+    assert any(p.role is Role.RELAY for p in relayed().populations)
+    assert_no_difference(compared(far(network()), relayed(), given=data(steps=110, samples=2)))
+
+
+@pytest.mark.parametrize(
+    ("cause", "fields"),
+    [(Cause.WEIGHT_ROUNDING, "map"), (Cause.DELAY, "delay")],
+    ids=str,
+)
+def test_a_cause_behind_a_relay_is_found(cause, fields):
+    name = next(p.name for p in relayed().projections if p.name.startswith("in>a.relay"))
+    wire = next(p for p in relayed().projections if p.name == name)
+    weight = wire.map.numbers()
+    small = (np.abs(weight) < 100) & (weight != 0)
+    values = {
+        "map": wire.map.with_numbers(weight + np.where(small, 6, 0).astype(np.int32)),
+        "delay": np.asarray(np.maximum(1, wire.delay - 9)),
+    }
+    program = changed(relayed(), name, **{fields: values[fields]})
+    found = compared(far(network()), program, given=data(steps=110, samples=2, rate=0.6))
+    a, b = layer(found, "a"), layer(found, "b")
+    assert a.alone.first is not None
+    assert a.alone.first.causes == (cause,)
+    assert [c.cause for c in a.causes] == [cause]
+    assert b.alone.first is None
+
+
+def test_membranes_are_compared_in_the_unit_and_from_the_zero_of_the_network():
+    reset = Reset(kind=ResetKind.VALUE, amount=real(-0.5))
+    leaky = neurons(
+        "a", 8, decay=real(0.5), reset=reset, floor=None, gain=real(2), initial=real(-0.5)
+    )
+    net = network(a=leaky)
+    program = compile_network(net, LOIHI2).program
+    assert float(program.population("a").origin) == -0.5  # a hard reset to 0 on the chip
+    found = layer(compared(net, program), "a")
+    assert found.whole.membranes.largest < 1e-2
+    found = layer(compared(net, higher_threshold(program)), "a")
+    assert found.alone.first is not None
+    first = found.alone.first
+    assert first.causes == (Cause.THRESHOLD,)
+    assert (first.threshold, first.expected, first.got) == (1.0, 1, 0)
+    assert first.membrane_expected == -0.5
+    assert 0 <= first.distance == first.tested_expected - 1 < 0.1
+    assert first.tested_got == pytest.approx(first.tested_expected, abs=1e-2)
+
+
+def test_a_membrane_that_reads_the_old_current_is_compared_as_trained():
+    old = Synapse(decay=real(0.5), reads=Reads.OLD)
+    net = network(a=neurons("a", 8, synapse=old, biases=()))
+    program = compile_network(net, LOIHI2).program
+    assert program.population("a").current.reads is Reads.NEW  # and every input a step later
+    found = layer(compared(net, program), "a")
+    assert found.alone.membranes.largest < 1e-2
+    found = layer(compared(net, changed(program, "a", compare=Compare.GREATER)), "a")
+    assert found.alone.first is not None
+    assert found.alone.first.causes == (Cause.COMPARISON,)
+    decay = Current(decay=np.asarray(1900, np.int32))
+    found = layer(compared(net, changed(program, "a", current=decay)), "a")
+    assert found.alone.first is not None
+    assert found.alone.first.causes == (Cause.DECAY,)
+
+
+def test_a_layer_that_was_rebuilt_is_compared_without_causes():
+    program = higher_threshold(exact())
+    wire = next(p for p in program.projections if p.name == "in>a")
+    program = replace(
+        program,
+        projections=tuple(
+            replace(p, name="other") if p is wire else p for p in program.projections
+        ),
+    )
+    found = layer(compared(network(), program), "a")
+    assert found.alone.first is not None
+    assert found.alone.first.causes == ()
+    assert found.alone.first.cause == "not separated"
+    assert (found.examined, found.causes) == (0, ())
