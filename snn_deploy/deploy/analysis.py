@@ -55,7 +55,7 @@ def simulate(
     for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
         rows, presented = block.inputs[0].values.shape[:2]
-        slots += rows * presented
+        slots += rows * (presented // program.period)
         for population in program.populations:
             record = trace[population.name]
             sent = own_steps(population, record.payload, presented)

@@ -62,6 +62,7 @@ def export(
     search: Annotated[str | bool, Parameter(negative="--no-search")] = True,
     prove: bool = False,
     allow_overflow: bool = False,
+    time_dilation: str | None = None,
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
@@ -109,6 +110,8 @@ def export(
             the largest that the chip stores.
         prove: Keep every state provably in range, even where that costs weight bits.
         allow_overflow: Take the best scale even where some input could overflow a register.
+        time_dilation: Steps of the chip for each step of the network, a number or auto: the fewest
+            that its loops need. By default 1, and a loop that is too short is refused.
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
@@ -154,6 +157,7 @@ def export(
         search=search,
         prove=prove,
         allow_overflow=allow_overflow,
+        time_dilation=time_dilation,
         sample_shape=exporting.shape_of(sample_shape),
         arch=None if arch is None else str(arch),
         module=module,

@@ -46,8 +46,8 @@ class Side:
 
     @property
     def presented(self) -> int:
-        """Steps of a row."""
-        return int(self.block.inputs[0].values.shape[1])
+        """Steps of a row, in those of the network."""
+        return int(next(iter(self.real.values())).shape[1])
 
     def place(self, row: int, step: int) -> tuple[int, int]:
         """Return the sample, as numbered in the data, and its step."""

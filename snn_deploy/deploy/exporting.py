@@ -64,6 +64,7 @@ class Request:
     search: str | bool = True
     prove: bool = False
     allow_overflow: bool = False
+    time_dilation: str | None = None
     sample_shape: tuple[int, ...] | None = None
     arch: str | None = None
     module: str | None = None

@@ -13,7 +13,7 @@ from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.ir.codecs import needs, predict
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.presentation import present
+from snn_deploy.ir.presentation import dilated, present
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import Recording, Values
 from snn_deploy.quantize import (
@@ -59,6 +59,7 @@ class Wishes:
     search: str | bool = True
     prove: bool = False
     allow_overflow: bool = False
+    time_dilation: str | None = None
 
     @property
     def automatic(self) -> bool:
@@ -98,7 +99,28 @@ class Wishes:
             search=self.search is not False,
             prove=self.prove,
             allow_overflow=self.allow_overflow,
+            dilation=parse_dilation(self.time_dilation),
         )
+
+
+def parse_dilation(given: str | int | None) -> int | None:
+    """Return the steps of the chip for each step of the network that a text says; None: auto.
+
+    Raises:
+        OptionError: it says none.
+    """
+    if given is None:
+        return 1
+    if str(given).strip().lower() == AUTO:
+        return None
+    try:
+        return int(given)
+    except ValueError:
+        raise OptionError(
+            f"a time dilation of {given!r}; it is a number of steps or auto",
+            where="--time-dilation",
+            fix="--time-dilation auto",
+        ) from None
 
 
 def parse_bits(given: Any) -> int | Mapping[str, int] | None:
@@ -222,7 +244,8 @@ class _Exam:
         record = Recording(
             states=frozenset({needs(output.decode)}), populations=(output.population,)
         )
-        trace = find_backend("event").run(program, self.block.inputs, record)
+        inputs = dilated(self.block.inputs, program.period)
+        trace = find_backend("event").run(program, inputs, record)
         return self._score(runs.program_answer(program, output, trace, self.block))
 
     def of_network(self, found: Imported) -> float:

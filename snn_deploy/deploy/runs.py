@@ -14,7 +14,7 @@ from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import decode, needs, predict
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import State
-from snn_deploy.ir.presentation import present, windows
+from snn_deploy.ir.presentation import dilated, present, windows
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
@@ -28,13 +28,13 @@ class Block:
     """Some consecutive samples, as they are run together."""
 
     inputs: tuple[Values, ...]
-    """As presented to the simulator."""
+    """As presented to the simulator, in its steps."""
 
     number: Int64[np.ndarray, " sample"]
     """Number of each sample in its file."""
 
     steps: int
-    """Steps of one sample."""
+    """Steps of one sample, in those of the network."""
 
     @property
     def samples(self) -> int:
@@ -49,13 +49,16 @@ def blocks(
     boundary = deployment.program.boundary
     size = data.samples
     if boundary.between is Between.FRESH:
-        one = encode(data.part(0, 1), deployment.encoding).steps + deployment.program.lag
+        steps = encode(data.part(0, 1), deployment.encoding).steps
+        one = steps * deployment.program.period + deployment.program.lag
         size = max(1, min(size, BLOCK_VALUES // max(1, one * values_per_step)))
     for first in range(0, data.samples, size):
         part = data.part(first, first + size)
-        steps = encode(part, deployment.encoding)
-        inputs = present(boundary, steps.real if real else steps.whole)
-        yield Block(inputs=inputs, number=part.number, steps=steps.steps)
+        encoded = encode(part, deployment.encoding)
+        inputs = present(boundary, encoded.real if real else encoded.whole)
+        if not real:
+            inputs = dilated(inputs, deployment.program.period)
+        yield Block(inputs=inputs, number=part.number, steps=encoded.steps)
 
 
 def run_answers(backend: Backend, deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
@@ -98,7 +101,8 @@ def program_answer(
     Membranes are in the population's `unit`, so proportional to real values.
     """
     population = program.population(output.population)
-    answer = _answer(program.boundary, output, trace[output.population], block, population.lag)
+    own = slice(population.lag, None, program.period)
+    answer = _answer(program.boundary, output, trace[output.population], block, own)
     return answer * population.unit_factor if needs(output.decode) is State.MEMBRANE else answer
 
 
@@ -106,12 +110,13 @@ def network_answer(
     network: Network, output: Output, trace: Trace, block: Block
 ) -> Float[np.ndarray, "sample ..."]:
     """Return the decoded answer of a real-valued run, one number per output neuron."""
-    return _answer(network.boundary, output, trace[output.population], block, 0)
+    return _answer(network.boundary, output, trace[output.population], block, slice(None))
 
 
 def _answer(
-    boundary: Boundary, output: Output, trace: PopulationTrace, block: Block, lag: int
+    boundary: Boundary, output: Output, trace: PopulationTrace, block: Block, own: slice
 ) -> Float[np.ndarray, "sample ..."]:
+    """Return the decoded answer; `own` are the steps of the run that are the network's."""
     if block.steps <= output.delay:
         raise DataError(
             f"output {output.name!r} comes {output.delay} steps late in the network as trained, "
@@ -124,9 +129,9 @@ def _answer(
             name=trace.name,
             events=trace.events[row : row + 1],
             spikes=trace.spikes[row : row + 1],
-            states={state: kept[row : row + 1] for state, kept in trace.states.items()},
+            states={state: kept[row : row + 1, own] for state, kept in trace.states.items()},
         )
-        rows.append(decode(one, output.decode, start + lag, block.steps - output.delay))
+        rows.append(decode(one, output.decode, start, block.steps - output.delay))
     return np.concatenate(rows)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from snn_deploy.errors import GraphError, LoopTooShortError
+from snn_deploy.ir.words import counted
 
 
 @runtime_checkable
@@ -132,34 +133,59 @@ def _a_loop(waits: Mapping[str, set[str]], stuck: Sequence[str]) -> list[str]:
     return loop[::-1]
 
 
-def lags(graph: Graph, minimum_delay: int) -> dict[str, int]:
+def lags(graph: Graph, minimum_delay: int, *, period: int = 1) -> dict[str, int]:
     """Return the smallest lag of each population that gives every projection its minimum delay.
 
     Retiming of a synchronous circuit (Leiserson and Saxe 1991): with lag L a projection of
     delay d from A to B gets d + L(B) - L(A) steps. Inputs have lag 0.
 
+    Args:
+        graph: Its delays count steps of the network.
+        minimum_delay: Of every projection [steps of the chip].
+        period: Steps of the chip for each step of the network; d above is `period` delays.
+
     Raises:
         LoopTooShortError: a loop has fewer steps of delay than projections times
             `minimum_delay`; its lag would grow without end.
     """
+    lag, came_from, moved = _longest_paths(graph, minimum_delay, period)
+    if moved:
+        raise _too_short(graph, came_from, moved, minimum_delay, period)
+    return lag
+
+
+def _longest_paths(
+    graph: Graph, minimum_delay: int, period: int
+) -> tuple[dict[str, int], dict[str, Edge], str]:
+    """Return the lags, the edge that each comes from, and a node that no lag suffices for."""
     lag = {node.name: 0 for node in (*graph.inputs, *graph.populations)}
     came_from: dict[str, Edge] = {}
     moved = ""
     for _ in range(len(graph.populations) + 1):
         moved = ""
         for edge in graph.projections:
-            needed = lag[edge.source] + minimum_delay - shortest_delay(edge)
+            needed = lag[edge.source] + minimum_delay - period * shortest_delay(edge)
             if lag[edge.target] < needed:
                 lag[edge.target] = needed
                 came_from[edge.target] = edge
                 moved = edge.target
         if not moved:
-            return lag
-    raise _too_short(graph, came_from, moved, minimum_delay)
+            break
+    return lag, came_from, moved
+
+
+def least_period(graph: Graph, minimum_delay: int) -> int:
+    """Return the fewest steps of the chip per step of the network that suffice for every loop."""
+    low, high = 1, max(1, len(graph.populations) * minimum_delay)  # every loop has some delay
+    while low < high:
+        middle = (low + high) // 2
+        short = bool(_longest_paths(graph, minimum_delay, middle)[2])
+        low, high = (middle + 1, high) if short else (low, middle)
+    return low
 
 
 def _too_short(
-    graph: Graph, came_from: Mapping[str, Edge], node: str, minimum_delay: int
+    graph: Graph, came_from: Mapping[str, Edge], node: str, minimum_delay: int, period: int
 ) -> LoopTooShortError:
     """Return the error for a loop that `node` lies in or behind: it moved in the last round."""
     for _ in graph.populations:  # walk back until surely inside the loop
@@ -169,9 +195,13 @@ def _too_short(
         loop.append(came_from[node])
         node = came_from[node].source
     delay = sum(shortest_delay(edge) for edge in loop)
+    dilated = f", {delay * period} on the chip" if period > 1 else ""
+    enough = least_period(graph, minimum_delay)
     return LoopTooShortError(
-        f"a loop of {len(loop)} projections has {delay} steps of delay, "
-        f"but the chip needs {minimum_delay} for each, {len(loop) * minimum_delay} in all",
+        f"a loop of {counted(len(loop), 'projection')} has {counted(delay, 'step')} of delay"
+        f"{dilated}, but the chip needs {minimum_delay} for each, "
+        f"{len(loop) * minimum_delay} in all",
         where=" -> ".join([edge.source for edge in reversed(loop)] + [loop[0].target]),
-        fix="train with that delay in the loop, or use --target cpu",
+        fix=f"--time-dilation {enough}, which gives each step of the network {enough} on the "
+        "chip; or train with more delay in the loop; or --target cpu",
     )

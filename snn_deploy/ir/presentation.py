@@ -25,6 +25,20 @@ def _joined(values: np.ndarray, idle: int) -> np.ndarray:
     return stream[:, : stream.shape[1] - idle]
 
 
+def dilated(inputs: Sequence[Values], period: int) -> tuple[Values, ...]:
+    """Return `inputs`, steps of the network, at the steps of a program: every `period`-th."""
+    if period == 1:
+        return tuple(inputs)
+    return tuple(Values(name=i.name, values=_spread(i.values, period)) for i in inputs)
+
+
+def _spread(values: np.ndarray, period: int) -> np.ndarray:
+    samples, steps, *shape = values.shape
+    spread = np.zeros((samples, steps * period, *shape), values.dtype)
+    spread[:, ::period] = values
+    return spread
+
+
 def windows(boundary: Boundary, samples: int, steps: int) -> Iterator[tuple[int, int]]:
     """Yield (row, first step) of each sample in a presented run."""
     for sample in range(samples):

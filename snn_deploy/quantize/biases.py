@@ -23,10 +23,10 @@ from snn_deploy.targets import Target
 class LowerBiases:
     """Pass: a bias that starts late or enters a current becomes weights of a clock neuron.
 
-    The clock is one neuron that fires in every step from step 0 on. Its weights, in an excitatory
-    and an inhibitory part, each split into low and high bits where one weight cannot hold them,
-    add up to exactly the bias; their delay is the step in which the bias starts, however long the
-    chip's delays are: relays can make it. A bias of 0 goes.
+    The clock is one neuron that fires in every step of the network from step 0 on. Its weights, in
+    an excitatory and an inhibitory part, each split into low and high bits where one weight cannot
+    hold them, add up to exactly the bias; their delay is the step in which the bias starts, however
+    long the chip's delays are: relays can make it. A bias of 0 goes.
     """
 
     name: ClassVar[str] = "lower-biases"
@@ -48,7 +48,7 @@ class LowerBiases:
         for population in graph.populations:
             kept = []
             for number, bias in enumerate(population.biases):
-                if self._lowers(population, bias):
+                if self._lowers(population, bias, graph.period):
                     wires += self._wires(population, bias, name, number)
                 elif np.any(bias.value):
                     kept.append(bias)
@@ -58,8 +58,8 @@ class LowerBiases:
         neurons = sum(graph.population(t).size for t in {w.target for w in wires})
         lowered_graph = replace(
             graph,
-            populations=(*populations, self._clock(name)),
-            projections=(*graph.projections, *wires),
+            populations=(*populations, self._clock(name, graph.period)),
+            projections=(*graph.projections, *wires, *self._ticks(name, graph.period)),
         )
         finding = Finding(
             kind=Kind.RETIMED,
@@ -70,13 +70,18 @@ class LowerBiases:
         )
         return Passed(graph=lowered_graph, findings=(finding,))
 
-    def _lowers(self, population: Population, bias: Bias) -> bool:
+    def _lowers(self, population: Population, bias: Bias, period: int) -> bool:
         own = replace(bias, start=bias.start - population.lag)
-        return must_lower(population, own, population.lag, self.target)
+        return must_lower(population, own, population.lag, self.target, period)
 
-    def _clock(self, name: str) -> Population:
-        """Return a neuron that a bias alone makes fire in every step, and a reset brings back."""
+    def _clock(self, name: str, period: int) -> Population:
+        """Return a neuron that fires in every step of the network, and a reset brings back.
+
+        A bias alone makes it fire; where the network's steps take several, its initial membrane
+        does so once, and its own spike from then on: so it is still in between.
+        """
         threshold = np.asarray(1 << self.target.thresholds.shift.value, np.int32)
+        above = np.asarray(2 * threshold)
         return Population(
             name=name,
             shape=(1,),
@@ -84,9 +89,24 @@ class LowerBiases:
             threshold=threshold,
             compare=Compare.GREATER,
             reset=Reset(kind=ResetKind.VALUE),
-            biases=(Bias(value=np.asarray(2 * threshold)),),
+            biases=(Bias(value=above),) if period == 1 else (),
+            initial=np.zeros((), np.int32) if period == 1 else above,
             role=Role.CLOCK,
         )
+
+    def _ticks(self, name: str, period: int) -> Iterator[Projection]:
+        """Yield the loop that makes the clock fire again a step of the network later."""
+        rule = self.target.weights
+        if period > 1:
+            yield Projection(
+                name=f"{name}.ticks",
+                source=name,
+                target=name,
+                map=Dense(weight=np.array([[rule.excitatory.high]], np.int32)),
+                shift=rule.shift.value,
+                delay=np.asarray(period, np.int32),
+                sign=Sign.EXCITATORY,
+            )
 
     def _wires(
         self, population: Population, bias: Bias, clock: str, number: int
@@ -107,6 +127,7 @@ class LowerBiases:
                         shift=shift + exponent,
                         delay=np.asarray(bias.start, np.int32),
                         sign=sign,
+                        into=None if bias.into is population.entry else bias.into,
                     )
 
     def _check(self, population: Population, bias: Bias, value: np.ndarray) -> None:

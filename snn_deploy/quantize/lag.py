@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.ir.graph import Node, lags
+from snn_deploy.ir.graph import Node, lags, least_period
 from snn_deploy.ir.network import Bias as RealBias
 from snn_deploy.ir.network import Network
 from snn_deploy.ir.network import Population as RealPopulation
-from snn_deploy.ir.neuron import State
+from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.ir.program import Bias, Input, Population, Program
 from snn_deploy.targets import Feature, Support, Target
 
@@ -18,28 +18,43 @@ CLOCK = "clock"
 
 
 def must_lower(
-    population: Population | RealPopulation, bias: Bias | RealBias, lag: int, target: Target
+    population: Population | RealPopulation,
+    bias: Bias | RealBias,
+    lag: int,
+    target: Target,
+    period: int = 1,
 ) -> bool:
     """Return whether a clock neuron must carry a bias, for the chip has no gate for it.
 
-    The native bias of a chip without gates enters the membrane from step 0 on. A bias into the
-    membrane of a neuron that has a current cannot come as weights, for those enter the current: it
-    stays, and a simulator gates it.
+    The native bias of a chip without gates enters the membrane in every step from step 0 on. Some
+    biases cannot come as weights; they stay, and a simulator gates them: one into the membrane of
+    a neuron that has a current, for weights enter the current; one of a neuron that multiplies
+    what arrives; and one of a neuron where a bias waits for what arrives first.
 
     Args:
         population: Whose bias it is.
         bias: Its start counts from the population's own first step.
         lag: Of the population [steps].
         target: The chip.
+        period: Steps of the chip for each step of the network.
     """
     if target.support(Feature.BIAS_GATE) is Support.NATIVE or not np.any(bias.value):
         return False
-    if bias.into is State.CURRENT:
+    if _minds_arrivals(population):
+        return False
+    if bias.into is not State.MEMBRANE:
         return True
     has_current = (
         population.synapse if isinstance(population, RealPopulation) else population.current
     ) is not None
-    return not has_current and lag + bias.start > 0
+    return not has_current and (lag + bias.start > 0 or period > 1)
+
+
+def _minds_arrivals(population: Population | RealPopulation) -> bool:
+    """Return whether a bias that arrives would do something else than one that is just there."""
+    gains = isinstance(population, Population) and bool(population.gains)
+    tabled = any(table.what is Tabled.GAIN for table in population.tables)
+    return gains or tabled or any(bias.waits for bias in population.biases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +77,27 @@ class _Timing:
     outputs: Sequence[Node] = ()
 
 
-def chip_lags(graph: Network | Program, target: Target) -> dict[str, int]:
+def chip_period(graph: Network | Program, target: Target, dilation: int | None) -> int:
+    """Return the steps of the chip for each step of the network; None: the fewest that suffice."""
+    return least_period(graph, target.delay.low) if dilation is None else dilation
+
+
+def chip_lags(graph: Network | Program, target: Target, dilation: int | None = 1) -> dict[str, int]:
     """Return the lag of each input and population, the clock's wires included [steps].
 
     A bias that starts in step b of its population arrives from a clock that fires from step 0 on:
     a wire of delay b.
 
+    Args:
+        graph: Not retimed yet.
+        target: The chip.
+        dilation: Steps of the chip for each step of the network; None: the fewest that suffice.
+
     Raises:
         LoopTooShortError: a loop has less delay than the chip needs.
     """
-    least = target.delay.low
-    lag = lags(graph, least)
+    least, period = target.delay.low, chip_period(graph, target, dilation)
+    lag = lags(graph, least, period=period)
     wires = [
         _Edge(
             name=f"{CLOCK}.{population.name}",
@@ -82,7 +107,7 @@ def chip_lags(graph: Network | Program, target: Target) -> dict[str, int]:
         )
         for population in graph.populations
         for bias in population.biases
-        if must_lower(population, bias, lag[population.name], target)
+        if must_lower(population, bias, lag[population.name], target, period)
     ]
     if not wires:
         return lag
@@ -95,4 +120,4 @@ def chip_lags(graph: Network | Program, target: Target) -> dict[str, int]:
         populations=graph.populations,
         projections=(*edges, *wires),
     )
-    return lags(timing, least)
+    return lags(timing, least, period=period)

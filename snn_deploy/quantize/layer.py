@@ -14,7 +14,7 @@ from snn_deploy.quantize.channels import channel_choice
 from snn_deploy.quantize.correction import corrected, missing_current
 from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
 from snn_deploy.quantize.estimate import Choice
-from snn_deploy.quantize.lag import must_lower
+from snn_deploy.quantize.lag import chip_period, must_lower
 from snn_deploy.quantize.moments import Moment
 from snn_deploy.quantize.options import Method, Objective, Options, Rounding
 from snn_deploy.quantize.rounded import Rounded, Wire, round_population
@@ -112,8 +112,9 @@ class Layers:
         )
 
     def _lowered(self, population: Population) -> tuple[bool, ...]:
-        lag = self.lag[population.name]
-        return tuple(must_lower(population, b, lag, self.target) for b in population.biases)
+        lag, target = self.lag[population.name], self.target
+        period = chip_period(self.network, target, self.options.dilation)
+        return tuple(must_lower(population, b, lag, target, period) for b in population.biases)
 
     def _wires(self, name: str, moments: Mapping[str, Moment | None]) -> list[Wire]:
         feedback = self.method.rounding is Rounding.GPTQ

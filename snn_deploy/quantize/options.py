@@ -72,6 +72,9 @@ a clock neuron that the program does without."""
 EVERY_BIT = 64
 """More bits than any weight has."""
 
+MOST_DILATION = 2**16
+"""Steps of the chip for one of the network, far beyond what any loop needs."""
+
 ALL = "*"
 """Key of the bits of all layers that are not named."""
 
@@ -114,6 +117,9 @@ class Options:
 
     allow_overflow: bool = False
     """Take the scale that loses least even where some input could then overflow a register."""
+
+    dilation: int | None = 1
+    """Steps of the chip for each step of the network; None: the fewest that its loops need."""
 
     def bits_of(self, projection: str, population: str) -> int | None:
         """Return the bits of the weights of a projection into a population."""
@@ -177,6 +183,12 @@ class Options:
             raise OptionError(f"a percentile of {self.percentile:g}", fix="--percentile 99.9")
         if not self.sigmas > 0:
             raise OptionError(f"{self.sigmas:g} standard deviations", fix="--sigmas 2")
+        if self.dilation is not None and not 1 <= self.dilation <= MOST_DILATION:
+            raise OptionError(
+                f"each step of the network takes {self.dilation} on the chip; 1 to "
+                f"{MOST_DILATION} can be",
+                fix="--time-dilation auto",
+            )
         if self.prove and self.allow_overflow:
             raise OptionError(
                 "a proof that nothing overflows and leave to overflow contradict each other",

@@ -15,6 +15,7 @@ from snn_deploy.quantize.fold import FoldMaps
 from snn_deploy.quantize.normalize import FoldGains, MoveResetToZero, ReadNewCurrent
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Pass, Pipeline
+from snn_deploy.quantize.phases import CheckPhases
 from snn_deploy.quantize.ranges import CheckRanges
 from snn_deploy.quantize.relays import AddRelays
 from snn_deploy.quantize.report import LayerReport
@@ -106,9 +107,10 @@ def pipeline_for(
             options=options,
             calibration=None if calibration is None else tuple(calibration),
         ),
-        Retime(target=target),
+        Retime(target=target, dilation=options.dilation),
         LowerBiases(target=target),
         AddRelays(target=target),
+        *(() if options.dilation == 1 else (CheckPhases(target=target),)),
         CheckFeatures(target=target),
         CheckRanges(target=target, steps=encoding.steps),
     ]

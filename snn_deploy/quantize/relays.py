@@ -1,5 +1,6 @@
 """Delays longer than a chip's: chains of relays that repeat what a source sends, later."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -13,6 +14,7 @@ from snn_deploy.ir.graph import named
 from snn_deploy.ir.maps import Sparse
 from snn_deploy.ir.neuron import Compare, Fires, ResetKind
 from snn_deploy.ir.program import Population, Program, Projection, Reset, Role, Sign
+from snn_deploy.ir.timing import Restart
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.delay_parts import Part, Reach, from_some, split_by_hops, used_sources
 from snn_deploy.quantize.passes import Passed
@@ -79,8 +81,7 @@ class AddRelays:
         before = first
         for number in range(1, max((p.hops for p in mine), default=0) + 1):
             relay = _relay(before, number, source, [p for p in mine if p.hops >= number], taken)
-            # it acts from then on; and no run goes on for the sake of a relay
-            starts = min(lag + number * reach.stride, graph.lag)
+            starts = _earlier(lag + number * reach.stride, graph)
             repeats = self._repeating(graph, mine[0].of, relay, starts)
             hop = self._hop(before, relay, repeats, reach)
             relays.append(_Repeated(population=repeats, hop=hop, relay=relay))
@@ -96,8 +97,8 @@ class AddRelays:
             UnsupportedError: it cannot be sent.
         """
         low, high = graph.payload_range(projection.source)
-        binary = high <= 1
-        if low < 0 or high * self._weight(binary=binary) > self.target.highest_sum:
+        fires = _fires(low, high)
+        if max(-low, high) * self._weight(fires) > self.target.highest_sum:
             raise UnsupportedError(
                 f"a delay of {int(projection.delay.max())} steps needs relays, which send what "
                 f"they get, but none can send {low}..{high}; {self.target.name} has delays of "
@@ -105,33 +106,39 @@ class AddRelays:
                 where=projection.name,
                 fix="--target cpu, or a network with shorter delays",
             )
-        one = self._weight(binary=binary) << self.target.weights.shift.value
+        one = self._weight(fires) << self.target.weights.shift.value
+        counts = fires is Fires.COUNT
         return Population(
             name=relay.name,
             shape=relay.shape,
             decay=np.asarray(self.target.states.membrane_multiplier.high, np.int32),
-            fires=Fires.BINARY if binary else Fires.COUNT,
-            threshold=np.asarray(0 if binary else one, np.int32),
-            compare=Compare.GREATER if binary else Compare.GREATER_EQUAL,
+            fires=fires,
+            threshold=np.asarray(one if counts else 0, np.int32),
+            lower=np.zeros((), np.int32),
+            compare=Compare.GREATER_EQUAL if counts else Compare.GREATER,
             max_spikes=max(1, high),
+            payload_shift=one.bit_length() - 1 if fires is Fires.GRADED else 0,
             reset=Reset(kind=ResetKind.VALUE),
+            restart=Restart(interval=1) if fires is Fires.GRADED else None,  # no spike resets it
             lag=lag,
             role=Role.RELAY,
         )
 
-    def _weight(self, *, binary: bool) -> int:
-        """Return the weight of a hop: the largest for spikes, or one that a threshold counts."""
+    def _weight(self, fires: Fires) -> int:
+        """Return the weight of a hop: the largest for spikes, else a power of two to count by."""
         rule = self.target.weights
-        if binary:
+        if fires in (Fires.BINARY, Fires.TERNARY):
             return rule.excitatory.high
-        return max(
-            rule.excitatory.step, 1 << max(0, self.target.thresholds.shift.value - rule.shift.value)
+        return 1 << max(
+            math.ceil(math.log2(rule.excitatory.step)),
+            self.target.thresholds.shift.value - rule.shift.value,
+            0,
         )
 
     def _hop(
         self, before: "_Relay", relay: "_Relay", population: Population, reach: Reach
     ) -> Projection:
-        weight = self._weight(binary=population.fires is Fires.BINARY)
+        weight = self._weight(population.fires)
         return Projection(
             name=relay.name,
             source=before.name,
@@ -189,6 +196,20 @@ class _Chain:
     def after(self, hops: int) -> _Relay:
         """Return the relay `hops` behind the source."""
         return self.relays[hops - 1].relay if hops else self.source
+
+
+def _fires(low: int, high: int) -> Fires:
+    """Return what neurons do that send any whole number from `low` to `high`."""
+    if low >= 0:
+        return Fires.BINARY if high <= 1 else Fires.COUNT
+    return Fires.TERNARY if low >= -1 and high <= 1 else Fires.GRADED
+
+
+def _earlier(lag: int, graph: Program) -> int:
+    """Return a lag in the same phase as `lag`, such that no run goes on for the sake of a relay."""
+    later = max(0, lag - graph.lag)
+    steps = -(-later // graph.period) * graph.period
+    return lag - min(steps, lag // graph.period * graph.period)
 
 
 def _relay(

@@ -87,7 +87,7 @@ class ToIntegers:
             encoding=self.encoding,
             options=self.options,
             method=self.options.method(self.target, calibrated=trials is not None),
-            lag=chip_lags(graph, self.target),
+            lag=chip_lags(graph, self.target, self.options.dilation),
             trials=trials,
         )
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.errors import GraphError, LoopTooShortError
-from snn_deploy.ir.graph import lags, named, shortest_delay, step_order
+from snn_deploy.ir.graph import lags, least_period, named, shortest_delay, step_order
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,41 @@ def test_a_loop_that_is_too_short_is_refused_with_its_way():
     with pytest.raises(LoopTooShortError) as caught:
         lags(graph("ab", ("x", "a", 0), ("a", "b", 0), ("b", "a", 1)), 1)
     assert str(caught.value) in {
-        "error[SNN304]: a loop of 2 projections has 1 steps of delay, "
+        "error[SNN304]: a loop of 2 projections has 1 step of delay, "
         "but the chip needs 1 for each, 2 in all\n"
         f"  at: {way}\n"
-        "  fix: train with that delay in the loop, or use --target cpu"
+        "  fix: --time-dilation 2, which gives each step of the network 2 on the chip; "
+        "or train with more delay in the loop; or --target cpu"
         for way in ("a -> b -> a", "b -> a -> b")
     }
+
+
+def test_a_dilation_that_is_too_small_is_refused_with_the_one_that_is_not():
+    edges = ("x", "a", 0), ("a", "b", 0), ("b", "c", 0), ("c", "a", 1), ("b", "a", 1)
+    looped = graph("abc", *edges)
+    assert least_period(looped, 1) == 3
+    assert least_period(looped, 4) == 12
+    with pytest.raises(LoopTooShortError) as caught:
+        lags(looped, 1, period=2)
+    assert caught.value.message == (
+        "a loop of 3 projections has 1 step of delay, 2 on the chip, "
+        "but the chip needs 1 for each, 3 in all"
+    )
+    assert caught.value.fix.startswith("--time-dilation 3, ")
+    assert lags(looped, 1, period=3) == {"x": 0, "a": 1, "b": 2, "c": 3}
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**16), st.integers(0, 3))
+def test_the_least_period_suffices_and_one_less_does_not(seed, minimum):
+    rng = np.random.default_rng(seed)
+    ends = [("abcdef"[first], "abcdef"[second]) for first, second in rng.integers(0, 6, (9, 2))]
+    made = graph("abcdef", *((a, b, int(rng.integers(0, 3)) + (a >= b)) for a, b in ends))
+    period = least_period(made, minimum)
+    lags(made, minimum, period=period)
+    if period > 1:
+        with pytest.raises(LoopTooShortError):
+            lags(made, minimum, period=period - 1)
 
 
 @settings(deadline=None)

@@ -109,10 +109,11 @@ def test_a_loop_too_short_for_the_chip_is_refused_before_anything_is_searched():
     with pytest.raises(LoopTooShortError) as caught:
         compile_network(recurrent(1), LOIHI2)
     assert str(caught.value) == (
-        "error[SNN304]: a loop of 2 projections has 1 steps of delay, "
+        "error[SNN304]: a loop of 2 projections has 1 step of delay, "
         "but the chip needs 1 for each, 2 in all\n"
         "  at: l -> r -> l\n"
-        "  fix: train with that delay in the loop, or use --target cpu"
+        "  fix: --time-dilation 2, which gives each step of the network 2 on the chip; "
+        "or train with more delay in the loop; or --target cpu"
     )
     assert compile_network(recurrent(1), CPU).program.lag == 0
     assert compile_network(recurrent(2), LOIHI2).program.lag == 2

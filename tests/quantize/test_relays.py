@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import LOIHI, Sizes, Trait, random_program, unchecked
+from strategies import LOIHI, Sizes, random_program, unchecked
 
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.reference import ReferenceBackend
@@ -27,7 +27,6 @@ from snn_deploy.quantize.relays import AddRelays
 from snn_deploy.targets import find_target
 
 LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
-UNSIGNED = LOIHI.without(Trait.SIGNED_INPUT)
 SMALL = Sizes(populations=3, neurons=6, extent=4, samples=1, steps=20)
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -55,7 +54,7 @@ def assert_same_states(program, relayed, inputs):
 @given(seed=SEEDS)
 def test_a_program_with_relays_has_the_same_states(seed):
     rng = np.random.default_rng(seed)
-    program, inputs = random_program(rng, UNSIGNED, SMALL)
+    program, inputs = random_program(rng, LOIHI, SMALL)
     program = replace(
         program,
         projections=tuple(
@@ -203,7 +202,26 @@ def test_payloads_of_several_spikes_are_repeated():
     assert not [f for f in CheckRanges(target=LOIHI2)(done).findings if "relay" in f.layer]
 
 
-@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 131072)])
+@pytest.mark.parametrize(
+    ("low", "high", "fires"),
+    [(-1, 1, Fires.TERNARY), (-1, 0, Fires.TERNARY), (-9, 1, Fires.GRADED),
+     (-131071, 131071, Fires.GRADED)],
+)  # fmt: skip
+def test_payloads_of_both_signs_are_repeated(low, high, fires):
+    linear = Dense(weight=number([[2, 4, 0], [-2, 0, 2]]))
+    program = two_layers(linear, 130, low=low, high=high)
+    done = AddRelays(target=LOIHI2)(program).graph
+    assert {p.fires for p in done.populations[1:]} == {fires}
+    values = np.random.default_rng(0).integers(low, high + 1, (2, 300, 3))
+    inputs = (Values(name="a", values=values),)
+    assert_same_states(program, done, inputs)
+    with unchecked():
+        relay = ReferenceBackend().run(done, inputs, PAYLOADS)["a.relay2"]
+    assert np.array_equal(relay.payload[:, 126:300], values[:, :174])
+    assert relay.overflows == 0
+
+
+@pytest.mark.parametrize(("low", "high"), [(-131072, 1), (0, 131072)])
 def test_payloads_that_no_relay_can_send_are_refused(low, high):
     program = two_layers(dense(2, 3), 130, low=low, high=high)
     with pytest.raises(UnsupportedError) as caught:

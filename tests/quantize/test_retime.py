@@ -176,10 +176,11 @@ def test_a_loop_that_is_too_short_is_refused():
     with pytest.raises(LoopTooShortError) as caught:
         Retime(target=LOIHI2)(chain(loop=1))
     assert str(caught.value) == (
-        "error[SNN304]: a loop of 2 projections has 1 steps of delay, "
+        "error[SNN304]: a loop of 2 projections has 1 step of delay, "
         "but the chip needs 1 for each, 2 in all\n"
         "  at: a -> b -> a\n"
-        "  fix: train with that delay in the loop, or use --target cpu"
+        "  fix: --time-dilation 2, which gives each step of the network 2 on the chip; "
+        "or train with more delay in the loop; or --target cpu"
     )
     assert Retime(target=CPU)(chain(loop=1)).graph.lag == 0
 
