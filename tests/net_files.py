@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +191,14 @@ def random_case(seed: int, steps: int = 60) -> Case:
 def special_cases(steps: int = 120) -> tuple[Case, ...]:
     """Return files with what slayer writes seldom, and netx reads all the same."""
     rng = np.random.default_rng(1)
-    return _input_neurons(rng, steps), _one_sign(rng, steps), _graded_input(rng, steps)
+    return (
+        _input_neurons(rng, steps),
+        _one_sign(rng, steps),
+        _graded_input(rng, steps),
+        _resonators(steps),
+        _sigma_delta(steps),
+        _with_resets(steps),
+    )
 
 
 def _even(rng: np.random.Generator, low: int, high: int, *shape: int) -> np.ndarray:
@@ -252,3 +259,70 @@ def _graded_input(rng: np.random.Generator, steps: int) -> Case:
     values = rng.integers(-5, 9, (steps, 5), np.int32, endpoint=True)
     content = net_bytes(layers)
     return Case(name="graded-input", content=content, values=values, low=-5, high=9, message_bits=8)
+
+
+def resonator(kind: str, sine: Any, cosine: Any, threshold: int) -> dict[str, Any]:
+    """Return resonators."""
+    decays = {"sinDecay": np.asarray(sine), "cosDecay": np.asarray(cosine)}
+    return {"type": kind, **decays, "vThMant": threshold, "gradedSpike": False}
+
+
+def complex_dense(real: Any, imag: Any, neuron: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dense layer of complex weights."""
+    weight = {"real": np.asarray(real, np.float32), "imag": np.asarray(imag, np.float32)}
+    return {
+        "type": "dense", "shape": np.array(np.shape(real)[:1]), "weight": weight, "neuron": neuron,
+    }  # fmt: skip
+
+
+def sdnn(**changes: Any) -> dict[str, Any]:
+    """Return sigma-delta neurons."""
+    return {"type": "SDNN", "activation": "relu", "vThMant": 3, **changes}
+
+
+def _resonators(steps: int) -> Case:
+    """Return both kinds of resonators, and integrators that read them."""
+    rng = np.random.default_rng(2)
+
+    def turning(count: int) -> tuple[np.ndarray, np.ndarray]:
+        angle, size = rng.uniform(0.3, 2.5, count), rng.uniform(3300, 4000, count)
+        return (np.rint(size * part).astype(int) for part in (np.sin(angle), np.cos(angle)))
+
+    one = resonator("RF_PHASE", *turning(1), 90)
+    many = resonator("RF_IZHIKEVICH", *turning(1), 120)
+    layers = [
+        complex_dense(_even(rng, -90, 90, 7, 6), _even(rng, -90, 90, 7, 6), one),
+        complex_dense(_even(rng, -90, 90, 5, 7), _even(rng, -90, 90, 5, 7), many),
+        dense(_even(rng, -60, 120, 4, 5), neuron=cuba(vThMant=150)),
+    ]
+    values = (rng.random((steps, 6)) < 0.4).astype(np.int32)
+    return Case(name="resonators", content=net_bytes(layers), values=values)
+
+
+def _sigma_delta(steps: int) -> Case:
+    """Return an encoder of changes, sigma-delta layers with biases, and a decoder."""
+    rng = np.random.default_rng(4)
+    reads = (2, 5, 4)
+    image = conv(_even(rng, -60, 90, 3, 2, 2, 2), reads, neuron=sdnn(vThMant=1))
+    image["bias"] = rng.integers(-40, 60, 3)
+    flat = int(np.prod(image["shape"]))
+    last = sdnn(vThMant=0, sigma_output=True)
+    layers = [
+        {"type": "input", "shape": np.array(reads), "neuron": sdnn(vThMant=4)},
+        image,
+        {"type": "flatten", "shape": np.array([flat, 1, 1])},
+        dense(_even(rng, -30, 40, 6, flat), neuron=sdnn(vThMant=40), bias=np.arange(-4, 8, 2)),
+        dense(_even(rng, -60, 90, 4, 6), neuron=sdnn(vThMant=2), delay=[2, 0, 1, 5]),
+        dense(_even(rng, -60, 90, 3, 4), neuron=last),
+    ]
+    frames = rng.integers(-8, 30, (-(-steps // 7), *reads))
+    drift = rng.integers(-3, 4, (steps, *reads))
+    values = (np.repeat(frames, 7, axis=0)[:steps] + drift).astype(np.int32)
+    content = net_bytes(layers)
+    return Case(name="sigma-delta", content=content, values=values, low=-11, high=33)
+
+
+def _with_resets(steps: int) -> Case:
+    """Return a random chain whose layers are reset every 17 steps, one after another."""
+    case = random_case(1, steps)
+    return replace(case, name="resets", reset_interval=17, reset_offset=3)

@@ -68,6 +68,8 @@ def export(
     sample_shape: Any = None,
     sample: Annotated[Any, Hidden] = None,
     layers: int | None = None,
+    reset_interval: int | None = None,
+    reset_offset: int = 0,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
     dry_run: bool = False,
@@ -118,6 +120,10 @@ def export(
         sample: What enters a module, [step, *shape]: it is run on it, and compared with what was
             read. From Python only.
         layers: Of a .net file: read only so many layers, from the first on.
+        reset_interval: Of a .net file: steps from one reset of its neurons to the next, as
+            lava-dl's netx takes it.
+        reset_offset: Of a .net file: the step of the first layer's first reset; each further
+            layer's is a step later.
         output: Folder to write; by default the model's name and the target. A model in memory
             is written only if this is given.
         force: Replace an artifact that is already there.
@@ -162,6 +168,8 @@ def export(
         arch=None if arch is None else str(arch),
         module=module,
         layers=layers,
+        reset_interval=reset_interval,
+        reset_offset=reset_offset,
         name=name,
     )
     if output is not None and not str(output):

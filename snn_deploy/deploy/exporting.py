@@ -69,6 +69,8 @@ class Request:
     arch: str | None = None
     module: str | None = None
     layers: int | None = None
+    reset_interval: int | None = None
+    reset_offset: int = 0
     name: str | None = None
 
     @property
@@ -202,7 +204,10 @@ def is_net(model: Any) -> bool:
     return isinstance(model, str | Path) and Path(model).suffix.lower() == ".net"
 
 
-NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "layers", "name"}
+ONLY_NET = ("layers", "reset_interval", "reset_offset")
+"""Options of an export that mean something for a network of integers, and for no other."""
+
+NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name", *ONLY_NET}
 """Options of an export that mean something for a network of integers."""
 
 
@@ -260,6 +265,8 @@ def net_program(where: str, content: bytes, request: Request, target: Target) ->
         layers=request.layers,
         decode=choose(Decode, request.decode, "--decode"),
         dt=request.dt,
+        reset_interval=request.reset_interval,
+        reset_offset=request.reset_offset,
     )
 
 
@@ -311,11 +318,12 @@ def imported(
         decode=choose(Decode, request.decode, "--decode"),
         encoding=_changes(request),
     )
-    if request.layers is not None:
+    for name in request.chosen.keys() & set(ONLY_NET):
+        option = f"--{name.replace('_', '-')}"
         raise OptionError(
-            "only of a .net file can some layers be read alone",
-            where="--layers",
-            fix="leave --layers out",
+            f"{option} says something about .net files only",
+            where=option,
+            fix=f"leave {option} out",
         )
     layers = not _is_nir(model, content)
     found = load(

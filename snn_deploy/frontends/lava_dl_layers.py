@@ -41,6 +41,9 @@ class Made:
 
     way: Way
     recurrent: Way | None = None
+    imaginary: Way | None = None
+    """Into the imaginary part of resonators; `way` then enters the real one."""
+
     notes: tuple[str, ...] = ()
 
 
@@ -53,16 +56,35 @@ def dense(layer: Fields, reads: Shape) -> Made:
 
     Raises:
         ShapeError: weights or delays that do not fit.
-        UnknownNodeError: complex weights.
         DoesNotFitError: a weight that is not stored.
         DynamicsError: a delay below 0.
     """
+    if layer.is_group("weight"):
+        return _complex(layer, reads)
     weight = _matrix(layer, "weight")
     _check_reads(layer, weight, reads)
     kept = _stored(layer, "weight", weight)
     way = Way(map=Dense(weight=kept.weight), sign=kept.sign, delay=_delay(layer, kept.weight))
     notes = () if netx_keeps((kept.weight,)) else (NETX_DIFFERS,)
     return Made(shape=(weight.shape[0],), way=way, notes=notes)
+
+
+def _complex(layer: Fields, reads: Shape) -> Made:
+    """Return a fully connected layer with real and imaginary weights; netx has no delays there."""
+    ways, parts = [], []
+    for name in ("weight/real", "weight/imag"):
+        weight = _matrix(layer, name)
+        _check_reads(layer, weight, reads)
+        kept = _stored(layer, name, weight)
+        ways.append(Way(map=Dense(weight=kept.weight), sign=kept.sign, delay=_one_step()))
+        parts.append(kept.weight)
+    if parts[0].shape != parts[1].shape:
+        raise ShapeError(
+            f"real weights of shape {parts[0].shape}, imaginary ones of {parts[1].shape}",
+            where=layer.at("weight"),
+        )
+    notes = () if all(netx_keeps((part,)) for part in parts) else (NETX_DIFFERS,)
+    return Made(shape=(len(parts[0]),), way=ways[0], imaginary=ways[1], notes=notes)
 
 
 def dense_rec(layer: Fields, reads: Shape) -> Made:
@@ -213,7 +235,7 @@ def _sides(pair: tuple[int, int]) -> tuple[int, int, int, int]:
 def _check_real(layer: Fields, name: str) -> None:
     if layer.is_group(name):
         raise UnknownNodeError(
-            "complex weights drive resonators, which programs do not have yet",
+            f"complex weights of a {layer.text('type')} layer; netx has them in dense ones only",
             where=layer.at(name),
             fix="train the layer with CUBA neurons (slayer.block.cuba)",
         )

@@ -1,4 +1,4 @@
-"""Neurons of lava-dl files, as lava-dl's netx gives them to Lava.
+"""Leaky integrators of lava-dl files, as lava-dl's netx gives them to Lava.
 
 Lava's LIF with du = iDecay - 1 and dv = vDecay multiplies u by 4096 - (du + 1) and v by 4096 - dv,
 both over 4096, shifts threshold and input sums by 6 bits, and resets to 0.
@@ -21,8 +21,11 @@ from snn_deploy.ir.program import Current, Reset
 INTEGRATORS = ("CUBA", "LOIHI")
 """Types that netx makes LIF processes of."""
 
-OTHERS = ("SDNN", "RF", "RF_IZ", "RF_PHASE", "ADRF", "ADRF_IZ", "ALIF")
-"""Types that slayer trains."""
+ADAPTIVE = ("ALIF", "ADRF_PHASE", "ADRF_IZHIKEVICH")
+"""Types that slayer trains and netx does not run as they are."""
+
+OTHERS = ("SDNN", "RF_PHASE", "RF_IZHIKEVICH")
+"""Types that netx makes other processes of."""
 
 _COMMON = ("type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike")
 _TRAINING = ("theta", "scaleRho", "tauRho")
@@ -94,22 +97,24 @@ def _kind(fields: Fields) -> str:
     kind = fields.text("type")
     if kind in INTEGRATORS:
         return kind
-    if kind in OTHERS or "RF" in kind:
+    if kind in ADAPTIVE or "ADRF" in kind:
         raise UnknownNodeError(
-            f"{kind} neurons are no leaky integrators, and programs have no others yet",
+            f"{kind} neurons adapt: netx cannot load ALIF, and takes ADRF for resonators that "
+            "do not",
             where=fields.at("type"),
             fix="train the layer with CUBA neurons (slayer.block.cuba)",
         )
-    near = difflib.get_close_matches(kind, (*INTEGRATORS, *OTHERS), n=1, cutoff=0.7)
+    known = (*INTEGRATORS, *OTHERS)
+    near = difflib.get_close_matches(kind, (*known, *ADAPTIVE), n=1, cutoff=0.7)
     raise UnknownNodeError(
         f"neuron type {kind!r} is none of lava-dl's that we read",
         where=fields.at("type"),
-        fix=f"is {near[0]!r} meant?" if near else f"known are {', '.join(INTEGRATORS)}",
+        fix=f"is {near[0]!r} meant?" if near else f"known are {', '.join(known)}",
     )
 
 
 def _decay(fields: Fields, name: str, shape: Shape) -> np.ndarray:
-    values = _spread(fields, name, shape)
+    values = spread(fields, name, shape)
     wrong = values[(values < 0) | (values > DECAY_ONE)]
     if wrong.size:
         raise DynamicsError(
@@ -120,7 +125,7 @@ def _decay(fields: Fields, name: str, shape: Shape) -> np.ndarray:
 
 
 def _threshold(fields: Fields, shape: Shape) -> np.ndarray:
-    values = _spread(fields, "vThMant", shape)
+    values = spread(fields, "vThMant", shape)
     if values.min() < 0:
         raise DynamicsError(
             f"a threshold of {int(values.min())}; it is 0 or more", where=fields.at("vThMant")
@@ -128,8 +133,13 @@ def _threshold(fields: Fields, shape: Shape) -> np.ndarray:
     return np.asarray(np.minimum(values, 2 * UNREACHABLE))  # shifted, it stays within 32 bits
 
 
-def _spread(fields: Fields, name: str, shape: Shape) -> np.ndarray:
-    """Return a parameter so that it broadcasts to the layer: scalar, or one per channel."""
+def spread(fields: Fields, name: str, shape: Shape) -> np.ndarray:
+    """Return a parameter so that it broadcasts to the layer: scalar, or one per channel.
+
+    Raises:
+        ShapeError: it has another number of values.
+        FileDamagedError: it is missing, or no whole number.
+    """
     values = fields.whole(name)
     if values.size == 1:
         return values.reshape(())
@@ -142,13 +152,8 @@ def _spread(fields: Fields, name: str, shape: Shape) -> np.ndarray:
 
 
 def _report_ignored(fields: Fields) -> None:
-    """Refuse graded spikes; note what netx passes over although it would matter."""
-    if "messageBits" in fields.names or _flag(fields, "gradedSpike"):
-        raise UnknownNodeError(
-            "its spikes are graded, and integrators of programs send 0 or 1",
-            where=fields.where,
-            fix="train the layer without graded spikes",
-        )
+    """Note what netx passes over although it would matter."""
+    check_plain_spikes(fields)
     if fields.has("refDelay"):
         steps = fields.whole("refDelay")
         if np.any(steps != 1):
@@ -163,6 +168,20 @@ def _report_ignored(fields: Fields) -> None:
                 "lava-dl's netx passes over it",
             )
     fields.report_unused((*_COMMON, *_TRAINING, *_EXPONENTS))
+
+
+def check_plain_spikes(fields: Fields) -> None:
+    """Refuse graded spikes.
+
+    Raises:
+        UnknownNodeError: the neurons send more than 0 and 1.
+    """
+    if "messageBits" in fields.names or _flag(fields, "gradedSpike"):
+        raise UnknownNodeError(
+            "its spikes are graded, and these neurons of programs send 0 or 1",
+            where=fields.where,
+            fix="train the layer without graded spikes",
+        )
 
 
 def _flag(fields: Fields, name: str) -> bool:

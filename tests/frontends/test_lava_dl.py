@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from net_files import conv, cuba, dense, net_bytes, random_net
+from net_files import complex_dense, conv, cuba, dense, net_bytes, random_net, resonator, sdnn
 
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.protocol import Backend
@@ -18,16 +18,19 @@ from snn_deploy.errors import DeployError, ModelError, OptionError, UnsupportedE
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.findings import Kind
+from snn_deploy.ir.kinds import Delta, Resonance, Resonator, Sigma, SigmaDelta
 from snn_deploy.ir.maps import dense_matrix
 from snn_deploy.ir.netx import netx_keeps
-from snn_deploy.ir.neuron import Decode, Fires
+from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.program import Sign
+from snn_deploy.ir.timing import Restart
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
 
 LAYERS = list[dict[str, Any]]
 SQUARE = np.eye(2) * 64
 IMAGE = {"type": "input", "shape": np.array([1, 5, 5])}
+TURNS = resonator("RF_PHASE", 2400, 3000, 90)
 BOTH = [ReferenceBackend(), EventBackend()]
 
 
@@ -302,6 +305,62 @@ def test_a_pooling_that_fills_its_image_sums_each_window() -> None:
     ]
 
 
+def test_resonators_take_their_decays_from_the_file() -> None:
+    layers = [
+        complex_dense(SQUARE, 2 * SQUARE, TURNS),
+        complex_dense(SQUARE, SQUARE, TURNS | {"type": "RF_IZHIKEVICH"}),
+    ]
+    made = read(layers)
+    phase, level = (p.kind for p in made.program.populations)
+    assert isinstance(phase, Resonator)
+    assert isinstance(level, Resonator)
+    assert (phase.sine, phase.cosine, phase.threshold) == (2400, 3000, 90 << 6)
+    assert (phase.fires_at, level.fires_at) == (Resonance.CROSSING, Resonance.LEVEL)
+    ways = [(p.name, p.into, p.shift) for p in made.program.projections[:2]]
+    assert ways == [("dense_0.weight", None, 6), ("dense_0.weight/imag", State.IMAGINARY, 6)]
+    assert made.layers[0].neurons == "RF_PHASE"
+
+
+def test_sigma_delta_neurons_have_twelve_fraction_bits() -> None:
+    layers = [
+        IMAGE | {"neuron": sdnn(vThMant=2)},
+        {"type": "flatten", "shape": [25, 1, 1]},
+        dense(np.ones((2, 25)), neuron=sdnn(), bias=[1, -2]),
+        dense(SQUARE, neuron=sdnn(sigma_output=True)),
+    ]
+    made = read(layers, input_range=(-9, 9))
+    delta, both, sigma = (p.kind for p in made.program.populations)
+    assert isinstance(delta, Delta)
+    assert isinstance(both, SigmaDelta)
+    assert isinstance(sigma, Sigma)
+    assert (delta.threshold, delta.payload_shift) == (2 << 12, 6)
+    assert (both.threshold, both.bias.tolist()) == (3 << 12, [1 << 12, -2 << 12])
+    assert [p.shift for p in made.program.projections] == [12, 0, 0]
+    assert [p.lag for p in made.program.populations] == [1, 1, 1]
+    assert made.program.outputs[0].decode is Decode.COUNT
+    with pytest.raises(OptionError) as caught:
+        read(layers, decode=Decode.MEMBRANE_END)
+    assert str(caught.value) == (
+        "error[SNN102]: its last neurons have no membrane to read\n"
+        "  at: dense_3\n"
+        "  fix: decode = count"
+    )
+
+
+def test_integrators_restart_one_layer_after_the_other() -> None:
+    made = read([dense(SQUARE), dense(SQUARE)], reset_interval=5, reset_offset=4)
+    restarts = [p.restart for p in made.program.populations]
+    assert restarts == [Restart(interval=5, offset=4), Restart(interval=5, offset=0)]
+    behind = [IMAGE | {"neuron": cuba()}, {"type": "flatten", "shape": [25, 1, 1]}]
+    made = read([*behind, dense(np.ones((2, 25)))], reset_interval=50)
+    assert [p.restart.offset for p in made.program.populations] == [1, 2]
+    with pytest.raises(OptionError) as caught:
+        read([dense(SQUARE)], reset_interval=0)
+    assert str(caught.value) == (
+        "error[SNN102]: a reset every 0 steps\n  fix: an interval of 1 or more"
+    )
+
+
 # what is said
 
 
@@ -315,6 +374,10 @@ SAID = {
         [dense(SQUARE, neuron=cuba(type="LOIHI", wgtExp=-1))],
         "changed    dense_0: the weight exponent wgtExp = -1 is not applied; lava-dl's netx passes "
         "over it",
+    ),
+    "another activation": (
+        [dense(SQUARE, neuron=sdnn(activation="tanh"))],
+        "changed    dense_0: its activation 'tanh' is taken as a ReLU; lava-dl's netx has no other",
     ),
     "an unknown field": (
         [dense(SQUARE, wieght=1, delay_rec=2)],
@@ -354,6 +417,15 @@ SAID = {
 def test_what_netx_does_in_silence_is_said(what: str) -> None:
     layers, finding = SAID[what]
     assert changes(layers) == [finding]
+
+
+def test_what_netx_does_to_resonators_is_said() -> None:
+    assert changes([complex_dense(SQUARE, 2 * SQUARE, TURNS) | {"bias": [1, 2]}]) == [
+        "changed    dense_0: its bias is not kept; netx passes over them in complex layers",
+        "changed    dense_0: sinDecay and cosDecay are used as they stand; netx takes them apart "
+        "into period and damping, and cuts what it puts together again: some become 1 smaller in "
+        "size, which ones depends on its numpy",
+    ]
 
 
 def test_nothing_is_said_of_a_plain_file() -> None:
@@ -450,18 +522,73 @@ REFUSED: dict[str, tuple[LAYERS, str]] = {
         [without(dense(SQUARE), "type")],
         "error[SNN202]: it lacks 'type'\n  at: a.net/layer/0",
     ),
-    "sigma-delta neurons": (
-        [dense(SQUARE, neuron=cuba(type="SDNN"))],
-        "error[SNN203]: SDNN neurons are no leaky integrators, and programs have no others yet\n"
+    "adaptive neurons": (
+        [dense(SQUARE, neuron=cuba(type="ALIF"))],
+        "error[SNN203]: ALIF neurons adapt: netx cannot load ALIF, and takes ADRF for resonators "
+        "that do not\n"
         "  at: a.net/layer/0/neuron/type\n"
         "  fix: train the layer with CUBA neurons (slayer.block.cuba)",
     ),
-    "resonators": (
-        [dense(SQUARE, neuron=cuba(type="RF_PHASE"))],
-        "error[SNN203]: RF_PHASE neurons are no leaky integrators, and programs have no others "
-        "yet\n"
+    "resonators with real weights": (
+        [dense(SQUARE, neuron=TURNS)],
+        "error[SNN203]: resonators with real weights: netx joins them by complex ones only\n"
         "  at: a.net/layer/0/neuron/type\n"
+        "  fix: train the layer with slayer.block.rf or rf_iz",
+    ),
+    "complex weights of other shapes": (
+        [complex_dense(SQUARE, np.ones((2, 3)), TURNS)],
+        "error[SNN204]: real weights of shape (2, 2), imaginary ones of (2, 3)\n"
+        "  at: a.net/layer/0/weight",
+    ),
+    "complex weights of a recurrent layer": (
+        [complex_dense(SQUARE, SQUARE, TURNS) | {"type": "dense_rec", "weight_rec": SQUARE}],
+        "error[SNN203]: complex weights of a dense_rec layer; netx has them in dense ones only\n"
+        "  at: a.net/layer/0/weight\n"
         "  fix: train the layer with CUBA neurons (slayer.block.cuba)",
+    ),
+    "resonators in an input layer": (
+        [IMAGE | {"neuron": TURNS}],
+        "error[SNN203]: resonators in an input layer\n  at: a.net/layer/0/neuron/type",
+    ),
+    "a resonator that grows": (
+        [complex_dense(SQUARE, SQUARE, TURNS | {"sinDecay": 3000, "cosDecay": 3000})],
+        "error[SNN207]: a resonator that grows: sinDecay and cosDecay lie beyond a circle of 4096\n"
+        "  at: a.net/layer/0/neuron",
+    ),
+    "a decay of a resonator beyond one": (
+        [complex_dense(SQUARE, SQUARE, TURNS | {"sinDecay": -5000})],
+        "error[SNN207]: a decay of -5000; its size is at most 4096\n"
+        "  at: a.net/layer/0/neuron/sinDecay",
+    ),
+    "two thresholds of resonators": (
+        [complex_dense(SQUARE, SQUARE, TURNS | {"vThMant": [1, 2]})],
+        "error[SNN204]: 2 thresholds; such a layer has one\n  at: a.net/layer/0/neuron/vThMant",
+    ),
+    "a negative threshold of sigma-delta neurons": (
+        [dense(SQUARE, neuron=sdnn(vThMant=-1))],
+        "error[SNN207]: a threshold of -1; it is 0 or more\n  at: a.net/layer/0/neuron/vThMant",
+    ),
+    "a threshold of sigma-delta neurons beyond 32 bits": (
+        [dense(SQUARE, neuron=sdnn(vThMant=1 << 20))],
+        "error[SNN302]: a threshold of 1048576; sigma-delta neurons in Lava have at most 524287\n"
+        "  at: a.net/layer/0/neuron/vThMant",
+    ),
+    "message bits of sigma-delta neurons": (
+        [dense(SQUARE, neuron=sdnn(messageBits=16))],
+        "error[SNN203]: message bits of its own, with which netx fails to load the file\n"
+        "  at: a.net/layer/0/neuron/messageBits\n"
+        "  fix: write the file without the field: netx then takes 16 bits",
+    ),
+    "a bias of sigma neurons": (
+        [dense(SQUARE, neuron=sdnn(sigma_output=True), bias=[1, 2])],
+        "error[SNN203]: a bias of an output layer of sigma neurons, which netx cannot load\n"
+        "  at: a.net/layer/0/bias\n"
+        "  fix: train the layer without a bias",
+    ),
+    "recurrent sigma-delta neurons": (
+        [dense(SQUARE, type="dense_rec", weight_rec=SQUARE, neuron=sdnn())],
+        "error[SNN203]: a recurrent layer of sigma-delta neurons, which slayer does not have\n"
+        "  at: a.net/layer/0",
     ),
     "a neuron type with a typo": (
         [dense(SQUARE, neuron=cuba(type="CUBBA"))],
@@ -473,25 +600,29 @@ REFUSED: dict[str, tuple[LAYERS, str]] = {
         [dense(SQUARE, neuron=cuba(type="Izhikevich"))],
         "error[SNN203]: neuron type 'Izhikevich' is none of lava-dl's that we read\n"
         "  at: a.net/layer/0/neuron/type\n"
-        "  fix: known are CUBA, LOIHI",
+        "  fix: known are CUBA, LOIHI, SDNN, RF_PHASE, RF_IZHIKEVICH",
     ),
     "graded spikes": (
         [dense(SQUARE, neuron=cuba(gradedSpike=True))],
-        "error[SNN203]: its spikes are graded, and integrators of programs send 0 or 1\n"
+        "error[SNN203]: its spikes are graded, and these neurons of programs send 0 or 1\n"
         "  at: a.net/layer/0/neuron\n"
         "  fix: train the layer without graded spikes",
     ),
     "message bits": (
         [dense(SQUARE, neuron=cuba(messageBits=8))],
-        "error[SNN203]: its spikes are graded, and integrators of programs send 0 or 1\n"
+        "error[SNN203]: its spikes are graded, and these neurons of programs send 0 or 1\n"
         "  at: a.net/layer/0/neuron\n"
         "  fix: train the layer without graded spikes",
     ),
     "complex weights": (
         [without(dense(SQUARE), "weight") | {"weight": {"real": SQUARE}}],
-        "error[SNN203]: complex weights drive resonators, which programs do not have yet\n"
+        "error[SNN202]: it lacks 'weight/imag'\n  at: a.net/layer/0",
+    ),
+    "complex weights into integrators": (
+        [complex_dense(SQUARE, SQUARE, cuba())],
+        "error[SNN203]: complex weights into CUBA neurons; only resonators take them\n"
         "  at: a.net/layer/0/weight\n"
-        "  fix: train the layer with CUBA neurons (slayer.block.cuba)",
+        "  fix: train the layer with slayer.block.rf or rf_iz",
     ),
     "no weights": (
         [without(dense(SQUARE), "weight")],

@@ -5,6 +5,7 @@ Python 3.10 with lava-dl 0.6.0, lava-nc 0.10.0 and h5py; torch is not needed.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
+from snn_deploy.ir.kinds import Resonator
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
@@ -25,7 +27,10 @@ OWN_STEPS = 200
 
 CASES = {case.name: case for case in (*special_cases(), *map(random_case, (1, 5, 12, 23)))}
 
-SOME = [name for name in CASES if name not in ("random-5", "random-12", "random-23")]
+NEW = {"resonators", "sigma-delta", "resets"}
+"""Cases of neurons that the event simulator and our Lava leave to the reference so far."""
+
+SOME = [name for name in CASES if name not in {"random-5", "random-12", "random-23", *NEW}]
 """Cases that our own Lava runs: the conformance suite has run its processes already."""
 
 Compare = Callable[[Program, Sequence[Values]], Trace]
@@ -53,29 +58,68 @@ def read(case: Case) -> NetProgram:
         arithmetic=chip.arithmetic,
         input_range=(case.low, case.high),
         layers=case.layers,
+        reset_interval=case.reset_interval,
+        reset_offset=case.reset_offset,
     )
 
 
+STATES = {
+    "u": State.CURRENT,
+    "v": State.MEMBRANE,
+    "re": State.MEMBRANE,
+    "im": State.IMAGINARY,
+    "sigma": State.SIGMA,
+    "act": State.ACTIVATION,
+    "residue": State.RESIDUE,
+    "s": State.PAYLOAD,
+}
+"""What the runner calls our states."""
+
+
+def as_netx_turns(program: Program, wanted: States) -> Program:
+    """Return the program with the decays of resonators that netx computed in its environment."""
+    populations = []
+    for index, population in enumerate(program.populations):
+        kind = population.kind
+        if isinstance(kind, Resonator):
+            parts = {}
+            for name in ("sine", "cosine"):
+                ours, theirs = getattr(kind, name), wanted[f"{name}_{index}"]
+                assert np.all((abs(ours) - abs(theirs) >= 0) & (abs(ours) - abs(theirs) <= 1))
+                parts[name] = np.asarray(theirs, np.int32).reshape(ours.shape)
+            populations.append(replace(population, kind=replace(kind, **parts)))
+        else:
+            populations.append(population)
+    return replace(program, populations=tuple(populations))
+
+
 def assert_equal_states(case: Case, backend: Backend, wanted: States) -> list[float]:
-    """Compare every state of every step with netx; return the share of spikes per layer."""
-    program = read(case).program
+    """Compare every state of every step with netx; return the share of events per layer."""
+    program = as_netx_turns(read(case).program, wanted)
     trace = backend.run(program, (Values(name="input", values=case.values[None]),), EVERYTHING)
-    assert len(wanted) == 3 * len(trace.populations)
     own = slice(program.lag, program.lag + len(case.values))
     rates = []
     for index, population in enumerate(trace.populations):
-        for key, state in (("u", State.CURRENT), ("v", State.MEMBRANE), ("s", State.PAYLOAD)):
+        keys = [key for key in STATES if f"{key}_{index}" in wanted]
+        assert len(keys) >= 2
+        for key in keys:
             expected = wanted[f"{key}_{index}"]
-            found = population.state(state)
+            found = population.state(STATES[key])
             # an input layer's neurons have a current in netx, which nothing ever enters
             found = np.zeros_like(expected) if found is None else found[0, own]
             np.testing.assert_array_equal(found, expected, err_msg=f"{population.name}.{key}")
-        rates.append(float(wanted[f"s_{index}"].mean()))
+        rates.append(float((wanted[f"s_{index}"] != 0).mean()))
     return rates
 
 
-@pytest.mark.parametrize("backend", [ReferenceBackend(), EventBackend()], ids=lambda b: b.name)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        *((name, ReferenceBackend()) for name in CASES),
+        *((name, EventBackend()) for name in CASES if name not in NEW),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_netx_has_the_states_of_the_program(
     by_netx: dict[str, States], name: str, backend: Backend
 ) -> None:

@@ -29,6 +29,7 @@ from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.maps import Convolution, dense_matrix
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Bias, Program
+from snn_deploy.ir.timing import Restart
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
 
@@ -381,3 +382,21 @@ def test_the_command_refuses_what_no_file_holds_and_writes_nothing(
     assert "times those stored" in said
     assert "fix: export with --target netx, which chooses numbers that a .net file holds" in said
     assert not output.exists()
+
+
+def test_an_export_of_a_file_restarts_its_layers_as_netx_does(
+    demo_network: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "small.net"
+    file.write_bytes(write_net(small_chain()).content)
+    made = snn_deploy.export(file, reset_interval=9, reset_offset=8, dry_run=True)
+    restarts = [population.restart for population in made.program.populations]
+    assert restarts == [Restart(interval=9, offset=8), Restart(interval=9, offset=0)]
+    assert made.configuration["reset_interval"] == 9
+    with pytest.raises(OptionError) as caught:
+        snn_deploy.export(demo_network, reset_interval=9, dry_run=True)
+    assert str(caught.value) == (
+        "error[SNN102]: --reset-interval says something about .net files only\n"
+        "  at: --reset-interval\n"
+        "  fix: leave --reset-interval out"
+    )
