@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.maps import Shape
-from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.estimate import Choice, Terms
 from snn_deploy.quantize.limits import LARGEST_SCALE, Limits
 from snn_deploy.quantize.neurons import FACTOR_BITS
@@ -131,19 +130,8 @@ def _full_scales(task: Task, exponents: Mapping[str, int], count: int) -> Channe
     for drive in task.drives:
         share = kept_share(task, drive)
         unit = 2.0 ** (task.target.weights.shift.value + exponents[drive.name])
-        full = np.minimum(full, _rooms(drive).reshape(count, -1).min(axis=1) * unit / share)
+        full = np.minimum(full, drive.room.reshape(count, -1).min(axis=1) * unit / share)
     return full
-
-
-def _rooms(drive: Drive) -> Float[np.ndarray, " row"]:
-    """Return by row what its weights can be multiplied with so that none is clipped."""
-    high, low = np.zeros(drive.rows), np.zeros(drive.rows)
-    np.maximum.at(high, drive.row, drive.weight)
-    np.maximum.at(low, drive.row, -drive.weight)
-    with np.errstate(divide="ignore"):
-        up = np.where(high > 0, drive.stored.high / high, np.inf)
-        down = np.where(low > 0, -drive.stored.low / low, np.inf)
-    return np.minimum(up, down)
 
 
 def _multiples(task: Task) -> Float[np.ndarray, " candidate"]:

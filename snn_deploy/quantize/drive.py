@@ -57,6 +57,9 @@ class Drive:
     """Largest sum that a row can receive in one step, all rows."""
 
     least: Float[np.ndarray, " row"]
+    room: Float[np.ndarray, " row"]
+    """By row, what its weights can be multiplied with so that none is clipped; infinite: all 0."""
+
     moment: Moment | None = None
     """Second moment of what arrives at the weights of a row; None: mean and power say all."""
 
@@ -118,12 +121,13 @@ def drive_of(
         np.minimum(weight * payload[0], weight * payload[1]),
         np.maximum(weight * payload[0], weight * payload[1]),
     )
+    stored = weight_range(target, sign_of(low, high), bits)
     sampled, position = np.unique(row[kept], return_inverse=True)
     return Drive(
         name=projection.name,
         low=low,
         high=high,
-        stored=weight_range(target, sign_of(low, high), bits),
+        stored=stored,
         rows=rows,
         weight=weight[kept],
         row=position,
@@ -132,8 +136,21 @@ def drive_of(
         power=_at(linear, activity.power, pre)[kept],
         least=_summed(row, np.minimum(ends[0], 0), rows),
         most=_summed(row, np.maximum(ends[1], 0), rows),
+        room=_room(row, weight, rows, stored),
         moment=moment,
     )
+
+
+def _room(
+    row: np.ndarray, weight: np.ndarray, rows: int, stored: WeightRange
+) -> Float[np.ndarray, " row"]:
+    high, low = np.zeros(rows), np.zeros(rows)
+    np.maximum.at(high, row, weight)
+    np.maximum.at(low, row, -weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.where(high > 0, stored.high / high, np.inf)
+        down = np.where(low > 0, -stored.low / low, np.inf)
+    return np.minimum(up, down)
 
 
 def _summed(row: np.ndarray, values: np.ndarray, rows: int) -> Float[np.ndarray, " row"]:

@@ -36,12 +36,7 @@ CROSSINGS = 256.0
 
 def full_scale(drive: Drive, shift: int) -> float:
     """Return the scale at which the largest weight becomes the largest stored number."""
-    sides = [
-        limit / value
-        for limit, value in ((drive.stored.high, drive.high), (drive.stored.low, drive.low))
-        if value
-    ]
-    return min(sides) * 2.0**shift
+    return float(drive.room.min()) * 2.0**shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +70,8 @@ class Limits:
             highest = np.minimum(highest, _bias_room(target, lowered) / size)
         highest = np.minimum(highest, target.highest_threshold / np.maximum(threshold, TINY))
         for drive in task.drives:
-            if drive.largest:
-                highest = np.minimum(highest, full_scale(drive, shift) * 2.0**exponent)
+            room = np.repeat(drive.room, population.size // drive.rows)
+            highest = np.minimum(highest, room * 2.0 ** (shift + exponent))
         unbounded = 2.0 ** (target.states.membrane.bits - 2)  # no number has a size there
         highest = np.where(highest > LARGEST_SCALE, unbounded, highest)
         provable = np.minimum(PROOF_MARGIN * _proven(task), highest)

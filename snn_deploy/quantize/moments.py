@@ -23,8 +23,14 @@ MEMORY = 32.0
 WIDEST = 4096
 """Weights of one neuron above which no moment is taken: its matrix would be too large."""
 
-WORK = 2**34
-"""Multiplications that one moment may cost, at least for four times as many rows as it has."""
+WORK = 2**33
+"""Multiplications that one moment may cost."""
+
+ROOM = 2**22
+"""Numbers that a moment may be taken over at once; of more some samples are left out."""
+
+ENOUGH = 4
+"""Rows per row of the moment that are looked at in any case."""
 
 
 def memory_decays(population: Population) -> tuple[float, ...]:
@@ -67,7 +73,7 @@ def second_moment(
 
 def _thinned(payload: np.ndarray, fan: int, positions: int) -> np.ndarray:
     """Return some of the samples, evenly spread: as many as the work for them allows."""
-    rows = max(WORK // fan**2, 4 * fan)
+    rows = max(min(WORK // fan**2, ROOM // fan), ENOUGH * fan)
     samples = -(-rows // (payload.shape[1] * positions))
     if samples >= len(payload):
         return payload
