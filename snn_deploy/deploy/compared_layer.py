@@ -119,7 +119,11 @@ class ComparedLayer:
         wanted = (membrane[: len(chosen)] - float(self._made.origin)) / units
         left = drifts(bench.layer, run.rows(chosen), wanted)
         unit = float(np.mean(units))
-        found = [CauseDrift(cause=c, rms_without=rms * unit) for c, rms in left.items()]
+        found = [
+            CauseDrift(cause=cause, rms=left[None] * unit, rms_without=rms * unit)
+            for cause, rms in left.items()
+            if cause is not None
+        ]
         return tuple(sorted(found, key=lambda drift: drift.rms_without))
 
     def _run(self, side: Side, whole: PopulationTrace) -> Run:

@@ -69,8 +69,12 @@ class CauseDrift:
     """How much of the error of a readout's membranes one cause makes."""
 
     cause: Cause
+    rms: float
+    """Root mean square error of the layer alone on the samples looked at, in the unit of the
+    network."""
+
     rms_without: float
-    """Root mean square error left when this alone is put back, in the unit of the network."""
+    """The same when this alone is put back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

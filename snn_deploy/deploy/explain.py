@@ -209,8 +209,8 @@ class _Trials:
 
 def drifts(
     layer: Layer, run: Run, wanted: Float[np.ndarray, "sample step ..."]
-) -> Mapping[Cause, float]:
-    """Return the error that the membranes of a readout keep when one cause is put back.
+) -> Mapping[Cause | None, float]:
+    """Return the error of a readout's membranes, as it is (None) and with one cause put back.
 
     Args:
         layer: As trained and as stored.
@@ -220,11 +220,13 @@ def drifts(
     Returns:
         Root mean square errors [state units]; of `STATE_ROUNDING` that with all else as stored.
     """
-    found = {}
-    for cause in (Cause.STATE_ROUNDING, *_candidates(layer, run)):
-        membrane = _exact(layer, run, () if cause is Cause.STATE_ROUNDING else (cause,)).membrane
-        assert membrane is not None
-        found[cause] = float(np.sqrt(np.mean(np.square(membrane - wanted))))
+    found: dict[Cause | None, float] = {}
+    for cause in (None, Cause.STATE_ROUNDING, *_candidates(layer, run)):
+        trace = run.got
+        if cause is not None:
+            trace = _exact(layer, run, () if cause is Cause.STATE_ROUNDING else (cause,))
+        assert trace.membrane is not None
+        found[cause] = float(np.sqrt(np.mean(np.square(trace.membrane - wanted))))
     return found
 
 

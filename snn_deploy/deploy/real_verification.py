@@ -186,7 +186,7 @@ def _first(first: Divergence) -> tuple[str, ...]:
 def _readouts(layers: Sequence[LayerDivergence]) -> list[str]:
     """Return the table of membranes that are read, with what makes most of their error."""
     rows: list[tuple[str, ...]] = [
-        ("readout", "neurons", "error", "relative", "alone", "most of it alone")
+        ("readout", "neurons", "error", "relative", "alone", "cause of most of it alone")
     ]
     for layer in layers:
         if layer.whole.trains is not None:
@@ -214,11 +214,18 @@ def _error(membranes: Membranes) -> tuple[str, str]:
     return f"{membranes.rms:.3g}", _share(membranes.relative)
 
 
+NOTABLE = 0.9
+"""Share of an error that a cause may at most leave to be said to make it."""
+
+
 def _drift(layer: LayerDivergence) -> str:
-    if not layer.drifts or not layer.alone.membranes.rms:
+    """Return what makes most of the error of a readout, and what is left without it."""
+    if not layer.drifts or not layer.drifts[0].rms:
         return ""
     least = layer.drifts[0]
-    return f"{least.cause.value}: {least.rms_without:.3g} without"
+    if least.rms_without > NOTABLE * least.rms:
+        return Cause.SEVERAL.value
+    return f"{least.cause.value} ({least.rms:.3g}, without it {least.rms_without:.3g})"
 
 
 def _indented(text: str) -> list[str]:

@@ -178,7 +178,7 @@ def test_the_printed_comparison_with_real_values(golden):
         LayerDivergence(
             layer="out", neurons=2, whole=agreement(None, None), alone=agreement(None, None),
             examined=0, causes=(),
-            drifts=(CauseDrift(cause=Cause.WEIGHT_ROUNDING, rms_without=0.01),),
+            drifts=(CauseDrift(cause=Cause.WEIGHT_ROUNDING, rms=0.25, rms_without=0.01),),
         ),
     )  # fmt: skip
     found = RealVerification(
@@ -186,6 +186,8 @@ def test_the_printed_comparison_with_real_values(golden):
         same=3, correct=2, correct_expected=3, limits=Limits(mismatch=0.01, drop=1.0),
     )  # fmt: skip
     assert not found.passed
+    one = CauseDrift(cause=Cause.DECAY, rms=0.1, rms_without=0.095)
+    assert "several together" in str(replace(found, layers=(replace(layers[2], drifts=(one,)),)))
     golden(f"{found}\n")
 
 
