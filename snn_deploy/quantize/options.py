@@ -180,9 +180,11 @@ class Options:
         if self.trials < 1:
             raise OptionError(f"{self.trials} trials; at least 1 scale is needed", fix="--trials 1")
         if not 0 < self.percentile <= 100:
-            raise OptionError(f"a percentile of {self.percentile:g}", fix="--percentile 99.9")
+            raise OptionError(
+                f"a percentile of {self.percentile:g}", fix="Options(percentile=99.9)"
+            )
         if not self.sigmas > 0:
-            raise OptionError(f"{self.sigmas:g} standard deviations", fix="--sigmas 2")
+            raise OptionError(f"{self.sigmas:g} standard deviations", fix="Options(sigmas=2)")
         if self.dilation is not None and not 1 <= self.dilation <= MOST_DILATION:
             raise OptionError(
                 f"each step of the network takes {self.dilation} on the chip; 1 to "

@@ -220,8 +220,8 @@ def test_layers_have_the_bits_that_are_asked_for_them():
             Options(weight_bits={"w": 1}),
             "weights of 1 bits; cpu stores 2..8\n  at: w\n  fix: --bits w=2",
         ),
-        (Options(percentile=0), "a percentile of 0\n  fix: --percentile 99.9"),
-        (Options(sigmas=0), "0 standard deviations\n  fix: --sigmas 2"),
+        (Options(percentile=0), "a percentile of 0\n  fix: Options(percentile=99.9)"),
+        (Options(sigmas=0), "0 standard deviations\n  fix: Options(sigmas=2)"),
         (
             Options(prove=True, allow_overflow=True),
             "a proof that nothing overflows and leave to overflow contradict each other\n"
