@@ -102,7 +102,7 @@ def main() -> None:
     """Measure, print the tables, and write them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     names = [*(task.name for task in TASKS), PUBLISHED_NAME]
-    parser.add_argument("--tasks", nargs="+", choices=names, default=names)
+    parser.add_argument("--tasks", nargs="*", default=names, help=", ".join(names))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--bits", type=int, nargs="+", default=BITS)
     parser.add_argument("--samples", type=int, default=800, help="test samples at most")
@@ -129,7 +129,8 @@ def main() -> None:
         for row in rows_of(case, plan):
             rows.append(row)
             print(f"{time.monotonic() - start:6.0f} s  {row}", file=sys.stderr, flush=True)
-        _write(rows, given.output)
+            _write(rows, given.output)
+    _write(rows, given.output)
     if not rows:
         raise DeployError("no network to measure", fix="python benchmarks/quantization/train.py")
     print(report(rows))
@@ -137,7 +138,7 @@ def main() -> None:
 
 def _write(rows: list[Row], output: Path | None) -> None:
     """Write what there is so far."""
-    if output is not None:
+    if output is not None and rows:
         output.with_suffix(".md").write_text(report(rows))
         output.with_suffix(".json").write_text(json.dumps([row.record() for row in rows], indent=0))
 

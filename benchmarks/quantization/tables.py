@@ -71,8 +71,31 @@ def interval(differences: Sequence[float]) -> tuple[float, float]:
 
 def report(rows: Sequence[Row]) -> str:
     """Return all tables as markdown."""
-    lines = [*_summary(rows), "", *_gains(rows), "", *_cells(rows), "", *_layers(rows)]
+    lines = [
+        *_measured(rows),
+        "",
+        *_summary(rows),
+        "",
+        *_gains(rows),
+        "",
+        *_cells(rows),
+        "",
+        *_layers(rows),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _measured(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what was measured."""
+    yield "# Integer weights of 8 to 2 bits"
+    yield ""
+    yield "Written by `run.py`; `README.md` says what is measured and how."
+    yield ""
+    for task in dict.fromkeys(row.task for row in rows):
+        part = [row for row in rows if row.task == task]
+        right = {row.seed: 100 * row.float_accuracy for row in part}
+        each = ", ".join(f"{accuracy:.2f}" for _, accuracy in sorted(right.items()))
+        yield f"- {task}: real-valued network {each} % (by seed)"
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:
@@ -99,8 +122,8 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
         "mean mismatch of spikes."
     )
     yield ""
-    yield "| bits | method | change | worst task | agreement | mismatch | goal |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| bits | method | networks | change | worst task | agreement | mismatch | goal |"
+    yield "|---|---|---|---|---|---|---|---|"
     for bits in _widths(rows):
         for method in _methods(rows):
             part = [r for r in rows if (r.bits, r.method) == (bits, method)]
@@ -116,8 +139,8 @@ def _summary_line(part: Sequence[Row], bits: int, method: str) -> str:
     goal = GOALS.get((method, bits))
     reached = "" if goal is None else f"-{goal}: {'reached' if mean >= -goal else 'missed'}"
     return (
-        f"| {bits} | {method} | {_mean(mean, half)} | {worst} {by_task[worst]:+.2f} | "
-        f"{100 * np.mean([r.agreement for r in part]):.1f} % | "
+        f"| {bits} | {method} | {len(part)} | {_mean(mean, half)} | "
+        f"{worst} {by_task[worst]:+.2f} | {100 * np.mean([r.agreement for r in part]):.1f} % | "
         f"{np.mean([r.spikes for r in part]):.3f} | {reached} |"
     )
 
