@@ -43,8 +43,8 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
 def test_an_unknown_target_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "lohi"]) == 2
     assert capsys.readouterr().err == (
-        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, netx, xylo, "
-        "xylo-audio-2\n"
+        "error[SNN101]: no target is called 'lohi'; there are cpu, loihi, loihi1, loihi2, "
+        "netx, xylo, xylo-audio-2\n"
         "  fix: --target loihi\n"
     )
 

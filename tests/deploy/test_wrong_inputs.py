@@ -116,8 +116,8 @@ def test_an_unknown_target(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], demo_network: Path
 ) -> None:
     assert refused(demo_network, tmp_path, capsys, "--target", "loihi3") == (
-        "error[SNN101]: no target is called 'loihi3'; there are cpu, loihi, loihi1, loihi2, netx, xylo, "
-        "xylo-audio-2\n"
+        "error[SNN101]: no target is called 'loihi3'; there are cpu, loihi, loihi1, loihi2, "
+        "netx, xylo, xylo-audio-2\n"
         "  fix: --target loihi\n"
     )
 

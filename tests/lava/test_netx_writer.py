@@ -135,7 +135,7 @@ def test_the_random_programs_have_everything_that_a_file_can_hold() -> None:
     assert delays == {0, 1, 2}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(100, 100_000))
 def test_what_is_written_is_read_back_as_the_same_program(seed: int) -> None:
     program, values = random_chain(seed)
