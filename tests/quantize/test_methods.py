@@ -248,13 +248,15 @@ def test_an_option_that_makes_no_sense_is_refused(options, text):
 
 
 def test_the_preset_follows_from_the_target_and_from_what_is_known():
-    for target, calibrated, per_channel, rounding in (
-        (CPU, True, True, Rounding.GPTQ),
-        (LOIHI2, True, False, Rounding.GPTQ),
-        (CPU, False, False, Rounding.NEAREST),
-        (LOIHI2, False, False, Rounding.NEAREST),
+    for target, bits, calibrated, per_channel, rounding in (
+        (CPU, None, True, True, Rounding.GPTQ),
+        (LOIHI2, None, True, False, Rounding.NEAREST),
+        (LOIHI2, 4, True, False, Rounding.GPTQ),
+        (LOIHI2, {"w": 6}, True, False, Rounding.GPTQ),
+        (CPU, 4, False, False, Rounding.NEAREST),
+        (LOIHI2, 4, False, False, Rounding.NEAREST),
     ):
-        method = Options().method(target, calibrated=calibrated)
+        method = Options(weight_bits=bits).method(target, calibrated=calibrated)
         assert (method.per_channel, method.rounding) == (per_channel, rounding)
     stated = Options(rounding=Rounding.NEAREST, per_channel=False).method(CPU, calibrated=True)
     assert (stated.per_channel, stated.rounding) == (False, Rounding.NEAREST)
