@@ -101,6 +101,7 @@ _LATER: dict[str, dict[str, Any]] = {
         "order": "decay-first",
         "sums": "together",
         "accumulator": None,
+        "change": None,
     },
     "population": {
         **{key: [] for key in ("further", "gains", "tables")},
