@@ -138,8 +138,8 @@ class Arithmetic:
     def factors(self, decay: np.ndarray) -> Float[np.ndarray, "..."]:
         """Return the share of a state that each decay parameter keeps, but for rounding: 0..1."""
         if self.decay is Decay.MULTIPLY:
-            return decay / (1 << self.decay_bits)
-        return 1 - np.ldexp(1.0, -decay)
+            return np.asarray(decay / (1 << self.decay_bits))
+        return np.asarray(1 - np.ldexp(1.0, -decay))
 
     def nearest(
         self, factor: Float[np.ndarray, "..."], low: int, high: int
@@ -158,6 +158,16 @@ class Arithmetic:
         ends = (-LONGEST, LONGEST)
         distance = np.abs(np.clip(wanted, *ends)[..., None] - np.clip(offered, *ends))
         return np.asarray(shifts[distance.argmin(axis=-1)], np.float64)
+
+    def staying(self, decay: np.ndarray) -> Float[np.ndarray, "..."]:
+        """Return the share of what arrives at a current that its step ends with."""
+        return self.factors(decay) if self.order is Order.ADD_FIRST else np.ones(np.shape(decay))
+
+    def factor_text(self, decay: int) -> str:
+        """Return the factor of a decay parameter as it is stored, such as 4000/4096."""
+        if self.decay is Decay.MULTIPLY:
+            return f"{decay}/{1 << self.decay_bits}"
+        return f"1 - 2**-{decay}"
 
     def decayed(self, value: Wholes, decay: np.ndarray) -> Wholes:
         """Return `value` after one step of decay by the parameter `decay`."""

@@ -133,7 +133,9 @@ def _a_loop(waits: Mapping[str, set[str]], stuck: Sequence[str]) -> list[str]:
     return loop[::-1]
 
 
-def lags(graph: Graph, minimum_delay: int, *, period: int = 1) -> dict[str, int]:
+def lags(
+    graph: Graph, minimum_delay: int, input_delay: int | None = None, *, period: int = 1
+) -> dict[str, int]:
     """Return the smallest lag of each population that gives every projection its minimum delay.
 
     Retiming of a synchronous circuit (Leiserson and Saxe 1991): with lag L a projection of
@@ -142,29 +144,32 @@ def lags(graph: Graph, minimum_delay: int, *, period: int = 1) -> dict[str, int]
     Args:
         graph: Its delays count steps of the network.
         minimum_delay: Of every projection [steps of the chip].
+        input_delay: The same of one from an input; None: no other.
         period: Steps of the chip for each step of the network; d above is `period` delays.
 
     Raises:
         LoopTooShortError: a loop has fewer steps of delay than projections times
             `minimum_delay`; its lag would grow without end.
     """
-    lag, came_from, moved = _longest_paths(graph, minimum_delay, period)
+    lag, came_from, moved = _longest_paths(graph, minimum_delay, period, input_delay)
     if moved:
         raise _too_short(graph, came_from, moved, minimum_delay, period)
     return lag
 
 
 def _longest_paths(
-    graph: Graph, minimum_delay: int, period: int
+    graph: Graph, minimum_delay: int, period: int, input_delay: int | None = None
 ) -> tuple[dict[str, int], dict[str, Edge], str]:
     """Return the lags, the edge that each comes from, and a node that no lag suffices for."""
     lag = {node.name: 0 for node in (*graph.inputs, *graph.populations)}
+    entering = {node.name for node in graph.inputs} if input_delay is not None else set()
     came_from: dict[str, Edge] = {}
     moved = ""
     for _ in range(len(graph.populations) + 1):
         moved = ""
         for edge in graph.projections:
-            needed = lag[edge.source] + minimum_delay - period * shortest_delay(edge)
+            least = minimum_delay if edge.source not in entering else input_delay or 0
+            needed = lag[edge.source] + least - period * shortest_delay(edge)
             if lag[edge.target] < needed:
                 lag[edge.target] = needed
                 came_from[edge.target] = edge

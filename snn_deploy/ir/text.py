@@ -7,6 +7,7 @@ import numpy as np
 
 from snn_deploy.ir import network as real
 from snn_deploy.ir import program as whole
+from snn_deploy.ir.arithmetic import Arithmetic, Decay
 from snn_deploy.ir.maps import Composition, Convolution, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import CURRENTS, Fires, ResetKind, State, When
@@ -39,7 +40,7 @@ def print_program(program: Program) -> str:
     lines = [f"program {program.name} for {program.target}, lag {program.lag}{dilated}{dt}"]
     lines += _boundary(program.boundary)
     lines += _table("inputs", INPUT, _inputs(program))
-    rows = [_population(p, program.arithmetic.decay_bits) for p in program.populations]
+    rows = [_population(p, program.arithmetic) for p in program.populations]
     lines += _table("populations", POPULATION, rows)
     lines += _table("projections", PROJECTION, [_projection(p) for p in program.projections])
     lines += _table("outputs", OUTPUT, _outputs(program.outputs))
@@ -185,10 +186,16 @@ def _signed(current: real.Synapse | whole.Current) -> str:
     return {1: "", -1: ", subtracted", 0: ", not into v"}[current.into_membrane]
 
 
-def _current(current: whole.Current, decay_bits: int) -> str:
-    text = f"{_numbers(current.decay)}/{1 << decay_bits}, {current.reads.value}{_signed(current)}"
+def _decay(decay: np.ndarray, rules: Arithmetic) -> str:
+    if rules.decay is Decay.SHIFT:
+        return f"shift {_numbers(decay)}"
+    return f"{_numbers(decay)}/{1 << rules.decay_bits}"
+
+
+def _current(current: whole.Current, rules: Arithmetic) -> str:
+    text = f"{_decay(current.decay, rules)}, {current.reads.value}{_signed(current)}"
     if current.chain is not None:
-        factor = f"{_numbers(current.chain.multiplier)}/{1 << decay_bits}"
+        factor = f"{_numbers(current.chain.multiplier)}/{1 << rules.decay_bits}"
         text += f", plus {factor} of the {current.chain.reads.value} one before"
     if np.any(current.initial):
         text += f", starts at {_numbers(current.initial)}"
@@ -209,15 +216,15 @@ def _kind(population: whole.Population) -> str:
     return f"{kind.tag}: {', '.join(inside)}"
 
 
-def _population(population: whole.Population, decay_bits: int) -> Row:
+def _population(population: whole.Population, rules: Arithmetic) -> Row:
     return (
         population.name,
         _shape(population.shape),
         population.role.value,
         _kind(population),
         str(population.lag),
-        f"{_numbers(population.decay)}/{1 << decay_bits}" if population.kind is None else "",
-        "; ".join(_current(current, decay_bits) for current in population.currents),
+        _decay(population.decay, rules) if population.kind is None else "",
+        "; ".join(_current(current, rules) for current in population.currents),
         _gains(population.gains),
         _fires(population) if population.kind is None else "",
         _reset(population.reset, population.fires),

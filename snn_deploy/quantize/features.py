@@ -13,7 +13,7 @@ from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, When
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.quantize.passes import Passed
-from snn_deploy.targets import Feature, Support, Target
+from snn_deploy.targets import Basic, Feature, Support, Target
 
 WORDS = {
     Feature.GREATER_EQUAL: "a spike where the membrane equals the threshold (>=)",
@@ -28,6 +28,20 @@ WORDS = {
     Feature.BIAS_GATE: "a bias that starts late",
     Feature.READOUT: "a neuron that never fires",
 }
+
+BASICS = {
+    Basic.GREATER: "a spike only where the membrane exceeds the threshold (>)",
+    Basic.RESET_TO_ZERO: "a reset to a value",
+    Basic.RESET_AMOUNT: "a reset that subtracts another amount than the threshold",
+    Basic.DIRECT_INPUT: "a neuron without a synaptic current",
+    Basic.INITIAL_STATE: "states that do not start at 0",
+}
+
+REMEDIES = {
+    Basic.RESET_TO_ZERO: "--reset subtract, if the network works with it, or --target cpu",
+    Basic.DIRECT_INPUT: "train neurons with a synaptic current, or --target cpu",
+}
+"""Ways out of a basic that a target lacks; --target cpu where there is no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,13 @@ class CheckFeatures:
         return Passed(graph=graph, findings=tuple(findings))
 
     def _findings(self, graph: Program, population: Population) -> Iterator[Finding]:
+        for basic in needed_basics(population):
+            if not self.target.has(basic):
+                raise UnsupportedError(
+                    f"{self.target.name} does not have {BASICS[basic]}",
+                    where=population.name,
+                    fix=REMEDIES.get(basic, "--target cpu"),
+                )
         simulated = []
         for feature in needed_features(population, graph.arithmetic):
             support = self.target.support(feature)
@@ -97,6 +118,20 @@ def needed_features(population: Population, arithmetic: Arithmetic) -> tuple[Fea
     return tuple(feature for feature, needed in needs.items() if needed)
 
 
+def needed_basics(population: Population) -> tuple[Basic, ...]:
+    """Return what a population needs of what nearly every chip has."""
+    reset, fires = population.reset, population.fires is not Fires.NEVER
+    subtracts = fires and reset.kind is ResetKind.SUBTRACT
+    needs = {
+        Basic.GREATER: fires and population.compare is Compare.GREATER,
+        Basic.RESET_TO_ZERO: fires and reset.kind is ResetKind.VALUE,
+        Basic.RESET_AMOUNT: subtracts and bool(np.any(reset.amount != population.threshold)),
+        Basic.DIRECT_INPUT: population.current is None,
+        Basic.INITIAL_STATE: any(np.any(v) for v in population.initial_states.values()),
+    }
+    return tuple(basic for basic, needed in needs.items() if needed)
+
+
 def moves_before_lag(population: Population, arithmetic: Arithmetic) -> bool:
     """Return whether a state would change, or a spike go out, before the lag without a gate.
 
@@ -105,11 +140,10 @@ def moves_before_lag(population: Population, arithmetic: Arithmetic) -> bool:
     """
     if population.lag == 0:
         return False
-    keeps = 1 << arithmetic.decay_bits
     initial, threshold = population.initial, population.threshold
     started = any(np.any(b.value) for b in population.biases if b.start <= population.lag)
     current = population.current is not None and bool(np.any(population.current.initial))
-    leaks = bool(np.any((initial != 0) & (population.decay != keeps)))
+    leaks = bool(np.any((initial != 0) & (arithmetic.factors(population.decay) != 1)))
     greater = population.compare is Compare.GREATER
     spikes = population.fires is not Fires.NEVER and bool(
         np.any(initial > threshold if greater else initial >= threshold)

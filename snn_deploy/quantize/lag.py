@@ -97,7 +97,8 @@ def chip_lags(graph: Network | Program, target: Target, dilation: int | None = 1
         LoopTooShortError: a loop has less delay than the chip needs.
     """
     least, period = target.delay.low, chip_period(graph, target, dilation)
-    lag = lags(graph, least, period=period)
+    entering = None if target.input_delay is None else target.input_delay.low
+    lag = lags(graph, least, entering, period=period)
     wires = [
         _Edge(
             name=f"{CLOCK}.{population.name}",
@@ -120,4 +121,4 @@ def chip_lags(graph: Network | Program, target: Target, dilation: int | None = 1
         populations=graph.populations,
         projections=(*edges, *wires),
     )
-    return lags(timing, least, period=period)
+    return lags(timing, least, entering, period=period)

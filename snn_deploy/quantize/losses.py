@@ -108,15 +108,17 @@ def _decay_losses(
     task: Task, what: str, made: np.ndarray, wanted: np.ndarray, allowed: SourcedRange
 ) -> Iterator[Finding]:
     """Yield a finding for decays of 0 that some of the state survives, and one for all others."""
-    layer, target, one = task.population.name, task.target, task.target.decay_one
-    if np.any((wanted == 0) & (made > 0)):
+    layer, target, rules = task.population.name, task.target, task.target.arithmetic
+    factors = rules.factors(made)
+    if np.any((wanted == 0) & (factors > 0)):
         yield Finding(
             kind=Kind.ROUNDED,
             layer=layer,
-            amount=f"{allowed.low}/{one} of the {what} stays in each step, where none did",
+            amount=f"{rules.factor_text(allowed.low)} of the {what} stays in each step, where none "
+            "did",
             reason=f"{target.name} has no smaller factor; --target cpu has 0",
         )
-    errors = np.where(wanted == 0, 0.0, time_constant_errors(made / one, wanted))
+    errors = np.where(wanted == 0, 0.0, time_constant_errors(factors, wanted))
     worst = int(np.argmax(errors))
     if errors.flat[worst] > NOTABLE:
         yield Finding(
@@ -124,12 +126,13 @@ def _decay_losses(
             layer=layer,
             amount=_decay_amount(what, int(made.flat[worst]), float(wanted.flat[worst]), target),
             reason=f"a factor of {wanted.flat[worst]:.6g} per step becomes "
-            f"{made.flat[worst]}/{one}; " + _decay_remedy(wanted.flat[worst], target),
+            f"{rules.factor_text(int(made.flat[worst]))}; "
+            + _decay_remedy(wanted.flat[worst], target),
         )
 
 
 def _decay_amount(what: str, made: int, wanted: float, target: Target) -> str:
-    factor = made / target.decay_one
+    factor = float(target.arithmetic.factors(np.asarray(made)))
     if factor == 1:
         return f"the {what} no longer decays"
     if factor == 0:

@@ -8,7 +8,7 @@ from snn_deploy.ir.network import Population
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Bias, Binary, Current, Floor, Reset
 from snn_deploy.ir.program import Population as WholePopulation
-from snn_deploy.quantize.rounding import bias_grid, on_grid, round_decay, whole
+from snn_deploy.quantize.rounding import bias_grid, on_grid, whole
 from snn_deploy.quantize.task import Task
 from snn_deploy.targets import Target
 from snn_deploy.targets.target import SourcedRange
@@ -27,7 +27,7 @@ def whole_population(task: Task, scale: Scale) -> WholePopulation:
         DoesNotFitError: a threshold that the target cannot store.
     """
     population, target = task.population, task.target
-    states, one = target.states, target.decay_one
+    states, rules = target.states, target.arithmetic
     synapse, floor = population.synapse, population.floor
     unit, factor = _units(scale)
 
@@ -35,7 +35,7 @@ def whole_population(task: Task, scale: Scale) -> WholePopulation:
         return _compact(whole(on_grid(np.asarray(value * scale), 1)))
 
     def decay(value: np.ndarray, allowed: SourcedRange) -> np.ndarray:
-        return whole(round_decay(value, allowed.low, allowed.high, one))
+        return whole(rules.nearest(value, allowed.low, allowed.high))
 
     return WholePopulation(
         name=population.name,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from snn_deploy.ir.arithmetic import Order
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.network import Network
@@ -12,6 +13,7 @@ from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.biases import LowerBiases
 from snn_deploy.quantize.features import CheckFeatures
 from snn_deploy.quantize.fold import FoldMaps
+from snn_deploy.quantize.layers import CheckLayers, FitLayers, ShareExponents
 from snn_deploy.quantize.normalize import FoldGains, MoveResetToZero, ReadNewCurrent
 from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.passes import Pass, Pipeline
@@ -20,8 +22,9 @@ from snn_deploy.quantize.ranges import CheckRanges
 from snn_deploy.quantize.relays import AddRelays
 from snn_deploy.quantize.report import LayerReport
 from snn_deploy.quantize.retime import Retime
+from snn_deploy.quantize.suit import CompareAsChip, ScaleArrivals
 from snn_deploy.quantize.to_program import ToIntegers
-from snn_deploy.targets import Feature, Support, Target
+from snn_deploy.targets import Basic, Feature, Support, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ def pipeline_for(
 
     What a target has natively is left as trained: a reset value stays, an old current stays.
     """
-    passes: list[Pass[Any, Any]] = [FoldMaps(), FoldGains()]
+    passes: list[Pass[Any, Any]] = [FoldMaps(), *_suiting(target), FoldGains()]
     if target.support(Feature.RESET_VALUE) is not Support.NATIVE:
         passes.append(MoveResetToZero())
     if target.support(Feature.OLD_CURRENT) is not Support.NATIVE:
@@ -107,11 +110,25 @@ def pipeline_for(
             options=options,
             calibration=None if calibration is None else tuple(calibration),
         ),
+        *([ShareExponents(target=target)] if target.layers is not None else []),
         Retime(target=target, dilation=options.dilation),
         LowerBiases(target=target),
         AddRelays(target=target),
         *(() if options.dilation == 1 else (CheckPhases(target=target),)),
         CheckFeatures(target=target),
+        *([CheckLayers(target=target)] if target.layers is not None else []),
         CheckRanges(target=target, steps=encoding.steps),
     ]
     return Pipeline(tuple(passes))
+
+
+def _suiting(target: Target) -> list[Pass[Any, Any]]:
+    """Return the passes for neurons that are others than nearly every chip's."""
+    passes: list[Pass[Any, Any]] = []
+    if target.layers is not None:
+        passes.append(FitLayers(target=target))
+    if not target.has(Basic.GREATER):
+        passes.append(CompareAsChip(target=target))
+    if target.arithmetic.order is Order.ADD_FIRST:
+        passes.append(ScaleArrivals(target=target))
+    return passes

@@ -136,7 +136,7 @@ def by_weight(linear: LinearMap, per_neuron: np.ndarray, shape: Shape) -> Float[
 def _report(
     task: Task, made: WholePopulation, scale: np.ndarray, reports: Sequence[ProjectionReport]
 ) -> LayerReport:
-    population, one = task.population, task.target.decay_one
+    population, factors = task.population, task.target.arithmetic.factors
     threshold = float(np.abs(population.threshold).max()) or 1.0
     biases = [
         float(np.abs(whole_bias.value / scale - bias.value).max()) / threshold
@@ -149,9 +149,9 @@ def _report(
         threshold_error=relative_error(made.threshold / scale, population.threshold)
         if task.fires
         else 0.0,
-        decay_error=float(time_constant_errors(made.decay / one, population.decay).max()),
+        decay_error=float(time_constant_errors(factors(made.decay), population.decay).max()),
         current_decay_error=float(
-            time_constant_errors(made.current.decay / one, population.synapse.decay).max()
+            time_constant_errors(factors(made.current.decay), population.synapse.decay).max()
         )
         if made.current is not None and population.synapse is not None
         else 0.0,

@@ -62,11 +62,6 @@ def whole(value: Reals) -> Wholes:
     return np.asarray(value.astype(WHOLE))
 
 
-def round_decay(decay: Reals, low: int, high: int, one: int) -> Reals:
-    """Return the multipliers from `low` to `high`, of which `one` is a factor of 1."""
-    return np.asarray(np.clip(np.rint(decay * one), low, high))
-
-
 def bias_grid(target: Target, largest: float, lowered: bool) -> int:
     """Return the grid of a bias: 2**e that makes the mantissa fit, or a weight's lowest bit.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from snn_deploy.errors import DataError
 from snn_deploy.ir import network as real
 from snn_deploy.ir import program as whole
+from snn_deploy.ir.arithmetic import Arithmetic
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.network import Network
 from snn_deploy.ir.neuron import Decode, Fires, State
@@ -39,8 +40,8 @@ class Trials:
     wanted_sent: dict[str, np.ndarray]
     """The same of the real-valued network, in units of the payloads of an input."""
 
-    decay_one: int
-    """Decay multiplier that keeps everything."""
+    rules: Arithmetic
+    """Of the target."""
 
     highest: int
     """Largest membrane that the target's register holds."""
@@ -80,7 +81,7 @@ class Trials:
             wanted=trace,
             sent=sent,
             wanted_sent={**sent, **given_units},
-            decay_one=target.decay_one,
+            rules=target.arithmetic,
             highest=target.highest_state,
         )
 
@@ -166,7 +167,7 @@ class Trials:
         network = Network(
             name=name,
             inputs=tuple(real.Input(name=v.name, shape=v.values.shape[2:]) for v in inputs),
-            populations=(as_real(layer.population, self.decay_one),),
+            populations=(as_real(layer.population, self.rules),),
             projections=tuple(
                 real.Projection(
                     name=p.name,
@@ -183,7 +184,7 @@ class Trials:
         return simulate(network, inputs, record)[name]
 
 
-def as_real(population: whole.Population, decay_one: int) -> real.Population:
+def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
     """Return an integer population as a real-valued one whose numbers are state units."""
 
     def number(parameter: np.ndarray) -> np.ndarray:
@@ -193,11 +194,12 @@ def as_real(population: whole.Population, decay_one: int) -> real.Population:
     return real.Population(
         name=population.name,
         shape=population.shape,
-        decay=np.asarray(population.decay / decay_one),
+        decay=rules.factors(population.decay),
         synapse=None
         if current is None
         else real.Synapse(
-            decay=np.asarray(current.decay / decay_one),
+            decay=rules.factors(current.decay),
+            gain=rules.staying(current.decay),
             reads=current.reads,
             initial=number(current.initial),
         ),

@@ -295,3 +295,22 @@ def test_a_stored_target_is_held_to_the_same_rules() -> None:
     )
     with pytest.raises(TargetError, match="not a target description"):
         read_stored_target(b"{", "target.json")
+
+
+def test_the_example_of_the_documentation_is_a_target() -> None:
+    example = Path(__file__).parents[2] / "examples" / "targets" / "half-loihi.toml"
+    target = find_target(str(example))
+    assert (target.name, target.weights.bits.value) == ("half-loihi", 4)
+    assert target.arithmetic == find_target("loihi1").arithmetic
+    assert (
+        str(example.relative_to(example.parents[2]))
+        in (example.parents[2] / "docs" / "targets.md").read_text()
+    )
+
+
+def test_the_documentation_names_every_entry_of_a_target() -> None:
+    from dataclasses import fields
+
+    text = (Path(__file__).parents[2] / "docs" / "targets.md").read_text()
+    for entry in fields(Target):
+        assert f"`{entry.name}" in text or f"[{entry.name}" in text, entry.name
