@@ -1,7 +1,7 @@
 """Integers against real values: where each layer first sends something else, and why."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy import runs
+from snn_deploy.deploy.alone import spaced
 from snn_deploy.deploy.compared_layer import ComparedLayer, Side
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
@@ -77,13 +78,15 @@ def compare(deployment: Deployment, data: Data, reference: Reference) -> Compare
     steps = 0
     with bar("against real values", data.samples) as advance:
         for whole, real in zip(wholes, reals, strict=True):
+            integers = _in_network_steps(whole, real, program.period)
+            entering = [replace(v, values=spaced(v.values, program.period)) for v in integers]
             side = Side(
                 block=whole,
                 windows=tuple(windows(program.boundary, whole.samples, whole.steps)),
                 stride=whole.steps + network.boundary.idle,
                 fresh=network.boundary.between is Between.FRESH,
                 wanted=reference(real.inputs),
-                got=backend.run(program, whole.inputs, SPIKES_AND_MEMBRANES),
+                got=backend.run(program, entering, SPIKES_AND_MEMBRANES),
                 real={v.name: v.values for v in real.inputs},
                 whole={v.name: v.values[:, :: program.period] for v in whole.inputs},
             )
@@ -101,6 +104,15 @@ def compare(deployment: Deployment, data: Data, reference: Reference) -> Compare
         if data.label is None
         else int(np.count_nonzero(expected == data.label)),
         same=int(np.count_nonzero(expected == got)),
+    )
+
+
+def _in_network_steps(whole: runs.Block, real: runs.Block, period: int) -> tuple[Values, ...]:
+    """Return integer inputs as they enter the network: without the steps between of a program."""
+    steps = real.inputs[0].values.shape[1]
+    return tuple(
+        v if v.values.shape[1] == steps else replace(v, values=v.values[:, ::period])
+        for v in whole.inputs
     )
 
 

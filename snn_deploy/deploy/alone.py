@@ -131,11 +131,11 @@ def run_whole(program: Program, name: str, sent: Payloads, backend: Backend) -> 
     part, sources = program_alone(program, name)
     inputs = given(sources, sent)
     steps = inputs[0].values.shape[1]
-    spaced = [replace(i, values=_spaced(i.values, program.period)) for i in inputs]
-    return in_own_steps(part, backend.run(part, spaced, EVERYTHING), name, steps)
+    entering = [replace(i, values=spaced(i.values, program.period)) for i in inputs]
+    return in_own_steps(part, backend.run(part, entering, EVERYTHING), name, steps)
 
 
-def _spaced(
+def spaced(
     values: Num[np.ndarray, "sample step ..."], period: int
 ) -> Num[np.ndarray, "sample run ..."]:
     """Return values as they enter a program of that period, zeros between them."""

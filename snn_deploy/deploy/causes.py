@@ -141,7 +141,7 @@ def layer_of(program: Program, prepared: Network, name: str, target: Target) -> 
         return None
     stored, units = real_form(program, name), {q.source: _unit(program, q.source) for q in into}
     pairs = [_pair(program, parts[q.name], q, units[q.source], target) for q in into]
-    if stored.states != wanted.states or None in pairs:
+    if len(stored.synapses) != len(wanted.synapses) or None in pairs:
         return None
     return Layer(
         trained=_snapped(scaled(wanted, np.asarray(1 / made.units)), stored, _tolerance(made)),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from networks import random_inputs, random_network
 
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.deploy import against
 from snn_deploy.deploy.against import Compared, compare, of_network, prepared
 from snn_deploy.deploy.alone import given as given_to
 from snn_deploy.deploy.alone import run_real
@@ -22,6 +23,7 @@ from snn_deploy.deploy.causes import STORED, Cause, layer_of, put_back
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.divergence import LayerDivergence
+from snn_deploy.ir import program as whole
 from snn_deploy.ir.arithmetic import Overflow, Register
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.maps import Dense
@@ -30,6 +32,7 @@ from snn_deploy.ir.network import (
     Between,
     Bias,
     Boundary,
+    Chain,
     Floor,
     Input,
     Network,
@@ -39,9 +42,10 @@ from snn_deploy.ir.network import (
     Reset,
     Synapse,
 )
-from snn_deploy.ir.neuron import Compare, Decode, Fires, Reads, ResetKind
+from snn_deploy.ir.neuron import Compare, Decode, During, Fires, Reads, ResetKind, State, Tabled
 from snn_deploy.ir.program import Binary, Current, Program, Role
 from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
@@ -436,7 +440,7 @@ def naive(net: Network, program: Program, given: Data) -> dict[str, dict[str, fl
     return counted
 
 
-@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(seed=SEEDS, bits=st.sampled_from([3, 5]))
 def test_recorded_differences_are_those_that_a_naive_count_finds(seed, bits):
     rng = np.random.default_rng(seed)
@@ -464,7 +468,7 @@ def test_recorded_differences_are_those_that_a_naive_count_finds(seed, bits):
         assert where == counts["first"]
 
 
-@settings(deadline=None, max_examples=10, phases=[Phase.generate])
+@settings(deadline=None, max_examples=6, phases=[Phase.generate])
 @given(seed=SEEDS)
 def test_a_layer_with_everything_put_back_is_the_layer_as_trained(seed):
     rng = np.random.default_rng(seed)
@@ -596,3 +600,149 @@ def test_a_layer_that_was_rebuilt_is_compared_without_causes():
     assert found.alone.first.causes == ()
     assert found.alone.first.cause == "not separated"
     assert (found.examined, found.causes) == (0, ())
+
+
+@pytest.fixture
+def reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run integers in the reference simulator, which has every feature of neurons."""
+    monkeypatch.setattr(against, "find_backend", lambda name: ReferenceBackend())
+
+
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize("loop", [False, True], ids=["chain", "loop"])
+def test_a_refractory_time_that_was_planted_is_found(loop):
+    program = changed(exact(loop=loop), "a", refractory=Refractory(steps=2))
+    a = layer(compared(network(loop=loop), program), "a")
+    assert a.alone.first is not None
+    assert a.alone.first.causes == (Cause.TIMES,)
+    assert [c.cause for c in a.causes] == [Cause.TIMES]
+
+
+def many_sided() -> Population:
+    """Return neurons with two currents in a row, tables, a window and a refractory time."""
+    chain = Chain(gain=real(0.5))
+    return neurons(
+        "a",
+        8,
+        synapse=Synapse(decay=real(0), into_membrane=0),
+        further=(Synapse(decay=real(1), chain=chain, into_membrane=-1),),
+        fires=Fires.TERNARY,
+        lower=real(-1.5),
+        refractory=Refractory(steps=2, during=During.HELD),
+        window=Window(first=2, behind=25),
+        restart=Restart(interval=10, offset=3),
+        tables=(
+            Table(what=Tabled.THRESHOLD, rows=real([0.75, 1.25]), start=4, repeats=True),
+            Table(what=Tabled.BIAS, into=State.MEMBRANE, rows=real([0.25]), start=1),
+            Table(what=Tabled.GAIN, into=State.CURRENT, rows=real([2, 1, 1.5]), repeats=True),
+        ),
+        biases=(Bias(value=real(0.125), waits=True),),
+        floor=None,
+    )
+
+
+def whole_form(program: Program, scale: int, period: int, lag: int) -> whole.Population:
+    """Return `many_sided` in integers, `scale` to one, in the steps of a program."""
+
+    def number(value):
+        return np.asarray(np.rint(np.asarray(value) * scale), np.int32)
+
+    def step(own):
+        return lag + own * period
+
+    one = 1 << program.arithmetic.decay_bits
+    chain = whole.Chain(multiplier=np.asarray(one // 2, np.int32))
+    a = many_sided()
+    return whole.Population(
+        name="a",
+        shape=(8,),
+        decay=np.asarray(one, np.int32),
+        current=Current(decay=np.zeros((), np.int32), into_membrane=0),
+        further=(Current(decay=np.asarray(one, np.int32), chain=chain, into_membrane=-1),),
+        gains=(whole.Gain(into=State.CURRENT, multiplier=np.asarray(4, np.int32), shift=2),),
+        fires=Fires.TERNARY,
+        threshold=number(a.threshold),
+        lower=number(a.lower),
+        compare=a.compare,
+        reset=whole.Reset(kind=a.reset.kind, amount=number(1)),
+        refractory=a.refractory,
+        window=Window(first=step(2), behind=step(25)),
+        restart=Restart(interval=10 * period, offset=step(3) % (10 * period)),
+        tables=(
+            Table(what=Tabled.THRESHOLD, rows=number([0.75, 1.25]), start=step(4), repeats=True),
+            Table(what=Tabled.BIAS, into=State.MEMBRANE, rows=number([0.25]), start=step(1)),
+            Table(
+                what=Tabled.GAIN, into=State.CURRENT, rows=np.array([8, 4, 6], np.int32),
+                start=step(0), repeats=True,
+            ),
+        ),
+        biases=(whole.Bias(value=number(0.125), start=step(0), waits=True),),
+        initial=number(a.initial),
+        lag=lag,
+        unit=Binary.of(1 / scale),
+    )  # fmt: skip
+
+
+def by_hand(period: int, lag: int) -> tuple[Network, Program]:
+    """Return a layer of these neurons, and the same in integers."""
+    base = one_layer()
+    program = compile_network(base, CPU).program
+    net = replace(base, populations=(many_sided(),))
+    wire = program.projections[0]
+    scale = 2**10
+    weight = np.asarray(np.rint(base.projections[0].map.numbers() * scale / 2**5), np.int32)
+    wire = replace(
+        wire, map=Dense(weight=weight), shift=5, delay=np.asarray(2 * period + lag, np.int32)
+    )
+    made = replace(
+        program,
+        populations=(whole_form(program, scale, period, lag),),
+        projections=(wire,),
+        period=period,
+    )
+    return net, made
+
+
+def one_layer() -> Network:
+    weight = np.random.default_rng(2).integers(-20, 20, (8, 5)) / 32
+    wire = Projection(
+        name="in>a", source="in", target="a", map=Dense(weight=weight), delay=np.asarray(2)
+    )
+    return Network(
+        name="one layer",
+        inputs=(Input(name="in", shape=(5,)),),
+        populations=(neurons("a", 8),),
+        projections=(wire,),
+        outputs=(Output(name="out", population="a"),),
+    )
+
+
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(("period", "lag"), [(1, 0), (1, 3), (3, 0), (3, 4)])
+def test_neurons_with_every_feature_are_compared_in_the_networks_own_steps(
+    monkeypatch: pytest.MonkeyPatch, period: int, lag: int
+) -> None:
+    net, program = by_hand(period, lag)
+    monkeypatch.setattr(against, "prepared", lambda deployment: deployment.network)
+    found = compared(net, program, CPU)
+    trains = layer(found, "a").whole.trains
+    assert trains is not None
+    assert trains.expected < trains.samples * STEPS * 8  # some are -1
+    assert_no_difference(found)
+    a = program.population("a")
+    table = replace(a.tables[0], rows=a.tables[0].rows + 8)
+    for cause, fields in (
+        (Cause.THRESHOLD, {"tables": (table, *a.tables[1:])}),
+        (Cause.GAIN, {"further": (replace(a.further[0], chain=a_chain(a, 0.46)),)}),
+        (Cause.TIMES, {"window": Window(first=lag + 6 * period, behind=lag + 20 * period)}),
+        (Cause.BIAS, {"biases": (replace(a.biases[0], waits=False),)}),
+    ):
+        one = layer(compared(net, changed(program, "a", **fields), CPU), "a")
+        assert one.alone.first is not None, cause
+        assert one.alone.first.causes == (cause,)
+
+
+def a_chain(population: whole.Population, gain: float) -> whole.Chain:
+    chain = population.further[0].chain
+    assert chain is not None
+    return replace(chain, multiplier=np.asarray(int(chain.multiplier * 2 * gain), np.int32))
