@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from snn_deploy.ir import network as real
 from snn_deploy.ir.arrays import per_neuron
+from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.maps import Dense, dense_matrix
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
 from snn_deploy.ir.program import Bias, Current, Input, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import Values
+from snn_deploy.quantize import compile_network
 from snn_deploy.targets import find_target
 
 STEPS = 16
@@ -59,6 +62,47 @@ def random_case(seed: int) -> Case:
     )
     events = rng.integers(0, 16 if wild else 4, (STEPS, channels)).astype(np.int32)
     return Case(program=program, events=events)
+
+
+def compiled_case(seed: int) -> Case:
+    """Return the program of a network with a recurrent hidden layer, decays that are no shifts."""
+    rng = np.random.default_rng(seed)
+
+    def neurons(name: str, size: int, spikes: int) -> real.Population:
+        return real.Population(
+            name=name,
+            shape=(size,),
+            decay=np.exp(-1 / rng.uniform(3, 20, size)),
+            synapse=real.Synapse(decay=np.exp(-1 / rng.uniform(2, 10, size))),
+            fires=Fires.COUNT if spikes > 1 else Fires.BINARY,
+            threshold=np.asarray(1.0),
+            compare=Compare.GREATER_EQUAL,
+            max_spikes=spikes,
+            reset=real.Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(1.0)),
+        )
+
+    def way(source: str, target: str, shape: tuple[int, int], size: float) -> real.Projection:
+        return real.Projection(
+            name=f"{source}-{target}",
+            source=source,
+            target=target,
+            map=Dense(weight=rng.normal(0.1 * size, size, shape)),
+            delay=np.asarray(int(source == target), np.int32),
+        )
+
+    network = real.Network(
+        name=f"compiled{seed}",
+        inputs=(real.Input(name="in", shape=(8,)),),
+        populations=(neurons("h", 12, 31), neurons("out", 4, 1)),
+        projections=(
+            way("in", "h", (12, 8), 0.3),
+            way("h", "h", (12, 12), 0.05),
+            way("h", "out", (4, 12), 0.2),
+        ),
+        outputs=(Output(name="answer", population="out", decode=Decode.COUNT),),
+    )
+    program = compile_network(network, CHIP, encoding=Encoding(low=0, high=1)).program
+    return Case(program=program, events=(rng.random((60, 8)) < 0.3).astype(np.int32))
 
 
 def _neurons(

@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from xylo_networks import Case, random_case, record
+from xylo_networks import Case, compiled_case, random_case, record
 
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.trace import EVERYTHING, Trace
 
 CASES = [random_case(seed) for seed in range(200)]
+COMPILED = [compiled_case(seed) for seed in range(3)]
+"""Networks of real numbers, as the pipeline makes programs of them."""
+
 KEYS = {"i": State.CURRENT, "v": State.MEMBRANE, "s": State.PAYLOAD}
 
 States = Mapping[str, np.ndarray]
@@ -19,7 +22,7 @@ States = Mapping[str, np.ndarray]
 @pytest.fixture(scope="session")
 def by_xylosim(oracle: Callable[[str, str], Callable[..., States]]) -> States:
     run = oracle("xylosim", "run_xylosim.py")
-    return run([record(case.program, case.events) for case in CASES])
+    return run([record(case.program, case.events) for case in (*CASES, *COMPILED)])
 
 
 def of_the_chip(case: Case, trace: Trace) -> dict[str, np.ndarray]:
@@ -46,3 +49,15 @@ def test_xylosim_has_every_state_and_spike_of_200_random_programs(by_xylosim: St
     assert overflows > 1_000, "the registers must saturate, for their order to matter"
     assert spikes > 200
     assert most == 31
+
+
+@pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.program.name)
+def test_xylosim_has_every_state_and_spike_of_a_compiled_network(
+    by_xylosim: States, case: Case
+) -> None:
+    trace = ReferenceBackend().run(case.program, case.inputs, EVERYTHING)
+    steps = len(case.events)  # the program runs on until its last layer has seen all of them
+    for key, found in of_the_chip(case, trace).items():
+        name = f"{case.program.name}/{key}"
+        np.testing.assert_array_equal(found[:steps], by_xylosim[name], err_msg=name)
+    assert by_xylosim[f"{case.program.name}/output/s"].sum() > 5
