@@ -186,6 +186,13 @@ def evaluate(
 def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyEstimate:
     """Count events and price them; see `api.estimate`."""
     target = deployment.target
+    if not (profile or target.energy_profile):
+        why = f": {target.energy_note}" if target.energy_note else ""
+        raise OptionError(
+            f"{target.name} names no table of prices{why}",
+            where="--profile",
+            fix=f"--profile {energy.profiles()[0].name} takes those of another chip",
+        )
     chosen = energy.find_profile(profile or target.energy_profile)
     note = f"{chosen.chip} prices: {target.energy_note}" if target.energy_note else ""
     totals: dict[str, defaultdict[energy.Event, float]] = {}

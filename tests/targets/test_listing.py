@@ -4,10 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import snn_deploy
 from snn_deploy.deploy.cli import run
+from snn_deploy.errors import OptionError
 from snn_deploy.targets import find_target, shipped_targets
 
 
@@ -67,3 +69,18 @@ def test_an_export_tells_file_and_digest_of_an_own_target(
     assert str(tmp_path) not in (output / "manifest.json").read_text()
     file.unlink()
     assert snn_deploy.load(output).target.entries() == find_target("cpu").entries()
+
+
+def test_an_estimate_for_a_target_without_prices_says_so(
+    demo_network: Path, tmp_path: Path, own_target
+) -> None:
+    note = 'energy_note = "none are published"'
+    file = own_target(tmp_path, ('energy_profile = "horowitz-45nm"', note))
+    deployment = snn_deploy.export(demo_network, target=str(file), output=tmp_path / "net")
+    with pytest.raises(OptionError) as caught:
+        snn_deploy.estimate(deployment, input=np.zeros((1, 1, 28, 28)))
+    assert str(caught.value) == (
+        "error[SNN102]: mine names no table of prices: none are published\n"
+        "  at: --profile\n"
+        "  fix: --profile horowitz-45nm takes those of another chip"
+    )
