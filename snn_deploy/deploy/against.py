@@ -9,7 +9,6 @@ from jaxtyping import Int64
 
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy import runs
-from snn_deploy.deploy.alone import spaced
 from snn_deploy.deploy.compared_layer import ComparedLayer, Side
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
@@ -18,7 +17,7 @@ from snn_deploy.deploy.explain import SPIKES_AND_MEMBRANES
 from snn_deploy.deploy.progress import bar
 from snn_deploy.ir.codecs import predict
 from snn_deploy.ir.network import Between, Network
-from snn_deploy.ir.presentation import windows
+from snn_deploy.ir.presentation import dilated, windows
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import Trace, Values
 from snn_deploy.quantize import Options, Pipeline, pipeline_for
@@ -79,7 +78,7 @@ def compare(deployment: Deployment, data: Data, reference: Reference) -> Compare
     with bar("against real values", data.samples) as advance:
         for whole, real in zip(wholes, reals, strict=True):
             integers = _in_network_steps(whole, real, program.period)
-            entering = [replace(v, values=spaced(v.values, program.period)) for v in integers]
+            entering = dilated(integers, program.period)
             side = Side(
                 block=whole,
                 windows=tuple(windows(program.boundary, whole.samples, whole.steps)),

@@ -16,6 +16,7 @@ from snn_deploy.ir.graph import named
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Network
 from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.presentation import dilated
 from snn_deploy.ir.program import Program, Role
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
@@ -131,19 +132,8 @@ def run_whole(program: Program, name: str, sent: Payloads, backend: Backend) -> 
     part, sources = program_alone(program, name)
     inputs = given(sources, sent)
     steps = inputs[0].values.shape[1]
-    entering = [replace(i, values=spaced(i.values, program.period)) for i in inputs]
+    entering = dilated(inputs, program.period)
     return in_own_steps(part, backend.run(part, entering, EVERYTHING), name, steps)
-
-
-def spaced(
-    values: Num[np.ndarray, "sample step ..."], period: int
-) -> Num[np.ndarray, "sample run ..."]:
-    """Return values as they enter a program of that period, zeros between them."""
-    if period == 1:
-        return values
-    run = np.zeros((values.shape[0], values.shape[1] * period, *values.shape[2:]), values.dtype)
-    run[:, ::period] = values
-    return run
 
 
 def in_own_steps(program: Program, trace: Trace, name: str, steps: int) -> PopulationTrace:

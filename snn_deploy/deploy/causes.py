@@ -65,9 +65,12 @@ class Cause(Enum):
     OVERFLOW = "overflow"
     """A register wrapped or saturated."""
 
-    REWRITING = "floating point"
-    """Real-valued already: the layer as prepared for the chip, in exact values, sends something
-    else than the framework's floating-point numbers."""
+    REWRITING = "rewriting for the chip"
+    """Real-valued already: in the form that is rounded the layer sends something else."""
+
+    FLOATING_POINT = "floating point"
+    """Real-valued already: in float64 the layer sends something else than in the framework's
+    numbers."""
 
     SEVERAL = "several together"
     """None of them alone."""

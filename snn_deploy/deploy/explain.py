@@ -147,12 +147,12 @@ class _Trials:
         it the stored numbers may send what they should. Only where they do not are they put back
         one by one.
         """
-        wanted = self.run.wanted
-        exact = replace(self.bench.prepared, arithmetic=Arithmetic.FLOAT64)
-        trained = run_real(exact, self.layer.name, self.run.real).payload
-        assert trained is not None
-        blamed = first_step(wanted, trained) <= self.first
-        found = {Cause.REWRITING: blamed}
+        trained = self.bench.prepared
+        found = {Cause.REWRITING: ~self._mended(self._real(trained))}
+        blamed = found[Cause.REWRITING]
+        in_float64 = self._real(replace(trained, arithmetic=Arithmetic.FLOAT64))
+        found[Cause.FLOATING_POINT] = ~self._mended(in_float64) & ~blamed
+        blamed = blamed | found[Cause.FLOATING_POINT]
         right = self._mended(self._payload(())) & ~blamed
         if self.run.got.overflows:
             found[Cause.OVERFLOW] = self._mended(self._without_overflow()) & ~blamed
@@ -163,6 +163,12 @@ class _Trials:
         for cause in _candidates(self.layer, self.run):
             found[cause] = self._mended(self._payload((cause,))) & ~blamed
         return found
+
+    def _real(self, network: Network) -> Num[np.ndarray, "sample step ..."]:
+        """Return what the layer sends as trained, in the form that was rounded."""
+        payload = run_real(network, self.layer.name, self.run.real).payload
+        assert payload is not None
+        return payload
 
     def together(self, place: Place) -> tuple[Cause, ...]:
         """Return `SEVERAL` and the first causes, in their order, that together repair `place`."""

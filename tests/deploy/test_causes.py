@@ -391,6 +391,15 @@ def test_a_tie_that_only_floating_point_decides_is_told_from_rounding():
     found = layer(compared(net, program, CPU, given=ones(times + 1)), "a")
     assert found.alone.first is not None
     assert (found.alone.first.step, found.alone.first.expected) == (times - 1, 0)
+    assert found.alone.first.causes == (Cause.FLOATING_POINT,)
+
+
+def test_a_layer_that_was_rewritten_to_another_is_told_from_rounding(monkeypatch):
+    lower = one_neuron(threshold=real(0.75))
+    monkeypatch.setattr(against, "prepared", lambda deployment: lower)
+    program = compile_network(lower, LOIHI2).program
+    found = layer(compared(one_neuron(weight=0.25), program, given=ones()), "a")
+    assert found.alone.first is not None
     assert found.alone.first.causes == (Cause.REWRITING,)
 
 
