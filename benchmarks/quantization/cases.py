@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,24 @@ from tasks import EXAMPLE, TASKS, Task, network_of
 from snn_deploy.ir.codecs import Encoding, encode_current
 from snn_deploy.ir.trace import Values
 
-CALIBRATION = 256
-"""Training samples that scales and roundings are chosen on."""
-
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "sinabs" / "mnist_params.pt"
 PUBLISHED_NAME = "published-cnn"
 PUBLISHED_STEPS = 8
 
 
-def trained(task: Task, seed: int, samples: int | None) -> Case:
-    """Return a task's network of one seed, to be measured on the first `samples` of the tests.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much data is used."""
+
+    samples: int
+    """Test samples at most."""
+
+    calibration: int
+    """Training samples that scales and roundings are chosen on."""
+
+
+def trained(task: Task, seed: int, amount: Amount) -> Case:
+    """Return a task's network of one seed.
 
     Raises:
         FileNotFoundError: it was not trained yet.
@@ -36,15 +45,15 @@ def trained(task: Task, seed: int, samples: int | None) -> Case:
         seed=seed,
         network=network_of(task, weights),
         encoding=Encoding(),
-        calibration=_calibration("input", data.train),
+        calibration=_calibration("input", data.train, amount.calibration),
         train=data.train,
         train_label=data.train_label,
-        test=data.test[:samples],
-        test_label=data.test_label[:samples],
+        test=data.test[: amount.samples],
+        test_label=data.test_label[: amount.samples],
     )
 
 
-def published(samples: int | None) -> Case:
+def published(amount: Amount) -> Case:
     """Return the CNN of sinabs' `mnist_params.pt` as a spiking network of integrate-and-fire
     neurons, with pixels as constant currents.
 
@@ -72,13 +81,15 @@ def published(samples: int | None) -> Case:
         return encode_current(whole.astype(np.float32), PUBLISHED_STEPS)
 
     half = len(digits.scored) // 2
-    scored = slice(half, half + (samples or half))
+    scored = slice(half, half + amount.samples)
     return Case(
         name=PUBLISHED_NAME,
         seed=0,
         network=network,
         encoding=converted.encoding,
-        calibration=_calibration(network.inputs[0].name, steps(digits.calibration), 64),
+        calibration=_calibration(
+            network.inputs[0].name, steps(digits.calibration), amount.calibration // 4
+        ),
         train=steps(digits.scored[:half]),
         train_label=digits.labels[:half],
         test=steps(digits.scored[scored]),
@@ -86,22 +97,22 @@ def published(samples: int | None) -> Case:
     )
 
 
-def _calibration(name: str, train: np.ndarray, samples: int = CALIBRATION) -> tuple[Values, ...]:
+def _calibration(name: str, train: np.ndarray, samples: int) -> tuple[Values, ...]:
     """Return training samples, evenly spread."""
     chosen = np.linspace(0, len(train) - 1, samples).astype(int)
     return (Values(name=name, values=train[chosen].astype(np.float64)),)
 
 
-def cases(names: Sequence[str], seeds: Sequence[int], samples: int | None) -> Iterator[Case]:
+def cases(names: Sequence[str], seeds: Sequence[int], amount: Amount) -> Iterator[Case]:
     """Yield the cases that are there; what is missing is said, loudly."""
     for task in TASKS:
         for seed in seeds if task.name in names else ():
             try:
-                yield trained(task, seed, samples)
+                yield trained(task, seed, amount)
             except FileNotFoundError as missing:
                 print(f"LEFT OUT: {missing}", file=sys.stderr, flush=True)
     if PUBLISHED_NAME in names:
         try:
-            yield published(samples)
+            yield published(amount)
         except FileNotFoundError as missing:
             print(f"LEFT OUT: {missing}", file=sys.stderr, flush=True)

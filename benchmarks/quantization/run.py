@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import PUBLISHED_NAME, cases
+from cases import PUBLISHED_NAME, Amount, cases
 from finetune import fine_tuned
 from measure import Case, score, wanted
 from rivals import PLAIN, Rule, quantized
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--bits", type=int, nargs="+", default=BITS)
     parser.add_argument("--samples", type=int, default=800, help="test samples at most")
+    parser.add_argument("--calibration", type=int, default=256, help="calibration samples")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--epochs", type=int, default=8, help="of fine-tuning")
     parser.add_argument("--train", type=int, help="training samples of fine-tuning at most")
@@ -114,8 +115,8 @@ def main() -> None:
     parser.add_argument("--add", type=Path, nargs="*", default=[], help="rows of earlier runs")
     given = parser.parse_args()
     if given.quick:
-        given.tasks, given.seeds, given.bits = ["spike-times"], [0], [4, 2]
-        given.samples, given.epochs, given.train = 50, 1, 128
+        given.tasks, given.seeds, given.bits = ["spike-times"], [0], [2]
+        given.samples, given.calibration, given.epochs, given.train = 20, 16, 1, 64
 
     rows = [Row(**row) for file in given.add for row in json.loads(file.read_text())]
     start = time.monotonic()
@@ -125,7 +126,8 @@ def main() -> None:
         epochs=given.epochs,
         samples=given.train,
     )
-    for case in cases(given.tasks, given.seeds, given.samples):
+    amount = Amount(samples=given.samples, calibration=given.calibration)
+    for case in cases(given.tasks, given.seeds, amount):
         for row in rows_of(case, plan):
             rows.append(row)
             print(f"{time.monotonic() - start:6.0f} s  {row}", file=sys.stderr, flush=True)

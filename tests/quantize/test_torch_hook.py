@@ -383,11 +383,11 @@ def test_the_quick_benchmark_measures_every_method(tmp_path):
         env=environment,
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=900,
     )
     rows = json.loads(output.with_suffix(".json").read_text())
-    methods = {row["method"] for row in rows if row["bits"] == 2}
+    methods = {row["method"] for row in rows}
     assert methods == {
         "max-abs", "2 sigma", "99th percentile", "ours", "ours, per channel", "fine-tuned"
     }  # fmt: skip
-    assert "| 4 | ours |" in output.with_suffix(".md").read_text()
+    assert "| 2 | ours |" in output.with_suffix(".md").read_text()
