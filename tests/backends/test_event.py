@@ -103,7 +103,7 @@ def test_a_delay_beyond_the_run_never_arrives():
     program = program_of(
         INTEGRATOR, Dense(weight=np.ones((3, 1), np.int32)), (1,), delay=np.asarray(65535)
     )
-    assert make_plan(program, 4).populations[0]["slots"] == 4
+    assert make_plan(program, 4).populations[0]["doors"][0]["slots"] == 4
     trace = both(program, np.ones((1, 4, 1), np.int32))
     assert not trace["n"].membrane.any()
 

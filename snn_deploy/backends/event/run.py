@@ -5,15 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels import Records, run_samples
+from snn_deploy.backends.event.kernels.loop import SOURCES, run_samples
 from snn_deploy.backends.event.plan import make_plan
+from snn_deploy.backends.event.tables import ABSENT, REGISTER_OF, Records
 from snn_deploy.backends.protocol import Progress
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.ir.trace import PopulationTrace, Recording, Trace, Values
-
-_RECORDED = (State.CURRENT, State.MEMBRANE, State.PAYLOAD)
 
 _BLOCKS_PER_THREAD = 8
 """So that threads end together although samples differ in activity."""
@@ -45,7 +44,7 @@ def run_plan(
             for first in range(0, samples, block)
         ]
         for done, future in enumerate(running, 1):
-            future.result()
+            assert future.result() == SOURCES, "kernels compiled from other sources"
             progress(min(done * block, samples), samples)
     traces = tuple(room.trace(population.name) for population in program.populations)
     return Trace(steps=steps, populations=traces)
@@ -59,28 +58,22 @@ class _Room:
     ) -> None:
         self._order = {p.name: (row, p) for row, p in enumerate(order)}
         self._samples, self._steps = samples, steps
-        self._blocks: dict[State, np.ndarray] = {}
-        arrays: dict[State, np.ndarray] = {}
-        for state in _RECORDED:
-            wanted = [state in p.states and record.wants(p.name, state) for p in order]
-            sizes = [samples * steps * p.size * w for p, w in zip(order, wanted, strict=True)]
-            begin = np.cumsum([0, *sizes])
-            self._blocks[state] = np.where(wanted, begin[:-1], -1).astype(np.int64)
-            arrays[state] = np.zeros(begin[-1], np.int32)
+        blocks = np.full((len(order), len(REGISTER_OF)), ABSENT, np.int64)
+        end = 0
+        for row, population in enumerate(order):
+            for state, column in REGISTER_OF.items():
+                if state in population.states and record.wants(population.name, state):
+                    blocks[row, column] = end
+                    end += samples * steps * population.size
         counts = np.cumsum([0, *(samples * p.size for p in order)])
         self.records = Records(
-            current=arrays[State.CURRENT],
-            membrane=arrays[State.MEMBRANE],
-            payload=arrays[State.PAYLOAD],
-            current_block=self._blocks[State.CURRENT],
-            membrane_block=self._blocks[State.MEMBRANE],
-            payload_block=self._blocks[State.PAYLOAD],
+            states=np.zeros(end, np.int32),
+            blocks=blocks,
             events=np.zeros(counts[-1], np.int64),
             spikes=np.zeros(counts[-1], np.int64),
             count_block=counts[:-1].astype(np.int64),
             overflows=np.zeros((samples, len(order)), np.int64),
         )
-        self._arrays = arrays
 
     def trace(self, name: str) -> PopulationTrace:
         """Return the record of one population."""
@@ -94,17 +87,17 @@ class _Room:
             spikes=self.records.spikes[counts].reshape(shape),
             states={
                 state: kept
-                for state in _RECORDED
+                for state in State
                 if (kept := self._state(row, population, state)) is not None
             },
             overflows=int(self.records.overflows[:, row].sum()),
         )
 
     def _state(self, row: int, population: Population, state: State) -> np.ndarray | None:
-        begin = int(self._blocks[state][row])
+        begin = int(self.records.blocks[row, REGISTER_OF[state]])
         if begin < 0:
             return None
         size = self._samples * self._steps * population.size
-        return self._arrays[state][begin : begin + size].reshape(
+        return self.records.states[begin : begin + size].reshape(
             self._samples, self._steps, *population.shape
         )

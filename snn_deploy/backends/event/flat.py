@@ -1,0 +1,47 @@
+"""Places in flat arrays, while these grow."""
+
+import numpy as np
+
+
+class Flat:
+    """A flat array of numbers.
+
+    Args:
+        dtype: Of the numbers; None: int32 where none needs more, else int64.
+    """
+
+    def __init__(self, dtype: type[np.integer] | None = None) -> None:
+        self._dtype = dtype
+        self._parts: list[np.ndarray] = []
+        self._size = 0
+
+    def put(self, array: np.ndarray) -> int:
+        """Append `array` in C order, and return where it begins."""
+        begin = self._size
+        flat = array.ravel()
+        self._parts.append(flat if self._dtype is None else flat.astype(self._dtype))
+        self._size += array.size
+        return begin
+
+    def made(self) -> np.ndarray:
+        """Return all of it."""
+        wide = any(part.dtype == np.int64 for part in self._parts)
+        dtype = self._dtype or (np.int64 if wide else np.int32)
+        return np.concatenate([np.zeros(0, dtype), *(part.astype(dtype) for part in self._parts)])
+
+
+_TOGETHER = 8
+"""Cells of one cache line: what begins with a line is added faster."""
+
+
+class Room:
+    """The cells of a run, of which nothing but their number is known beforehand."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def take(self, size: int) -> int:
+        """Return the first of `size` new cells, or of a few more."""
+        begin = self.size
+        self.size += -(-size // _TOGETHER) * _TOGETHER
+        return begin

@@ -1,0 +1,1 @@
+"""The compiled functions: all that runs while a sample runs."""

@@ -1,0 +1,101 @@
+"""How kernels are compiled, and the arithmetic of one number that all of them share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+from snn_deploy.backends.event.tables import (
+    BINARY,
+    COUNT,
+    ROUNDED,
+    SATURATE,
+    SUBTRACT,
+    TERNARY,
+    TO_VALUE,
+    WRAP,
+    WRAP_ONCE,
+)
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(kernel: Kernel) -> Kernel:
+    """Compile a function when it is first needed; it runs without Python's lock."""
+    return numba.njit(nogil=True)(kernel)
+
+
+def inlined(kernel: Kernel) -> Kernel:
+    """Compile a function into each of those that call it."""
+    return numba.njit(nogil=True, forceinline=True)(kernel)
+
+
+@inlined
+def scaled(value: int, multiplier: int, bits: int) -> int:
+    """Return value * multiplier / 2**bits, rounded toward zero."""
+    product = value * multiplier
+    if product < 0:
+        return -(-product >> bits)
+    return product >> bits
+
+
+@compiled
+def rounded(value: int, bits: int) -> int:
+    """Return value / 2**bits, rounded to the nearest; half upwards."""
+    return (value + ((1 << bits) >> 1)) >> bits
+
+
+@inlined
+def decayed(value: int, parameter: int, bits: int, by_shift: bool) -> int:
+    """Return a state after one step of decay."""
+    if not by_shift:
+        return scaled(value, parameter, bits)
+    lost = value >> parameter
+    return value - (1 if lost == 0 and value > 0 else lost)
+
+
+@inlined
+def held(value: int, half: int, overflow: int) -> tuple[int, bool]:
+    """Return what a register keeps of `value`, and whether that is something else."""
+    if overflow == WRAP_ONCE:
+        if value > half:
+            return value - 2 * half, True
+        if value <= -half:
+            return value + 2 * half, True
+        return value, False
+    if overflow == WRAP:
+        kept = ((value + half) & (2 * half - 1)) - half
+        return kept, kept != value
+    lowest = 1 - half if overflow == SATURATE else -half
+    kept = min(max(value, lowest), half - 1)
+    return kept, kept != value
+
+
+@inlined
+def after_reset(v: int, kind: int, amount: int, spikes: int) -> int:
+    """Return the membrane after a reset by so many spikes."""
+    if kind == SUBTRACT:
+        return v - spikes * amount
+    if kind == TO_VALUE and spikes != 0:
+        return amount
+    return v
+
+
+@inlined
+def spikes_of(v: int, threshold: int, lower: int, kind: int, greater: bool, most: int) -> int:
+    """Return how many spikes a membrane is worth."""
+    if kind == BINARY:
+        return int(v > threshold if greater else v >= threshold)
+    if kind == COUNT:
+        reached = v - 1 if greater else v  # v > n * threshold is v - 1 >= n * threshold
+        return min(max(reached // threshold, 0), most)
+    if kind == TERNARY:
+        above = v > threshold if greater else v >= threshold
+        below = v < lower if greater else v <= lower
+        return int(above) - int(below)
+    if kind == ROUNDED:
+        times = v // threshold
+        left = v - times * threshold
+        up = 2 * left > threshold or (2 * left == threshold and times % 2 == 1)
+        return min(max(times + int(up), 0), most)
+    return 0
