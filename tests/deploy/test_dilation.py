@@ -122,3 +122,34 @@ def test_a_loop_that_is_too_short_is_refused_and_the_way_out_works() -> None:
         wanted = snn_deploy.simulate(ideal, input=samples(), backend="reference")
         assert result.answers == wanted.answers
         assert result.activity[0].spikes == wanted.activity[0].spikes > 0
+
+
+@pytest.fixture(scope="module")
+def loop() -> Deployment:
+    return snn_deploy.export(looped(), dialect="nir", dt=1.0, time_dilation="auto")
+
+
+def test_backends_agree_on_every_step_of_the_chip(loop: Deployment) -> None:
+    assert snn_deploy.verify(loop, input=samples(), against="reference").equal
+
+
+@pytest.mark.lava
+def test_lava_agrees_on_every_step_of_the_chip(loop: Deployment) -> None:
+    assert snn_deploy.verify(loop, input=samples(), against="lava", samples=2).equal
+
+
+def test_a_dilated_program_is_compared_with_the_network_in_its_steps(loop: Deployment) -> None:
+    compared = snn_deploy.verify(loop, input=samples(), against="network", samples=2)
+    assert compared.steps == 30
+    firsts = [(layer.whole.first, layer.alone.first) for layer in compared.layers]
+    assert firsts == [(None, None)] * 2
+
+
+def test_a_dilated_program_is_evaluated_as_the_network(slow: Deployment) -> None:
+    result = snn_deploy.evaluate(slow, data=samples())
+    assert (result.correct, result.correct_real, result.same) == (9, 9, 9)
+
+
+def test_energy_counts_the_steps_of_the_chip(plain: Deployment, slow: Deployment) -> None:
+    once, thrice = (snn_deploy.estimate(d, input=samples()) for d in (plain, slow))
+    assert thrice.value > once.value

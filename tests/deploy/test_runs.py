@@ -74,11 +74,11 @@ def test_a_sample_has_the_same_spikes_wherever_the_run_starts(demo_network: Path
 def test_a_difference_is_named_by_the_samples_number_in_the_data(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snn_deploy.backends import reference
+    from snn_deploy.ir import arithmetic
 
     data = samples(9)
     data["input"][:7] = 0  # only samples 7 and 8 do anything
-    monkeypatch.setattr(reference, "decayed", lambda value, multiplier, bits: 0 * value)
+    monkeypatch.setattr(arithmetic, "scaled", lambda value, multiplier, bits: 0 * value)
     found = snn_deploy.verify(deployment, input=data, first=2, samples=7).comparisons[0].difference
     assert found is not None
     assert found.sample in (7, 8)
