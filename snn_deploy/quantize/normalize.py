@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from snn_deploy.ir.maps import LinearMap, to_sparse
 from snn_deploy.ir.network import Bias, Floor, Network, Population, Projection, Reset, Synapse
-from snn_deploy.ir.neuron import Fires, Reads, ResetKind, State
+from snn_deploy.ir.neuron import CURRENTS, Fires, Reads, ResetKind, State, Tabled
 from snn_deploy.quantize.fold import scale_targets
 from snn_deploy.quantize.passes import Passed
 
@@ -28,29 +28,52 @@ class FoldGains:
 
     def __call__(self, graph: Network) -> Passed[Network]:
         """Return `graph` with all gains 1."""
-        into = {p.name: _gain(p) for p in graph.populations}
-        projections = tuple(part for p in graph.projections for part in _scaled(p, into[p.target]))
+        projections = tuple(
+            part
+            for p in graph.projections
+            for part in _scaled(p, _gain(graph.population(p.target), graph.entry(p)))
+        )
         populations = tuple(_without_gains(p) for p in graph.populations)
         return Passed(graph=replace(graph, populations=populations, projections=projections))
 
 
-def _gain(population: Population) -> Float[np.ndarray, "..."]:
-    """Return the factor from the input sum to the membrane, a scalar or of the full shape."""
-    synapse = population.synapse
-    gain = np.asarray(population.gain * (ONE if synapse is None else synapse.gain))
+def _gain(population: Population, into: State) -> Float[np.ndarray, "..."]:
+    """Return the factor from what arrives at a state to the membrane, scalar or of full shape."""
+    gain = np.asarray(population.gain)
+    if into in CURRENTS:
+        gain = np.asarray(gain * population.synapses[CURRENTS.index(into)].gain)
     return gain if gain.ndim == 0 else np.broadcast_to(gain, population.shape)
 
 
 def _without_gains(population: Population) -> Population:
-    synapse, gain = population.synapse, population.gain
-    if synapse is None:
-        return replace(population, gain=ONE)
-    synapse = replace(synapse, gain=ONE, initial=np.asarray(gain * synapse.initial))
+    """Return the population with currents in the unit of the membrane; chains keep their gain."""
+    gain = population.gain
     biases = tuple(
-        replace(b, value=np.asarray(gain * b.value)) if b.into is State.CURRENT else b
+        replace(b, value=np.asarray(gain * b.value)) if b.into in CURRENTS else b
         for b in population.biases
     )
-    return replace(population, gain=ONE, synapse=synapse, biases=biases)
+    tables = tuple(
+        replace(t, rows=_times(t.rows, gain)) if t.what is Tabled.BIAS and t.into in CURRENTS else t
+        for t in population.tables
+    )
+    return replace(
+        population,
+        gain=ONE,
+        synapse=population.synapse and _folded(population.synapse, gain),
+        further=tuple(_folded(synapse, gain) for synapse in population.further),
+        biases=biases,
+        tables=tables,
+    )
+
+
+def _folded(synapse: Synapse, gain: np.ndarray) -> Synapse:
+    return replace(synapse, gain=ONE, initial=np.asarray(gain * synapse.initial))
+
+
+def _times(rows: np.ndarray, factor: np.ndarray) -> Float[np.ndarray, "..."]:
+    """Return each row of a table times a parameter."""
+    missing = max(0, np.ndim(factor) + 1 - rows.ndim)
+    return np.asarray(rows.reshape(rows.shape[0], *(1,) * missing, *rows.shape[1:]) * factor)
 
 
 def _scaled(projection: Projection, gain: Float[np.ndarray, "..."]) -> Iterator[Projection]:
@@ -107,8 +130,13 @@ def _moved(population: Population) -> Population:
     if np.any(population.decay != 1):
         biases = (*biases, Bias(value=np.asarray((population.decay - 1) * value)))
     floor = population.floor
+    tables = tuple(
+        replace(t, rows=np.asarray(t.rows - value)) if t.what is Tabled.THRESHOLD else t
+        for t in population.tables
+    )
     return replace(
         population,
+        tables=tables,
         threshold=np.asarray(population.threshold - value),
         reset=Reset(kind=ResetKind.VALUE, when=reset.when),
         floor=None
@@ -133,7 +161,8 @@ class ReadNewCurrent:
 
     def __call__(self, graph: Network) -> Passed[Network]:
         """Return `graph` with new currents read."""
-        moved = {p.name for p in graph.populations if _reads_old_from_zero(p.synapse)}
+        beside = {p.target for p in graph.projections if graph.entry(p) is State.MEMBRANE}
+        moved = {p.name for p in graph.populations if _can_wait(p) and p.name not in beside}
         return Passed(
             graph=replace(
                 graph,
@@ -146,8 +175,14 @@ class ReadNewCurrent:
         )
 
 
-def _reads_old_from_zero(synapse: Synapse | None) -> bool:
-    return synapse is not None and synapse.reads is Reads.OLD and not np.any(synapse.initial)
+def _can_wait(population: Population) -> bool:
+    """Return whether every input may come a step later instead of the current being read late."""
+    synapse = population.synapse
+    if synapse is None or synapse.reads is Reads.NEW or np.any(synapse.initial):
+        return False
+    timed = any(t.what is Tabled.GAIN or t.into in CURRENTS for t in population.tables)
+    waits = any(bias.waits for bias in population.biases)
+    return not (population.further or timed or waits or population.restart)
 
 
 def _later(population: Population) -> Population:

@@ -1,0 +1,164 @@
+"""What few neurons have, in whole numbers: further currents, tables, gains, a lower threshold."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from snn_deploy.errors import UnsupportedError
+from snn_deploy.ir.arithmetic import Decay
+from snn_deploy.ir.network import Population, Synapse
+from snn_deploy.ir.neuron import Fires, State, Tabled
+from snn_deploy.ir.program import Chain, Current, Gain
+from snn_deploy.ir.timing import Table
+from snn_deploy.quantize.rounding import on_grid, whole
+from snn_deploy.targets import Target
+
+Scale = Float[np.ndarray, "..."]
+"""State units per real unit: one number, or of a shape that broadcasts to the neurons'."""
+
+Rounding = Callable[[np.ndarray], np.ndarray]
+
+GAIN_BITS = 15
+"""Bits of the multiplier of a gain, sign apart."""
+
+
+def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: Rounding) -> Current:
+    """Return a synaptic current in whole numbers.
+
+    Args:
+        synapse: Whose gain is 1.
+        target: The chip.
+        state: From real to state units.
+        decay: From factors per step to the decays of the chip.
+
+    Raises:
+        UnsupportedError: the chip multiplies nothing, and the current takes from another.
+    """
+    chain = synapse.chain
+    if chain is not None and target.arithmetic.decay is not Decay.MULTIPLY:
+        raise UnsupportedError(
+            f"a synaptic current that takes from another needs a multiplier; {target.name} shifts",
+            fix="--target cpu",
+        )
+    return Current(
+        decay=decay(synapse.decay),
+        reads=synapse.reads,
+        initial=state(synapse.initial),
+        into_membrane=synapse.into_membrane,
+        chain=None
+        if chain is None
+        else Chain(multiplier=whole(np.rint(chain.gain * target.decay_one)), reads=chain.reads),
+    )
+
+
+def extras(population: Population, target: Target, scale: Scale) -> dict[str, Any]:
+    """Return the fields of a whole population that its real one may leave at their defaults.
+
+    Raises:
+        UnsupportedError: payloads over time that are no whole numbers.
+    """
+    return {
+        "gains": tuple(_gains(population)),
+        "lower": _lower(population, target, scale),
+        "refractory": population.refractory,
+        "window": population.window,
+        "restart": population.restart,
+        "tables": tuple(_table(population, table, target, scale) for table in population.tables),
+    }
+
+
+def gain_shift(rows: np.ndarray) -> int:
+    """Return the fraction bits with which the largest gain of a table still fits its multiplier."""
+    largest = max(1.0, float(np.abs(rows).max()))
+    return max(0, GAIN_BITS - 1 - math.floor(math.log2(largest)))
+
+
+def _gains(population: Population) -> list[Gain]:
+    found = []
+    for table in population.tables:
+        if table.what is Tabled.GAIN:
+            assert table.into is not None
+            shift = gain_shift(table.rows)
+            one = np.asarray(1 << shift, np.int32)
+            found.append(Gain(into=table.into, multiplier=one, shift=shift))
+    return found
+
+
+def _lower(population: Population, target: Target, scale: Scale) -> np.ndarray:
+    if population.fires is not Fires.TERNARY:
+        return np.asarray(-1, np.int32)
+    lattice = 1 << target.thresholds.shift.value
+    return whole(on_grid(np.asarray(population.lower * scale), lattice))
+
+
+def _table(population: Population, table: Table, target: Target, scale: Scale) -> Table:
+    rows = np.asarray(table.rows)
+    if table.what is Tabled.GAIN:
+        rows = np.rint(rows * (1 << gain_shift(rows)))
+    elif table.what is Tabled.PAYLOAD:
+        if np.any(rows != np.rint(rows)):
+            raise UnsupportedError(
+                "a spike is worth a fraction in some steps; a program sends whole numbers",
+                where=f"{population.name}.tables",
+                fix="multiply the table by a whole number, and divide the weights behind it",
+            )
+    else:
+        per_step = np.ndim(scale) + 1 if np.ndim(scale) else 0
+        rows = rows.reshape(*rows.shape, *(1 for _ in range(per_step - rows.ndim)))
+        lattice = 1 if table.what is Tabled.BIAS else 1 << target.thresholds.shift.value
+        rows = on_grid(np.asarray(rows * scale), lattice)
+    return Table(
+        what=table.what,
+        rows=whole(rows),
+        into=table.into,
+        start=table.start,
+        repeats=table.repeats,
+    )
+
+
+def real_extras(made: Any, unit: Float[np.ndarray, "..."], decay_one: int) -> dict[str, Any]:
+    """Return the same fields of the real-valued population that computes with whole numbers.
+
+    Args:
+        made: The whole population.
+        unit: Real membrane per state unit.
+        decay_one: The multiplier that keeps everything.
+    """
+    from snn_deploy.ir.network import Chain as RealChain  # noqa: PLC0415 - names of both kinds
+
+    def synapse(current: Current) -> Synapse:
+        chain = current.chain
+        return Synapse(
+            decay=np.asarray(current.decay / decay_one),
+            reads=current.reads,
+            initial=np.asarray(current.initial * unit),
+            into_membrane=current.into_membrane,
+            chain=None
+            if chain is None
+            else RealChain(gain=np.asarray(chain.multiplier / decay_one), reads=chain.reads),
+        )
+
+    shifts = {gain.into: gain.shift for gain in made.gains}
+
+    def table(given: Table) -> Table:
+        rows = given.rows.astype(np.float64)
+        if given.what is Tabled.GAIN:
+            assert isinstance(given.into, State)
+            rows = rows / (1 << shifts[given.into])
+        elif given.what is not Tabled.PAYLOAD:
+            rows = rows * unit
+        return Table(
+            what=given.what, rows=rows, into=given.into, start=given.start, repeats=given.repeats
+        )
+
+    return {
+        "further": tuple(synapse(current) for current in made.further),
+        "lower": np.asarray(made.lower * unit),
+        "refractory": made.refractory,
+        "window": made.window,
+        "restart": made.restart,
+        "tables": tuple(table(given) for given in made.tables),
+    }

@@ -1,0 +1,187 @@
+"""Networks whose numbers fit exactly have the same spikes and membranes in integers.
+
+Their weights, thresholds and tables are multiples of 1/8, and no decay rounds.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.errors import UnsupportedError
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import (
+    Bias,
+    Chain,
+    Input,
+    Network,
+    Output,
+    Population,
+    Projection,
+    Reset,
+    Synapse,
+)
+from snn_deploy.ir.neuron import (
+    CURRENTS,
+    Compare,
+    Decode,
+    During,
+    Fires,
+    Reads,
+    ResetKind,
+    State,
+    Tabled,
+    When,
+)
+from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
+from snn_deploy.ir.trace import EVERYTHING, Values
+from snn_deploy.quantize import compile_network
+from snn_deploy.targets import find_target
+
+CPU, LOIHI2 = find_target("cpu"), find_target("loihi2")
+SIZE, STEPS = 6, 40
+ONE = np.ones(())
+SOFT = Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(1.5))
+HARD = Reset(kind=ResetKind.VALUE, amount=np.asarray(0.25))
+
+
+def eighths(seed: int, shape: tuple[int, ...], low: int = -9, high: int = 17) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, high, shape) / 8
+
+
+def synapse(decay: float = 1.0, **fields: Any) -> Synapse:
+    return Synapse(decay=np.asarray(decay), **fields)
+
+
+def network(into: tuple[State | None, ...] = (None,), **fields: Any) -> Network:
+    """Return the neurons of `fields`, driven into each of `into`, and IF neurons behind them."""
+    standard: dict[str, Any] = {"decay": ONE, "threshold": np.asarray(1.5), "reset": SOFT}
+    hidden = Population(name="hidden", shape=(SIZE,), **(standard | fields))
+    last = Population(
+        name="last", shape=(3,), decay=ONE, threshold=np.asarray(2.0), reset=SOFT
+    )  # fmt: skip
+    ways = tuple(
+        Projection(
+            name=f"way{n}", source="in", target="hidden", into=state,
+            map=Dense(weight=eighths(n, (SIZE, 4)) / (8 if state in CURRENTS else 1)),
+        )
+        for n, state in enumerate(into)
+    )  # fmt: skip
+    answer = Dense(weight=eighths(99, (3, SIZE)))
+    silent = hidden.fires is Fires.NEVER
+    behind = () if silent else (
+        Projection(name="behind", source="hidden", target="last", map=answer),
+    )  # fmt: skip
+    return Network(
+        name="exact",
+        inputs=(Input(name="in", shape=(4,)),),
+        populations=(hidden, last),
+        projections=(*ways, *behind),
+        outputs=(Output(name="y", population="last", decode=Decode.COUNT),),
+    )
+
+
+def table(what: Tabled, rows: np.ndarray, **fields: Any) -> Table:
+    return Table(what=what, rows=rows, **fields)
+
+
+LATE = {"start": 3, "repeats": True}
+CASES: dict[str, Network] = {
+    "two currents": network(
+        (State.CURRENT, State.CURRENT_2),
+        synapse=synapse(0.0),
+        further=(synapse(0.0, into_membrane=-1, gain=np.asarray(0.5)),),
+        gain=np.asarray(2.0),
+    ),
+    "four currents in a chain": network(
+        (State.CURRENT, State.CURRENT_3),
+        synapse=synapse(0.0, into_membrane=0, gain=np.asarray(4.0)),
+        further=(
+            synapse(0.0, chain=Chain(gain=np.asarray(0.5)), into_membrane=0),
+            synapse(0.0, chain=Chain(gain=np.asarray(-2.0), reads=Reads.OLD)),
+            synapse(0.0, chain=Chain(gain=ONE), initial=np.asarray(0.5), reads=Reads.OLD),
+        ),
+        gain=np.asarray(0.5),
+    ),
+    "latched": network(synapse=synapse(1.0), fires=Fires.NEVER),
+    "beside the current": network((State.CURRENT, State.MEMBRANE), synapse=synapse(0.0)),
+    "held": network(refractory=Refractory(steps=2, during=During.HELD)),
+    "integrates": network(refractory=Refractory(steps=3)),
+    "clamped": network(reset=HARD, refractory=Refractory(steps=2, during=During.CLAMPED)),
+    "once": network(refractory=Refractory(steps=None), restart=Restart(interval=9, offset=4)),
+    "window": network(window=Window(first=5, behind=17)),
+    "ternary": network(fires=Fires.TERNARY, lower=np.asarray(-0.75), reset=HARD),
+    "ternary >=": network(
+        fires=Fires.TERNARY, lower=np.asarray(-1.25), compare=Compare.GREATER_EQUAL
+    ),
+    "rounded": network(fires=Fires.ROUNDED, max_spikes=4),
+    "retested": network(
+        reset=Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(1.0), when=When.RETESTED)
+    ),
+    "waiting bias": network(biases=(Bias(value=eighths(4, (SIZE,)), waits=True),)),
+    "thresholds": network(tables=(table(Tabled.THRESHOLD, eighths(1, (7,), 4, 30), **LATE),)),
+    "thresholds per neuron": network(
+        reset=HARD, tables=(table(Tabled.THRESHOLD, eighths(1, (5, SIZE), 4, 30)),)
+    ),
+    "gains": network(tables=(table(Tabled.GAIN, eighths(2, (6, 1), -4, 16), into=State.MEMBRANE),)),
+    "biases": network(
+        synapse=synapse(0.0),
+        gain=np.asarray(2.0),
+        tables=(
+            table(Tabled.BIAS, eighths(3, (5,)), into=State.CURRENT, **LATE),
+            table(Tabled.BIAS, eighths(4, (30, SIZE)), into=State.MEMBRANE),
+        ),
+    ),
+    "payloads": network(tables=(table(Tabled.PAYLOAD, np.array([1.0, 3.0, -2.0]), **LATE),)),
+    "kernel and threshold of a time-to-first-spike layer": network(
+        refractory=Refractory(steps=None),
+        window=Window(first=10, behind=30),
+        tables=(
+            table(Tabled.GAIN, 2.0 ** -(np.arange(8) // 2), into=State.MEMBRANE),
+            table(Tabled.THRESHOLD, 2.0 ** (3 - np.arange(20) // 4), start=10),
+        ),
+    ),
+    "graded": network(fires=Fires.GRADED, reset=Reset(), decay=np.zeros(())),
+}
+
+
+def data(seed: int = 0) -> list[Values]:
+    rng = np.random.default_rng(seed)
+    return [Values(name="in", values=(rng.random((3, STEPS, 4)) < 0.3).astype(float))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_numbers_that_fit_give_the_same_states_in_integers(name):
+    graph, inputs = CASES[name], data()
+    program = compile_network(graph, CPU).program
+    wanted = simulate(graph, inputs, EVERYTHING)
+    whole = [Values(name="in", values=inputs[0].values.astype(np.int32))]
+    found = ReferenceBackend().run(program, whole, EVERYTHING)
+    for population in graph.populations:
+        made = program.population(population.name)
+        ours, theirs = found[population.name], wanted[population.name]
+        np.testing.assert_array_equal(ours.membrane * made.units, theirs.membrane)
+        if population.fires is not Fires.GRADED:
+            np.testing.assert_array_equal(ours.payload, theirs.payload)
+    sent = wanted["last"].payload
+    assert graph.populations[0].fires is Fires.NEVER or (0 < np.mean(sent != 0) < 0.9)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_network_is_compiled_for_loihi(name):
+    program = compile_network(CASES[name], LOIHI2).program
+    values = data()[0].values.astype(np.int32)
+    ReferenceBackend().run(program, [Values(name="in", values=values)], EVERYTHING)
+
+
+def test_a_payload_that_is_a_fraction_is_refused():
+    graph = network(tables=(table(Tabled.PAYLOAD, np.array([1.0, 0.5])),))
+    with pytest.raises(UnsupportedError) as caught:
+        compile_network(graph, CPU)
+    assert str(caught.value) == (
+        "error[SNN301]: a spike is worth a fraction in some steps; a program sends whole numbers\n"
+        "  at: hidden.tables\n"
+        "  fix: multiply the table by a whole number, and divide the weights behind it"
+    )
