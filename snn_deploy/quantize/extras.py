@@ -8,12 +8,17 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.errors import UnsupportedError
-from snn_deploy.ir.arithmetic import Decay
+from snn_deploy.ir import network as real
+from snn_deploy.ir.arithmetic import Arithmetic, Decay
+from snn_deploy.ir.checks import spike_range
 from snn_deploy.ir.network import Population, Synapse
 from snn_deploy.ir.neuron import Fires, State, Tabled
 from snn_deploy.ir.program import Chain, Current, Gain
+from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.ir.timing import Table
+from snn_deploy.quantize.limits import usual_state
 from snn_deploy.quantize.rounding import on_grid, whole
+from snn_deploy.quantize.task import Task
 from snn_deploy.targets import Target
 
 Scale = Float[np.ndarray, "..."]
@@ -23,6 +28,10 @@ Rounding = Callable[[np.ndarray], np.ndarray]
 
 GAIN_BITS = 15
 """Bits of the multiplier of a gain, sign apart."""
+
+PAYLOAD_BITS = 8
+"""Bits of what a graded neuron sends, sign apart, for the largest membrane that is expected: as
+many as a weight has, so that neither's steps are much coarser than the other's."""
 
 
 def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: Rounding) -> Current:
@@ -50,7 +59,10 @@ def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: R
         into_membrane=synapse.into_membrane,
         chain=None
         if chain is None
-        else Chain(multiplier=whole(np.rint(chain.gain * target.decay_one)), reads=chain.reads),
+        else Chain(
+            multiplier=whole(np.asarray(np.rint(chain.gain * target.decay_one))),
+            reads=chain.reads,
+        ),
     )
 
 
@@ -68,6 +80,28 @@ def extras(population: Population, target: Target, scale: Scale) -> dict[str, An
         "restart": population.restart,
         "tables": tuple(_table(population, table, target, scale) for table in population.tables),
     }
+
+
+def payloads_of(population: Population) -> tuple[int, int]:
+    """Return the smallest and the largest payload that neurons will usually send."""
+    if population.fires is Fires.GRADED:
+        return -(1 << PAYLOAD_BITS), 1 << PAYLOAD_BITS
+    ends = spike_range(population)
+    tabled = [t.rows for t in population.tables if t.what is Tabled.PAYLOAD]
+    factors = [1, *(int(end) for rows in tabled for end in (rows.min(), rows.max()))]
+    sent = [factor * end for factor in factors for end in ends]
+    return min(sent), max(sent)
+
+
+def payload_shift(task: Task, scale: Scale) -> int:
+    """Return by how many bits a graded neuron divides its membrane to send it; others: 0."""
+    if task.population.fires is not Fires.GRADED:
+        return 0
+    expected = float(np.max(task.largest_seen))
+    if not expected:
+        expected = float(np.max(usual_state(task)))
+    states = max(1.0, expected * float(np.max(scale)))
+    return max(0, math.ceil(math.log2(states)) - PAYLOAD_BITS)
 
 
 def gain_shift(rows: np.ndarray) -> int:
@@ -112,35 +146,31 @@ def _table(population: Population, table: Table, target: Target, scale: Scale) -
         rows = on_grid(np.asarray(rows * scale), lattice)
     return Table(
         what=table.what,
-        rows=whole(rows),
+        rows=whole(np.asarray(rows)),
         into=table.into,
         start=table.start,
         repeats=table.repeats,
     )
 
 
-def real_extras(made: Any, unit: Float[np.ndarray, "..."], decay_one: int) -> dict[str, Any]:
-    """Return the same fields of the real-valued population that computes with whole numbers.
+def real_current(current: Current, rules: Arithmetic) -> Synapse:
+    """Return a synaptic current whose numbers are state units, as a real-valued one."""
+    chain = current.chain
+    one = 1 << rules.decay_bits
+    return Synapse(
+        decay=rules.factors(current.decay),
+        gain=rules.staying(current.decay),
+        reads=current.reads,
+        initial=current.initial.astype(np.float64),
+        into_membrane=current.into_membrane,
+        chain=None
+        if chain is None
+        else real.Chain(gain=np.asarray(chain.multiplier / one), reads=chain.reads),
+    )
 
-    Args:
-        made: The whole population.
-        unit: Real membrane per state unit.
-        decay_one: The multiplier that keeps everything.
-    """
-    from snn_deploy.ir.network import Chain as RealChain  # noqa: PLC0415 - names of both kinds
 
-    def synapse(current: Current) -> Synapse:
-        chain = current.chain
-        return Synapse(
-            decay=np.asarray(current.decay / decay_one),
-            reads=current.reads,
-            initial=np.asarray(current.initial * unit),
-            into_membrane=current.into_membrane,
-            chain=None
-            if chain is None
-            else RealChain(gain=np.asarray(chain.multiplier / decay_one), reads=chain.reads),
-        )
-
+def real_extras(made: WholePopulation, rules: Arithmetic) -> dict[str, Any]:
+    """Return those fields of the real-valued population whose numbers are state units."""
     shifts = {gain.into: gain.shift for gain in made.gains}
 
     def table(given: Table) -> Table:
@@ -148,15 +178,13 @@ def real_extras(made: Any, unit: Float[np.ndarray, "..."], decay_one: int) -> di
         if given.what is Tabled.GAIN:
             assert isinstance(given.into, State)
             rows = rows / (1 << shifts[given.into])
-        elif given.what is not Tabled.PAYLOAD:
-            rows = rows * unit
         return Table(
             what=given.what, rows=rows, into=given.into, start=given.start, repeats=given.repeats
         )
 
     return {
-        "further": tuple(synapse(current) for current in made.further),
-        "lower": np.asarray(made.lower * unit),
+        "further": tuple(real_current(current, rules) for current in made.further),
+        "lower": made.lower.astype(np.float64),
         "refractory": made.refractory,
         "window": made.window,
         "restart": made.restart,

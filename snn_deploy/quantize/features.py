@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from snn_deploy.errors import DeployError, UnsupportedError
-from snn_deploy.ir.arithmetic import Arithmetic
+from snn_deploy.ir.arithmetic import Arithmetic, Decay
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, When
+from snn_deploy.ir.kinds import Adaptive, Delta, Resonator, Sigma, SigmaDelta
+from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.targets import Basic, Feature, Support, Target
@@ -27,6 +28,21 @@ WORDS = {
     Feature.START_GATE: "states that wait for the first input of a late layer",
     Feature.BIAS_GATE: "a bias that starts late",
     Feature.READOUT: "a neuron that never fires",
+    Feature.FURTHER_CURRENTS: "several synaptic currents",
+    Feature.DIRECT_DRIVE: "input to the membrane beside a synaptic current",
+    Feature.TABLES: "parameters that change over time",
+    Feature.REFRACTORY: "a refractory period",
+    Feature.WINDOW: "steps outside of which nothing fires",
+    Feature.RESTART: "states that restart in regular steps",
+    Feature.TERNARY: "spikes of both signs",
+    Feature.ROUNDED: "a number of spikes that is rounded",
+    Feature.GRADED: "neurons that send their membrane",
+    Feature.RESET_RETESTED: "a reset that is tested again in the next step",
+    Feature.WAITING_BIAS: "a bias that starts with the first input",
+    Feature.SIGNED_DECAY: "a state that changes its sign in every step",
+    Feature.ADAPTIVE: "a threshold that adapts to spikes",
+    Feature.RESONATOR: "resonators",
+    Feature.SIGMA_DELTA: "sigma-delta neurons",
 }
 
 BASICS = {
@@ -70,7 +86,7 @@ class CheckFeatures:
                     fix=REMEDIES.get(basic, "--target cpu"),
                 )
         simulated = []
-        for feature in needed_features(population, graph.arithmetic):
+        for feature in needed_features(graph, population):
             support = self.target.support(feature)
             if support is None and feature is not Feature.BIAS_GATE:
                 raise self._unsupported(population, feature)
@@ -98,24 +114,66 @@ class CheckFeatures:
         )
 
 
-def needed_features(population: Population, arithmetic: Arithmetic) -> tuple[Feature, ...]:
+def needed_features(program: Program, population: Population) -> tuple[Feature, ...]:
     """Return what a population needs beyond a leaky integrator with a hard reset to 0."""
-    reset, fires = population.reset, population.fires is not Fires.NEVER
-    needs = {
-        Feature.GREATER_EQUAL: fires and population.compare is Compare.GREATER_EQUAL,
-        Feature.COUNT_SPIKES: population.fires is Fires.COUNT,
+    if population.kind is not None:
+        return (KINDS[type(population.kind)],)
+    needs = {**_of_firing(population), **_of_currents(program, population)}
+    needs |= {
+        Feature.FLOOR: population.floor is not None,
+        Feature.START_GATE: moves_before_lag(population, program.arithmetic),
+        Feature.BIAS_GATE: any(b.start > population.lag for b in population.biases),
+        Feature.WAITING_BIAS: any(b.waits for b in population.biases),
+        Feature.TABLES: bool(population.tables or population.gains),
+        Feature.REFRACTORY: population.refractory is not None,
+        Feature.WINDOW: population.window is not None,
+        Feature.RESTART: population.restart is not None,
+    }
+    return tuple(feature for feature in Feature if needs.get(feature))
+
+
+def _of_firing(population: Population) -> dict[Feature, bool]:
+    reset, how = population.reset, population.fires
+    fires = how not in (Fires.NEVER, Fires.GRADED)
+    compares = fires and how is not Fires.ROUNDED
+    late = reset.kind is not ResetKind.NONE and reset.when is When.NEXT
+    return {
+        Feature.READOUT: how is Fires.NEVER,
+        Feature.GRADED: how is Fires.GRADED,
+        Feature.COUNT_SPIKES: how is Fires.COUNT,
+        Feature.ROUNDED: how is Fires.ROUNDED,
+        Feature.TERNARY: how is Fires.TERNARY,
+        Feature.GREATER_EQUAL: compares and population.compare is Compare.GREATER_EQUAL,
         Feature.RESET_VALUE: fires and reset.kind is ResetKind.VALUE and bool(np.any(reset.amount)),
         Feature.RESET_SUBTRACT: fires and reset.kind is ResetKind.SUBTRACT,
         Feature.RESET_NONE: fires and reset.kind is ResetKind.NONE,
-        Feature.RESET_LATE: fires and reset.kind is not ResetKind.NONE and reset.when is When.NEXT,
-        Feature.FLOOR: population.floor is not None,
-        Feature.OLD_CURRENT: population.current is not None
-        and population.current.reads is Reads.OLD,
-        Feature.START_GATE: moves_before_lag(population, arithmetic),
-        Feature.BIAS_GATE: any(b.start > population.lag for b in population.biases),
-        Feature.READOUT: not fires,
+        Feature.RESET_LATE: fires and late,
+        Feature.RESET_RETESTED: fires and reset.when is When.RETESTED,
     }
-    return tuple(feature for feature, needed in needs.items() if needed)
+
+
+def _of_currents(program: Program, population: Population) -> dict[Feature, bool]:
+    currents = population.currents
+    decays = [population.decay, *(current.decay for current in currents)]
+    beside = any(program.entry(p) is State.MEMBRANE for p in program.into(population.name))
+    multiplies = program.arithmetic.decay is Decay.MULTIPLY
+    return {
+        Feature.OLD_CURRENT: any(current.reads is Reads.OLD for current in currents),
+        Feature.FURTHER_CURRENTS: len(currents) > 1
+        or any(current.into_membrane != 1 for current in currents),
+        Feature.DIRECT_DRIVE: bool(currents) and beside,
+        Feature.SIGNED_DECAY: multiplies and any(bool(np.any(decay < 0)) for decay in decays),
+    }
+
+
+KINDS = {
+    Adaptive: Feature.ADAPTIVE,
+    Resonator: Feature.RESONATOR,
+    Sigma: Feature.SIGMA_DELTA,
+    Delta: Feature.SIGMA_DELTA,
+    SigmaDelta: Feature.SIGMA_DELTA,
+}
+"""The feature of each kind of neurons outside the canonical family."""
 
 
 def needed_basics(population: Population) -> tuple[Basic, ...]:
@@ -141,13 +199,17 @@ def moves_before_lag(population: Population, arithmetic: Arithmetic) -> bool:
     if population.lag == 0:
         return False
     initial, threshold = population.initial, population.threshold
-    started = any(np.any(b.value) for b in population.biases if b.start <= population.lag)
-    current = population.current is not None and bool(np.any(population.current.initial))
+    started = any(
+        np.any(b.value) for b in population.biases if b.start <= population.lag and not b.waits
+    )
+    current = any(bool(np.any(current.initial)) for current in population.currents)
     leaks = bool(np.any((initial != 0) & (arithmetic.factors(population.decay) != 1)))
     greater = population.compare is Compare.GREATER
     spikes = population.fires is not Fires.NEVER and bool(
         np.any(initial > threshold if greater else initial >= threshold)
     )
+    if population.fires is Fires.TERNARY:
+        spikes = spikes or bool(np.any(initial <= population.lower))
     lifted = population.floor is not None and bool(np.any(initial < population.floor.value))
     return started or current or leaks or spikes or lifted
 
@@ -155,8 +217,9 @@ def moves_before_lag(population: Population, arithmetic: Arithmetic) -> bool:
 def parameter_groups(population: Population) -> int:
     """Return how many different sets of decay, threshold and reset the neurons have."""
     parameters = [population.decay, population.threshold, population.reset.amount]
-    if population.current is not None:
-        parameters.append(population.current.decay)
+    parameters += [current.decay for current in population.currents]
+    if population.fires is Fires.TERNARY:
+        parameters.append(population.lower)
     if all(p.ndim == 0 for p in parameters):
         return 1
     rows = np.stack([per_neuron(p, population.shape).ravel() for p in parameters], axis=1)

@@ -1,10 +1,11 @@
 """The way of one population to whole numbers: its candidates, and the best of them on data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.maps import Shape
@@ -14,6 +15,7 @@ from snn_deploy.quantize.channels import channel_choice
 from snn_deploy.quantize.correction import corrected, missing_current
 from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
 from snn_deploy.quantize.estimate import Choice
+from snn_deploy.quantize.extras import payloads_of
 from snn_deploy.quantize.lag import chip_period, must_lower
 from snn_deploy.quantize.moments import Moment
 from snn_deploy.quantize.options import Method, Objective, Options, Rounding
@@ -39,6 +41,9 @@ class Layers:
     trials: Trials | None
     """None: no calibration data."""
 
+    units: dict[str, float] = field(default_factory=dict)
+    """Real value of a payload of 1 of each graded population that is done."""
+
     def candidates(self, name: str) -> list[Rounded]:
         """Return the population `name` in whole numbers, in all ways that are worth a trial."""
         moments = self._moments(name)
@@ -46,7 +51,7 @@ class Layers:
         task = self._task(population, moments)
         wires = self._wires(name, moments)
         chosen = choices(task, 1 if self.trials is None else self.options.trials)
-        if self.method.per_channel:
+        if self.method.per_channel and population.fires is not Fires.GRADED:
             chosen = self._channels(task, chosen)
         return [self._rounded(task, wires, choice) for choice in chosen]
 
@@ -141,14 +146,29 @@ class Layers:
 
     def unit(self, source: str) -> float:
         """Return the real value of a payload of 1."""
-        is_input = any(i.name == source for i in self.network.inputs)
-        return self.encoding.unit if is_input else 1.0
+        if any(i.name == source for i in self.network.inputs):
+            return self.encoding.unit
+        if self.network.population(source).fires is not Fires.GRADED:
+            return 1.0
+        if source not in self.units:
+            raise UnsupportedError(
+                "its membrane is read in a loop, before its own scale is known",
+                where=source,
+                fix="read the membrane where no way leads back to it",
+            )
+        return self.units[source]
+
+    def keep(self, made: Rounded) -> None:
+        """Remember in which unit a layer sends, for those behind it."""
+        if made.population.fires is Fires.GRADED:
+            unit = 2.0**made.population.payload_shift / float(made.scale)
+            self.units[made.population.name] = unit
 
     def payloads(self, source: str) -> tuple[int, int]:
         """Return the smallest and the largest payload of an input or a population."""
         if any(i.name == source for i in self.network.inputs):
             return self.encoding.low, self.encoding.high
-        return 0, _highest_payload(self.network.population(source))
+        return payloads_of(self.network.population(source))
 
     def _activity(self, source: str) -> Activity:
         if self.trials is not None:
@@ -156,7 +176,7 @@ class Layers:
         size = int(np.prod(self.network.source_shape(source), dtype=np.int64))
         rate = np.full(size, USUAL_RATE)
         largest = 1.0  # even a neuron that counts mostly sends one
-        if any(i.name == source for i in self.network.inputs):
+        if source not in {p.name for p in self.network.populations if p.fires is not Fires.GRADED}:
             largest = float(max(abs(end) for end in self.payloads(source)))
         return Activity(mean=rate * largest, power=rate * largest**2)
 
@@ -165,7 +185,3 @@ def _distinct_rows(parameters: Sequence[np.ndarray], shape: Shape) -> int:
     """Return how many different sets of parameters the neurons have."""
     rows = np.stack([per_neuron(p, shape).ravel() for p in parameters], axis=1)
     return len(np.unique(rows, axis=0))
-
-
-def _highest_payload(population: Population) -> int:
-    return {Fires.NEVER: 0, Fires.BINARY: 1, Fires.COUNT: population.max_spikes}[population.fires]

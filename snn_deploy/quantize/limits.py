@@ -63,7 +63,7 @@ class Limits:
         level = threshold
         for other in task.levels:
             level = np.maximum(level, np.abs(task.neurons(other)))
-        needed = np.maximum(HEADROOM * level + _usual(task), 2 * task.largest_seen)
+        needed = np.maximum(HEADROOM * level + usual_state(task), 2 * task.largest_seen)
         highest = target.highest_state / np.maximum(needed, TINY)
         for bias, lowered in zip(population.biases, task.lowered, strict=True):
             size = np.maximum(np.abs(task.neurons(bias.value)), TINY)
@@ -109,7 +109,7 @@ def _sums(task: Task) -> tuple[np.ndarray, np.ndarray]:
     return up, down
 
 
-def _usual(task: Task) -> Float[np.ndarray, " neuron"]:
+def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
     """Return a large but usual membrane: some standard deviations of the drive, and biases."""
     memory = memory_of(task)
     usual = np.zeros(task.population.size)

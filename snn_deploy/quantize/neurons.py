@@ -4,10 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.errors import DoesNotFitError
-from snn_deploy.ir.network import Population
+from snn_deploy.ir.network import Population, Synapse
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Bias, Binary, Current, Floor, Reset
 from snn_deploy.ir.program import Population as WholePopulation
+from snn_deploy.quantize.extras import extras, payload_shift, whole_current
 from snn_deploy.quantize.rounding import bias_grid, on_grid, whole
 from snn_deploy.quantize.task import Task
 from snn_deploy.targets import Target
@@ -37,17 +38,17 @@ def whole_population(task: Task, scale: Scale) -> WholePopulation:
     def decay(value: np.ndarray, allowed: SourcedRange) -> np.ndarray:
         return whole(rules.nearest(value, allowed.low, allowed.high))
 
+    def current(one: Synapse) -> Current:
+        return whole_current(
+            one, target, state=state, decay=lambda value: decay(value, states.current_multiplier)
+        )
+
     return WholePopulation(
         name=population.name,
         shape=population.shape,
         decay=decay(population.decay, states.membrane_multiplier),
-        current=None
-        if synapse is None
-        else Current(
-            decay=decay(synapse.decay, states.current_multiplier),
-            reads=synapse.reads,
-            initial=state(synapse.initial),
-        ),
+        current=None if synapse is None else current(synapse),
+        further=tuple(current(one) for one in population.further),
         fires=population.fires,
         threshold=_threshold(population, target, scale),
         compare=population.compare,
@@ -60,6 +61,8 @@ def whole_population(task: Task, scale: Scale) -> WholePopulation:
         floor=None if floor is None else Floor(value=state(floor.value), when=floor.when),
         biases=_biases(task, scale),
         initial=state(population.initial),
+        payload_shift=payload_shift(task, scale),
+        **extras(population, target, scale),
         unit=unit,
         unit_factor=factor,
         origin=Binary.of(population.origin),
@@ -83,10 +86,10 @@ def _threshold(population: Population, target: Target, scale: Scale) -> np.ndarr
         DoesNotFitError: the target cannot store one of them.
     """
     lattice = 1 << target.thresholds.shift.value
-    if population.fires is Fires.NEVER:
+    if population.fires in (Fires.NEVER, Fires.GRADED):
         return np.asarray(target.highest_threshold, np.int32)
     threshold = on_grid(np.asarray(population.threshold * scale), lattice)
-    if population.fires is Fires.COUNT:
+    if population.fires in (Fires.COUNT, Fires.ROUNDED):
         threshold = np.asarray(np.maximum(threshold, lattice))
     low = target.thresholds.mantissa.low * lattice
     wrong = np.argwhere(threshold < low)
@@ -126,5 +129,5 @@ def _biases(task: Task, scale: Scale) -> tuple[Bias, ...]:
         value = np.asarray(bias.value * scale)
         grid = bias_grid(task.target, float(np.abs(value).max(initial=0.0)), lowered)
         stored = _compact(whole(on_grid(value, grid)))
-        made.append(Bias(value=stored, into=bias.into, start=bias.start))
+        made.append(Bias(value=stored, into=bias.into, start=bias.start, waits=bias.waits))
     return tuple(made)

@@ -100,6 +100,7 @@ def _projection(wire: Wire, task: Task, choice: Choice) -> tuple[WholeProjection
         shift=shift,
         delay=projection.delay,
         sign=sign,
+        into=projection.into,
     )
     report = projection_report(projection.name, real, stored, clipped, 1 / steps)
     return made, report

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.ir.network import Population
-from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.neuron import Fires, ResetKind, Tabled
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.moments import MEMORY
 from snn_deploy.quantize.options import Objective
@@ -47,14 +47,18 @@ class Task:
     @property
     def fires(self) -> bool:
         """Whether the population sends anything."""
-        return self.population.fires is not Fires.NEVER
+        return self.population.fires not in (Fires.NEVER, Fires.GRADED)
 
     @property
     def levels(self) -> tuple[np.ndarray, ...]:
         """The membrane values that the registers must hold, besides the drive's."""
         population, levels = self.population, [self.population.initial]
-        if population.synapse is not None:
-            levels.append(population.synapse.initial)
+        levels += [synapse.initial for synapse in population.synapses]
+        for table in population.tables:
+            if table.what in (Tabled.THRESHOLD, Tabled.LOWER):
+                levels += [np.asarray(table.rows.max(axis=0)), np.asarray(table.rows.min(axis=0))]
+        if population.fires is Fires.TERNARY:
+            levels.append(population.lower)
         if population.reset.kind is not ResetKind.NONE:
             levels.append(population.reset.amount)
         if population.floor is not None:

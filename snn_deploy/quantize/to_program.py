@@ -8,10 +8,11 @@ import numpy as np
 
 from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir import program as whole_ir
+from snn_deploy.ir.arithmetic import Decay
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.network import Network, Population
-from snn_deploy.ir.neuron import Fires, When
+from snn_deploy.ir.neuron import Fires
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.lag import chip_lags
@@ -61,6 +62,7 @@ class ToIntegers:
                 done[name] = tried[0]
             else:
                 done[name], agreement[name] = layers.trials.best(tried)
+            layers.keep(done[name])
         rounded = [done[p.name] for p in graph.populations]
         return Passed(
             graph=self._program(graph, rounded),
@@ -101,48 +103,38 @@ class ToIntegers:
                 f":{min(high, self.target.payload.high)}",
             )
         for population in graph.populations:
-            self._check_kind(population)
-            decays = [population.decay]
-            if population.synapse is not None:
-                decays.append(population.synapse.decay)
+            self._check_decays(population)
+            self._check_sizes(graph, population)
+
+    def _check_decays(self, population: Population) -> None:
+        states, one = self.target.states, self.target.decay_one
+        multiplies = self.target.arithmetic.decay is Decay.MULTIPLY
+        for allowed, decays in (
+            (states.membrane_multiplier, [population.decay]),
+            (states.current_multiplier, [synapse.decay for synapse in population.synapses]),
+        ):
+            low = min(0.0, allowed.low / one) if multiplies else 0.0
             for decay in decays:
-                wrong = decay[(decay < 0) | (decay > 1)]
+                wrong = decay[(decay < low) | (decay > 1)]
                 if wrong.size:
                     raise UnsupportedError(
                         f"a state is multiplied by {wrong.flat[0]:g} per step; "
-                        f"{self.target.name} has factors of 0..1",
+                        f"{self.target.name} has factors of {low:g}..1",
                         where=population.name,
                         fix="--dt with a step shorter than the time constant",
                     )
-            self._check_sizes(graph, population)
-
-    def _check_kind(self, population: Population) -> None:
-        """Refuse neurons of which no integer form is known yet."""
-        if population.fires is Fires.GRADED:
-            raise UnsupportedError(
-                "its membrane is what other layers read; a whole-number form of neurons that "
-                "send their membrane is not known",
-                where=population.name,
-                fix="fold the filter into the neurons behind it, as their synaptic current",
-            )
-        if population.reset.when is When.RETESTED:
-            raise UnsupportedError(
-                "a reset that tests the membrane again in the next step has no whole-number form",
-                where=population.name,
-                fix="train with reset_delay=True",
-            )
 
     def _check_sizes(self, graph: Network, population: Population) -> None:
         """Refuse numbers whose scale, or whose square, float64 cannot tell from 0 or infinity."""
         parts = [("bias", b.value) for b in population.biases]
         parts += [("reset", population.reset.amount), ("initial membrane", population.initial)]
-        if population.synapse is not None:
-            parts.append(("initial current", population.synapse.initial))
+        parts += [("initial current", synapse.initial) for synapse in population.synapses]
+        parts += [(f"table of the {t.what.value}", t.rows) for t in population.tables]
         if population.floor is not None:
             parts.append(("floor", population.floor.value))
         for what, values in parts:
             _check_size(what, float(np.abs(values).max(initial=0.0)), population.name)
-        if population.fires is not Fires.NEVER:
+        if population.fires not in (Fires.NEVER, Fires.GRADED):
             for threshold in np.unique(np.abs(population.threshold)):
                 _check_size("threshold", float(threshold), population.name)
         for p in graph.into(population.name):

