@@ -685,9 +685,9 @@ def test_a_decay_that_swings_is_refused():
 def test_a_feature_that_a_target_lacks_is_refused():
     synapse = Synapse(decay=real(0.5), reads=Reads.OLD, initial=real(0.5))
     with pytest.raises(UnsupportedError) as caught:
-        compile_network(one_layer(leaky(synapse=synapse)), LOIHI2)
+        compile_network(one_layer(leaky(synapse=synapse)), find_target("netx"))
     assert str(caught.value) == (
-        "error[SNN301]: loihi2 does not have a membrane that reads the old current\n"
+        "error[SNN301]: netx does not have a membrane that reads the old current\n"
         "  at: l\n"
         "  fix: --target cpu"
     )
