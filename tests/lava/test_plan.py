@@ -321,6 +321,7 @@ def test_the_same_program_gives_the_same_files(one_layer: Make) -> None:
                 "__init__",
                 "build",
                 "files",
+                "hardware",
                 "kinds",
                 "maps",
                 "processes/__init__",

@@ -4,6 +4,7 @@ Without arguments: one sample of random input, and a table of the spikes of each
 Needs Python 3.10 with numpy and lava-nc 0.10.0, nothing else.
 
     --input FILE.npz   whole numbers: `input` [sample, step, ...shape], or an array per input name
+    --hardware         on a chip: outputs only, .payload or .membrane, and stock processes only
     --output FILE.npz  writes `<population>.events` and `.spikes` [sample, ...shape], `.overflows`,
                        and what is recorded: `.payload`, `.membrane`, `.current`
                        [sample, step, ...shape]
@@ -35,6 +36,16 @@ def arguments():
         default="spikes",
         help="what --output holds for every step (default spikes)",
     )
+    parser.add_argument(
+        "--unroll",
+        action="store_true",
+        help="run convolutions as sparse connections: the same numbers, and faster here",
+    )
+    parser.add_argument(
+        "--hardware",
+        action="store_true",
+        help="run on a Loihi 2 with Intel's lava-loihi; never tried on a chip",
+    )
     return parser.parse_args()
 
 
@@ -53,10 +64,18 @@ def main():
         inputs = files.random_inputs(program, options.steps)
     else:
         inputs = files.read_inputs(options.input, program)
-    trace = session.run(program, plan, inputs, options.record if options.output else "none")
+    if options.unroll:
+        session.unroll(plan)
+    if options.hardware:
+        from snn_lava import hardware  # noqa: PLC0415 - it asks for Intel's extension
+
+        trace = hardware.run(program, plan, inputs)
+    else:
+        trace = session.run(program, plan, inputs, options.record if options.output else "none")
     if options.output is not None:
         np.savez(options.output, **trace)
-    print(table.text(program, plan, trace, inputs))
+    where = "on Loihi 2" if options.hardware else "in Lava's simulator"
+    print(table.text(program, plan, trace, inputs, where))
 
 
 def leave(status):

@@ -42,6 +42,13 @@ class Part:
     doors: dict = None
     """{state: port} by which projections enter."""
 
+    out: object = None
+    """The port by which it sends."""
+
+    def __post_init__(self):
+        if self.out is None:
+            self.out = self.process.s_out
+
 
 def recorded(population, record):
     """Return the states that a run writes down for every step."""
@@ -188,7 +195,7 @@ class Network:
                 if some.nnz:
                     later = delays[target.neurons][:, source.neurons]
                     process = self._connection(projection, how, some, later)
-                    source.process.s_out.connect(process.s_in)
+                    source.out.connect(process.s_in)
                     process.a_out.connect(target.doors[entry])
                     self._joined.append((source.process, target.process))
 
@@ -223,7 +230,7 @@ class Network:
         process = Conv(**arguments, num_message_bits=how.message_bits, name=projection.name)
         process.proc_params["sample_steps"] = self.steps
         chw = tuple(projection.map.source)
-        source.process.s_out.reshape(chw).transpose([2, 1, 0]).connect(process.s_in)
+        source.out.reshape(chw).transpose([2, 1, 0]).connect(process.s_in)
         flat = process.a_out.transpose([2, 1, 0]).reshape((len(target.neurons),))
         flat.connect(target.doors[entry_of(self.program, projection)])
         self._joined.append((source.process, target.process))

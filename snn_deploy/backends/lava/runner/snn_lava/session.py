@@ -46,6 +46,13 @@ def run(program, plan, inputs, record):
     return _joined(collected)
 
 
+def unroll(plan):
+    """Change every Conv of the plan to Sparse; it is chosen only where both compute the same."""
+    for how in plan.projections:
+        if how.process == "Conv":
+            how.process = "Sparse"
+
+
 def _at_once(program, inputs, record):
     steps = next(iter(inputs.values())).shape[1]
     values = sum(v.shape[2] for v in inputs.values())
