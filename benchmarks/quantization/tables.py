@@ -119,11 +119,11 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
     yield (
         "Points, mean over all networks and seeds with its paired 95 % interval; then the worst "
         "task (mean over its seeds), the agreement with the real-valued network's answers and the "
-        "mean mismatch of spikes."
+        "mean mismatch of spikes; `over`: how often a register wrapped or saturated."
     )
     yield ""
-    yield "| bits | method | networks | change | worst task | agreement | mismatch | goal |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| bits | method | networks | change | worst task | agreement | mismatch | over | goal |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for bits in _widths(rows):
         for method in _methods(rows):
             part = [r for r in rows if (r.bits, r.method) == (bits, method)]
@@ -141,7 +141,8 @@ def _summary_line(part: Sequence[Row], bits: int, method: str) -> str:
     return (
         f"| {bits} | {method} | {len(part)} | {_mean(mean, half)} | "
         f"{worst} {by_task[worst]:+.2f} | {100 * np.mean([r.agreement for r in part]):.1f} % | "
-        f"{np.mean([r.spikes for r in part]):.3f} | {reached} |"
+        f"{np.mean([r.spikes for r in part]):.3f} | "
+        f"{sum(r.overflows for r in part)} | {reached} |"
     )
 
 
