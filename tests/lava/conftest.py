@@ -1,6 +1,6 @@
 """What the Lava tests share: the environment, small programs, and equality of traces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,23 @@ def lava_python() -> Path:
 
 @pytest.fixture
 def equal_in_lava(lava_python: Path) -> Compare:
-    """Return a function that runs a program in Lava and compares all it can with reference."""
+    """Return a function that runs a program in Lava and compares all it can with reference.
 
-    def compare(program: Program, inputs: Sequence[Values]) -> Trace:
+    Populations named `uncounted` may count fewer overflows in Lava.
+    """
+
+    def compare(
+        program: Program, inputs: Sequence[Values], uncounted: Collection[str] = ()
+    ) -> Trace:
         wanted = ReferenceBackend().run(program, inputs, EVERYTHING)
-        found = LavaBackend(python=lava_python, time_limit=120).run(program, inputs, EVERYTHING)
-        assert_equal_traces(found, wanted)
+        found = LavaBackend(python=lava_python, time_limit=600).run(program, inputs, EVERYTHING)
+        assert_equal_traces(found, wanted, uncounted)
         return found
 
     return compare
 
 
-def assert_equal_traces(found: Trace, wanted: Trace) -> None:
+def assert_equal_traces(found: Trace, wanted: Trace, uncounted: Collection[str] = ()) -> None:
     assert found.steps == wanted.steps
     for got, want in zip(found.populations, wanted.populations, strict=True):
         assert got.name == want.name
@@ -52,7 +57,10 @@ def assert_equal_traces(found: Trace, wanted: Trace) -> None:
             )
         np.testing.assert_array_equal(got.events, want.events)
         np.testing.assert_array_equal(got.spikes, want.spikes)
-        assert got.overflows == want.overflows, got.name
+        if got.name in uncounted:
+            assert got.overflows <= want.overflows, got.name
+        else:
+            assert got.overflows == want.overflows, got.name
 
 
 def whole(number: Any) -> np.ndarray:

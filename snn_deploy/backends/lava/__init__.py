@@ -67,7 +67,8 @@ class LavaBackend:
     ) -> Trace:
         """Run `program` in Lava; see `Backend.run`.
 
-        Progress is counted in samples.
+        Progress is counted in samples. Sums for sigma and delta neurons wrap at 32 bits on their
+        way, as the neurons do; what wraps there is not among the overflows of a trace.
 
         Raises:
             LavaMissingError: there is no Lava environment.
