@@ -142,7 +142,10 @@ def layer_of(program: Program, prepared: Network, name: str, target: Target) -> 
     parts = {q.name: [p for p in wires if is_part(p.name, q.name)] for q in into}
     if made.kind is not None or not _plain(wanted) or sum(map(len, parts.values())) != len(wires):
         return None
-    stored, units = real_form(program, name), {q.source: _unit(program, q.source) for q in into}
+    stored, units = (
+        real_form(program, name),
+        {q.source: payload_unit(program, q.source) for q in into},
+    )
     pairs = [_pair(program, parts[q.name], q, units[q.source], target) for q in into]
     if len(stored.synapses) != len(wanted.synapses) or None in pairs:
         return None
@@ -165,7 +168,7 @@ def _tolerance(made: WholePopulation) -> float:
     return SAME if made.unit_factor.ndim == 0 else SAME_BY_CHANNEL
 
 
-def _unit(program: Program, source: str) -> float:
+def payload_unit(program: Program, source: str) -> float:
     """Return the real value of a payload of 1."""
     node = named(program.nodes, source)
     if isinstance(node, Input):

@@ -11,7 +11,7 @@ from jaxtyping import Num
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.alone import Payloads, in_own_steps, program_alone, run_whole
-from snn_deploy.deploy.causes import Cause, layer_of
+from snn_deploy.deploy.causes import Cause, layer_of, payload_unit
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.divergence import CauseCount, CauseDrift, Divergence, LayerDivergence, Tally
 from snn_deploy.deploy.explain import EXAMINED, Bench, Explanation, Place, Run, drifts, first_step
@@ -130,11 +130,17 @@ class ComparedLayer:
         """Return the layer fed with what its sources send as trained."""
         wanted = {p.name: _payload(p) for p in side.wanted.populations}
         real = {**side.real, **wanted}
-        integers = {n: np.rint(v).astype(np.int64) for n, v in wanted.items() if n in self._sources}
+        integers = {n: self._whole_payload(n, v) for n, v in wanted.items() if n in self._sources}
         fed = {**side.whole, **integers}
         only_inputs = not any(name in wanted for name in self._sources)
         got = whole if only_inputs else run_whole(self._program, self._name, fed, self._backend)
         return Run(real=real, whole=fed, wanted=wanted[self._name], got=got)
+
+    def _whole_payload(self, source: str, wanted: np.ndarray) -> np.ndarray:
+        """Return what a source of the network sends as the program has it."""
+        low, high = self._program.payload_range(source)
+        payload = np.floor(wanted.astype(np.float64) / payload_unit(self._program, source) + 0.5)
+        return np.asarray(payload.clip(low, high).astype(np.int64))
 
     def _count(self, tally: Tally, side: Side, got: PopulationTrace, run: Run) -> None:
         membrane = side.wanted[self._name].membrane

@@ -755,3 +755,24 @@ def a_chain(population: whole.Population, gain: float) -> whole.Chain:
     chain = population.further[0].chain
     assert chain is not None
     return replace(chain, multiplier=np.asarray(int(chain.multiplier * 2 * gain), np.int32))
+
+
+@pytest.mark.parametrize("target", [CPU, LOIHI2], ids=["cpu", "loihi2"])
+def test_a_layer_alone_gets_the_membranes_of_a_filter_as_the_program_sends_them(target):
+    a = neurons(
+        "a",
+        8,
+        fires=Fires.GRADED,
+        decay=real(0),
+        reset=Reset(),
+        floor=None,
+        biases=(),
+        initial=real(0),
+    )
+    net = network(a)
+    found = compared(net, compile_network(net, target).program, target)
+    assert layer(found, "a").whole.membranes.largest == 0
+    behind = layer(found, "b")
+    assert behind.whole.trains is not None
+    assert behind.whole.trains.expected > 50
+    assert behind.alone.trains == behind.whole.trains
