@@ -384,6 +384,8 @@ class Projection:
             )
         if self.shift < 0:
             raise ShapeError("a shift to the right would lose bits", where=self.name)
+        if self.shift > MOST_SHIFT:
+            raise DynamicsError(f"a shift of {self.shift} bits; {SHIFTS}", where=self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,8 @@ def put(value: object, *path: str | int) -> Callable[[dict], None]:
         put({"kind": "magic"}, "projections", 0, "map"),
         put("dense", "projections", 0, "map"),
         put(-1, "projections", 0, "shift"),
+        put(31, "projections", 0, "shift"),
+        put(2**40, "projections", 0, "shift"),
         put("nowhere", "projections", 0, "source"),
         put([], "outputs"),
         put(None, "populations"),
