@@ -6,7 +6,7 @@ neuron then receives what it did, although its weights and the spikes of the lay
 others.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +22,10 @@ Means = Callable[[str], Float[np.ndarray, " neuron"]]
 
 def missing_current(
     population: Population, wires: Sequence[Wire], made: Rounded, wanted: Means, sent: Means
-) -> Float[np.ndarray, "..."]:
-    """Return what each channel of `population` misses of its mean current, real units per step.
+) -> dict[State, Float[np.ndarray, "..."]]:
+    """Return what each channel of `population` misses of its mean input, real units per step.
+
+    By state, for each that something drives.
 
     Neurons that share their weights share what they miss: the mean over them.
 
@@ -34,27 +36,35 @@ def missing_current(
         wanted: Of the real-valued network.
         sent: Of the rounded layers, as far as they are known.
     """
-    missing = np.zeros(population.size)
+    missing: dict[State, np.ndarray] = {}
     for wire, whole in zip(wires, made.projections, strict=True):
         real = wire.projection.map.with_numbers(wire.projection.map.numbers() * wire.unit)
         scale = by_weight(whole.map, made.scale, population.shape)
         stored = whole.map.with_numbers(whole.map.numbers() * 2.0**whole.shift / scale)
         name = whole.source
-        missing += real.apply(wanted(name).reshape(real.in_shape)).ravel()
-        missing -= stored.apply(sent(name).reshape(stored.in_shape)).ravel()
+        lost = real.apply(wanted(name).reshape(real.in_shape)).ravel()
+        lost = lost - stored.apply(sent(name).reshape(stored.in_shape)).ravel()
+        into = wire.projection.into or population.entry
+        missing[into] = missing.get(into, np.zeros(population.size)) + lost
     rows = min((w.projection.map.out_shape[0] for w in wires), default=population.size)
     if len(population.shape) < 2 or rows != population.shape[0]:
-        return missing.reshape(population.shape)
-    means = missing.reshape(rows, -1).mean(axis=1)
-    return means.reshape(-1, *(1 for _ in population.shape[1:]))
+        return {into: lost.reshape(population.shape) for into, lost in missing.items()}
+    column = (-1, *(1 for _ in population.shape[1:]))
+    return {
+        into: lost.reshape(rows, -1).mean(axis=1).reshape(column) for into, lost in missing.items()
+    }
 
 
-def corrected(population: Population, missing: Float[np.ndarray, "..."]) -> Population:
+def corrected(
+    population: Population, missing: Mapping[State, Float[np.ndarray, "..."]]
+) -> Population:
     """Return `population` with `missing` added to its constant input, where weights enter it."""
-    into = State.MEMBRANE if population.synapse is None else State.CURRENT
     biases = list(population.biases)
-    for number, bias in enumerate(biases):
-        if bias.into is into and bias.start == 0:
-            biases[number] = replace(bias, value=np.asarray(bias.value + missing))
-            return replace(population, biases=tuple(biases))
-    return replace(population, biases=(*biases, Bias(value=missing, into=into)))
+    for into, lost in missing.items():
+        for number, bias in enumerate(biases):
+            if bias.into is into and bias.start == 0 and not bias.waits:
+                biases[number] = replace(bias, value=np.asarray(bias.value + lost))
+                break
+        else:
+            biases.append(Bias(value=lost, into=into))
+    return replace(population, biases=tuple(biases))

@@ -140,8 +140,8 @@ def _table(population: Population, table: Table, target: Target, scale: Scale) -
                 fix="multiply the table by a whole number, and divide the weights behind it",
             )
     else:
-        per_step = np.ndim(scale) + 1 if np.ndim(scale) else 0
-        rows = rows.reshape(*rows.shape, *(1 for _ in range(per_step - rows.ndim)))
+        missing = max(0, np.ndim(scale) + 1 - rows.ndim)
+        rows = rows.reshape(rows.shape[0], *(1,) * missing, *rows.shape[1:])
         lattice = 1 if table.what is Tabled.BIAS else 1 << target.thresholds.shift.value
         rows = on_grid(np.asarray(rows * scale), lattice)
     return Table(

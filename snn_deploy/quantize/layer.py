@@ -67,8 +67,9 @@ class Layers:
         if population.fires is Fires.NEVER:  # nothing that differs by group holds the scale
             return population.size
         parameters = [population.decay, population.threshold, population.reset.amount]
-        if population.synapse is not None:
-            parameters.append(population.synapse.decay)
+        parameters += [synapse.decay for synapse in population.synapses]
+        if population.fires is Fires.TERNARY:
+            parameters.append(population.lower)
         return self.target.parameter_groups.value // _distinct_rows(parameters, population.shape)
 
     def _rounded(self, task: Task, wires: Sequence[Wire], choice: Choice) -> Rounded:

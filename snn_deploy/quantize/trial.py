@@ -16,7 +16,7 @@ from snn_deploy.ir import program as whole
 from snn_deploy.ir.arithmetic import Arithmetic
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.network import Network
-from snn_deploy.ir.neuron import Decode, Fires, State
+from snn_deploy.ir.neuron import CURRENTS, Decode, Fires, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.drive import Activity
@@ -103,9 +103,9 @@ class Trials:
 
     def largest_state(self, name: str) -> Float[np.ndarray, " neuron"]:
         """Return the largest membrane or current of each neuron in the real-valued run, by size."""
-        trace = self.wanted[name]
-        states = [s for s in (trace.membrane, trace.current) if s is not None]
-        sizes = [np.abs(s).max(axis=(0, 1)).ravel().astype(np.float64) for s in states]
+        states = [self.wanted[name].state(state) for state in (State.MEMBRANE, *CURRENTS)]
+        there = [s for s in states if s is not None]
+        sizes = [np.abs(s).max(axis=(0, 1)).ravel().astype(np.float64) for s in there]
         return np.maximum.reduce(sizes)
 
     def moment(self, projection: real.Projection, population: real.Population) -> Moment | None:

@@ -38,7 +38,7 @@ from snn_deploy.ir.neuron import (
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
-from snn_deploy.quantize import compile_network
+from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
 
 CPU, LOIHI2 = find_target("cpu"), find_target("loihi2")
@@ -188,3 +188,30 @@ def test_a_payload_that_is_a_fraction_is_refused():
         "  at: hidden.tables\n"
         "  fix: multiply the table by a whole number, and divide the weights behind it"
     )
+
+
+def test_rows_of_a_table_keep_their_neurons_where_channels_have_scales_of_their_own():
+    rows = np.array([[0.5, 1.0, 1.5, 2.0], [2.0, 0.5, 1.0, 1.5]])  # one number per column
+    size = np.repeat([1.0, 2.0, 5.0, 11.0], 16)[:, None]
+    hidden = Population(
+        name="hidden", shape=(4, 4, 4), decay=ONE, threshold=np.ones((1, 1, 4)), reset=HARD,
+        tables=(table(Tabled.THRESHOLD, rows, repeats=True),),
+    )  # fmt: skip
+    graph = Network(
+        name="columns",
+        inputs=(Input(name="in", shape=(4,)),),
+        populations=(hidden,),
+        projections=(
+            Projection(
+                name="way", source="in", target="hidden",
+                map=Dense(weight=np.random.default_rng(0).normal(0, 0.1, (64, 4)) * size),
+            ),
+        ),
+        outputs=(Output(name="y", population="hidden", decode=Decode.COUNT),),
+    )  # fmt: skip
+    options = Options(weight_bits=4, per_channel=True)
+    made = compile_network(graph, CPU, options=options).program.population("hidden")
+    assert len(np.unique(made.unit_factor)) > 1
+    (whole,) = made.tables
+    for row, wanted in zip(whole.rows, rows, strict=True):
+        np.testing.assert_allclose(row * made.units, np.broadcast_to(wanted, (4, 4, 4)), rtol=0.05)

@@ -8,14 +8,25 @@ import pytest
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DynamicsError, OptionError
 from snn_deploy.ir import program as whole
+from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.maps import Convolution, Dense
-from snn_deploy.ir.network import Bias, Input, Network, Output, Population, Projection, Reset
+from snn_deploy.ir.network import (
+    Bias,
+    Input,
+    Network,
+    Output,
+    Population,
+    Projection,
+    Reset,
+    Synapse,
+)
 from snn_deploy.ir.neuron import Decode, Fires, ResetKind, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PAYLOADS, Values
 from snn_deploy.quantize import Objective, Options, Preset, Rounding, compile_network
 from snn_deploy.quantize.guards import activity_findings, state_findings
+from snn_deploy.quantize.trial import Trials
 from snn_deploy.targets import find_target
 
 LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
@@ -351,3 +362,55 @@ def test_neurons_that_are_cut_off_are_told():
     )
     cured = compile_network(network, CPU, calibration=inputs, options=Options(weight_bits=4))
     assert not [f for f in cured.findings if "rows round to 0" in f.amount]
+
+
+def two_ways():
+    """Return neurons with two currents, the second one subtracted, and what enters them."""
+    population = Population(
+        name="l", shape=(3,), decay=real(0.8), fires=Fires.NEVER, synapse=Synapse(decay=real(0.5)),
+        further=(Synapse(decay=real(0.25), into_membrane=-1),),
+        biases=(Bias(value=real([0.1, 0.2, 0.3]), into=State.CURRENT, waits=True),),
+    )  # fmt: skip
+    weight = np.full((3, 60), 0.06)
+    weight[:, 0] = 0.1
+    ways = tuple(
+        Projection(name=f"w{n}", source="in", target="l", map=Dense(weight=w), into=into)
+        for n, (w, into) in enumerate([(0 * weight, None), (weight, State.CURRENT_2)])
+    )
+    network = Network(
+        name="two",
+        inputs=(Input(name="in", shape=(60,)),),
+        populations=(population,),
+        projections=ways,
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_MEAN),),
+    )
+    spikes = (np.random.default_rng(0).random((4, 50, 60)) < 0.3).astype(np.float64)
+    return network, [Values(name="in", values=spikes)]
+
+
+def test_what_a_current_misses_is_given_back_to_that_current():
+    network, inputs = two_ways()
+    options = Options(
+        weight_bits=2, preset=Preset.PLAIN, objective=Objective.MAX, bias_correction=True
+    )
+    compiled = compile_network(network, CPU, calibration=inputs, options=options)
+    population = compiled.program.population("l")
+    waiting, added = population.biases
+    assert (waiting.into, waiting.waits) == (State.CURRENT, True)
+    assert (added.into, added.waits) == (State.CURRENT_2, False)
+    wanted = simulate(network, inputs, EVERYTHING)["l"].membrane[:, 20:].mean(axis=(0, 1))
+    membrane = run(compiled, inputs)["l"].membrane[:, population.lag + 20 :][:, :30]
+    found = membrane.mean(axis=(0, 1)) * population.units
+    np.testing.assert_allclose(found, wanted, rtol=0.02)
+
+
+def test_the_room_for_states_counts_every_current():
+    network, inputs = two_ways()
+    unread = replace(network.population("l").further[0], into_membrane=0)
+    network = replace(
+        network, populations=(replace(network.population("l"), further=(unread,), biases=()),)
+    )
+    states = simulate(network, inputs, EVERYTHING)["l"].states
+    trials = Trials.start(network, inputs, Encoding(), CPU)
+    largest = np.abs(states[State.CURRENT_2]).max(axis=(0, 1))
+    assert np.all(trials.largest_state("l") >= largest)
