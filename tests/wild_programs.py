@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from strategies import ANYTHING, LOIHI, Sizes, random_program
+from strategies import LIF, LOIHI, Sizes, random_program
 
 from snn_deploy.ir.arithmetic import Arithmetic, Decay, Order, Overflow, Register, Sums
 from snn_deploy.ir.neuron import CURRENTS, During, Fires, Reads, ResetKind, State, Tabled, When
@@ -37,7 +37,7 @@ STEPS = 16
 
 def wild_program(rng: np.random.Generator) -> Program:
     """Return a program of one to three populations; equal states of `rng` give equal programs."""
-    features = LOIHI if rng.random() < 0.3 else ANYTHING
+    features = LOIHI if rng.random() < 0.3 else LIF
     count = int(rng.integers(1, 4))
     sizes = Sizes(populations=count, neurons=6, extent=4, samples=2, steps=STEPS)
     program, _ = random_program(rng, features, sizes)

