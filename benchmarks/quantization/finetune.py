@@ -17,11 +17,6 @@ from snn_deploy.quantize.torch import prepare
 from snn_deploy.targets import Target
 
 BATCH = 64
-LEARNING_RATE = 2e-3
-"""Of weights and biases, in the units that the network was trained in."""
-
-THRESHOLD_RATE = 2e-3
-"""Of the logarithms of thresholds."""
 
 
 def fine_tuned(
@@ -40,12 +35,7 @@ def fine_tuned(
         calibration=case.calibration,
         options=options,
     )
-    optimizer = torch.optim.Adam(
-        [
-            {"params": [*tuned.weights(), *tuned.biases()], "lr": LEARNING_RATE},
-            {"params": [*tuned.thresholds()], "lr": THRESHOLD_RATE},
-        ]
-    )
+    optimizer = torch.optim.Adam(tuned.groups())
     steps = epochs * math.ceil(len(train) / BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(epochs):

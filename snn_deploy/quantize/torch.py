@@ -1,7 +1,7 @@
 """Quantization-aware fine-tuning: a network trained as the integers that the chip will compute.
 
     tuned = prepare(network, find_target("loihi2"), options=Options(weight_bits=3))
-    optimizer = torch.optim.Adam(tuned.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(tuned.groups())
     for spikes, label in batches:                       # [sample, step, *shape]
         loss = torch.nn.functional.cross_entropy(tuned(spikes).answer, label)
         ...
@@ -14,6 +14,7 @@ there and a spike has a surrogate gradient. docs/fine-tuning.md says how to use 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,6 +114,25 @@ class FineTune(nn.Module):  # type: ignore[misc]  # torch has no types here
         """Yield the real biases."""
         for part in self.populations:
             yield from part.biases
+
+    def groups(self, rate: float = 0.02) -> list[dict[str, Any]]:
+        """Return parameter groups for Adam and its kin, whose steps have the size of `lr`.
+
+        Weights and biases move by `rate` times the standard deviation of the weights into their
+        population, for layers of one network may differ by orders of magnitude; thresholds by a
+        tenth of `rate`.
+        """
+        groups: list[dict[str, Any]] = []
+        for post in self.populations:
+            into = [p.real for p in self.projections if p.start.target == post.name]
+            sizes = [float(weight.detach().std(correction=0)) for weight in into]
+            step = rate * max(sizes, default=0.0)
+            groups += [
+                {"params": [weight], "lr": rate * size}
+                for weight, size in zip(into, sizes, strict=True)
+            ]
+            groups += [{"params": [bias], "lr": step} for bias in post.biases]
+        return [*groups, {"params": [*self.thresholds()], "lr": rate / 10}]
 
     def program(self) -> Program:
         """Return the integers as they are now, without the chip's delays."""

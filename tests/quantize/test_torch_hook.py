@@ -204,6 +204,23 @@ def test_two_bits_learn_what_the_real_network_answers():
     assert changed["hidden"].startswith("the threshold moved by up to")
 
 
+def test_learning_rates_follow_the_size_of_each_layers_weights():
+    network = two_layers()
+    small = replace(
+        network.projections[1], map=Dense(weight=network.projections[1].map.numbers() / 1000)
+    )
+    network = replace(network, projections=(network.projections[0], small))
+    tuned = prepare(network, LOIHI, options=PLAIN)
+    groups = tuned.groups(rate=0.1)
+    first, bias, second, thresholds = (group["lr"] for group in groups)
+    assert first == bias
+    assert first == pytest.approx(0.1 * network.projections[0].map.numbers().std(), rel=0.01)
+    assert second == pytest.approx(0.1 * small.map.numbers().std(), rel=0.01)
+    assert thresholds == 0.01
+    trained = {id(p) for group in groups for p in group["params"]}
+    assert trained == {id(p) for p in tuned.parameters() if p.requires_grad}
+
+
 def test_a_reset_that_subtracts_the_threshold_moves_along():
     tuned = prepare(two_layers(reset=ResetKind.SUBTRACT), LOIHI, options=Options(search=False))
     before = tuned.program().population("hidden")
