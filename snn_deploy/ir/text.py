@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +119,8 @@ def _fires(population: real.Population | whole.Population) -> str:
     if population.fires is Fires.NEVER:
         return "never"
     if population.fires is Fires.GRADED:
-        return "graded"
+        shift = population.payload_shift if isinstance(population, whole.Population) else 0
+        return f"graded, v / {1 << shift}" if shift else "graded"
     text = f"v {population.compare.value} {_numbers(population.threshold)}"
     if population.fires is Fires.COUNT:
         return f"{text}, 0..{population.max_spikes} times"
@@ -165,8 +168,8 @@ def _times(population: real.Population | whole.Population) -> str:
     refractory, window, restart = population.refractory, population.window, population.restart
     if refractory is not None:
         steps = refractory.steps
-        once = steps is None
-        parts.append("once" if once else f"refractory {steps}, {refractory.during.value}")
+        what = "once" if steps is None else f"refractory {steps}"
+        parts.append(f"{what}, {refractory.during.value}")
     if window is not None:
         parts.append(f"fires in steps {window.first}..{window.behind - 1}")
     if restart is not None:
@@ -212,8 +215,13 @@ def _kind(population: whole.Population) -> str:
     if kind is None:
         return ""
     values = ((f.name, getattr(kind, f.name)) for f in fields(kind))  # type: ignore[arg-type]
-    inside = (f"{k} {_numbers(v) if isinstance(v, np.ndarray) else v}" for k, v in values)
-    return f"{kind.tag}: {', '.join(inside)}"
+    return f"{kind.tag}: {', '.join(f'{name} {_value(value)}' for name, value in values)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return _numbers(value)
+    return str(value.value if isinstance(value, Enum) else value)
 
 
 def _population(population: whole.Population, rules: Arithmetic) -> Row:

@@ -52,7 +52,7 @@ class Table:
     """A parameter that changes from step to step; outside its rows it is as it always is."""
 
     what: Tabled
-    rows: Shaped[np.ndarray, "row ..."]
+    rows: Shaped[np.ndarray, "_row ..."]  # not bound: a program has tables of several lengths
     """Row r acts in the r-th step from `start` on; each broadcasts to the population's shape."""
 
     into: State | None = None

@@ -2,19 +2,35 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from strategies import ANYTHING, Sizes, random_program
+from strategies import ANYTHING, Sizes, random_program, unchecked
+from wild_programs import wild_inputs, wild_program
 
 from snn_deploy.backends.event import EventBackend
+from snn_deploy.backends.event.kinds import code_of
 from snn_deploy.backends.event.plan import make_plan
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.ir.arithmetic import Overflow, Register, Sums
+from snn_deploy.ir.kinds import KINDS, NeuronKind
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Output
-from snn_deploy.ir.neuron import Decode, Fires, ResetKind, State
-from snn_deploy.ir.program import Bias, Floor, Input, Population, Program, Projection, Reset
+from snn_deploy.ir.neuron import Compare, Decode, Fires, Reads, ResetKind, State, Tabled
+from snn_deploy.ir.program import (
+    Bias,
+    Current,
+    Floor,
+    Gain,
+    Input,
+    Population,
+    Program,
+    Projection,
+    Reset,
+)
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import COUNTS, EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
 
@@ -24,10 +40,12 @@ MANY = Sizes(populations=3, neurons=9, extent=5, samples=23, steps=20)
 def assert_equal(first: Trace, second: Trace) -> None:
     for a, b in zip(first.populations, second.populations, strict=True):
         assert a.overflows == b.overflows
-        for quantity in ("current", "membrane", "payload", "events", "spikes"):
-            x, y = getattr(a, quantity), getattr(b, quantity)
-            assert (x is None) == (y is None)
-            assert x is None or np.array_equal(x, y)
+        assert np.array_equal(a.events, b.events)
+        assert np.array_equal(a.spikes, b.spikes)
+        assert set(a.states) == set(b.states)
+        assert [
+            s for s, values in a.states.items() if not np.array_equal(values, b.states[s])
+        ] == []
 
 
 def program_of(population, linear, shape, **projection) -> Program:
@@ -51,6 +69,10 @@ def both(program: Program, values: np.ndarray) -> Trace:
     return trace
 
 
+def table(what: Tabled, rows: list[int], into: State | None = None) -> Table:
+    return Table(what=what, into=into, rows=np.asarray(rows, np.int32), start=3)
+
+
 INTEGRATOR = Population(name="n", shape=(3,), decay=np.asarray(4096), fires=Fires.NEVER)
 
 
@@ -69,7 +91,8 @@ def test_a_sample_does_not_depend_on_those_before_it(seed):
     last = tuple(Values(name=v.name, values=v.values[-1:]) for v in inputs)
     alone = EventBackend(threads=1).run(program, last, EVERYTHING)
     for whole, one in zip(trace.populations, alone.populations, strict=True):
-        assert np.array_equal(whole.state(State.MEMBRANE)[-1:], one.state(State.MEMBRANE))
+        for state, values in whole.states.items():
+            assert np.array_equal(values[-1:], one.state(state))
         assert np.array_equal(whole.spikes[-1:], one.spikes)
 
 
@@ -135,12 +158,32 @@ def test_a_kernel_is_stored_once_however_large_its_picture():
         {"threshold": np.asarray(-1), "fires": Fires.BINARY},
         {"floor": Floor(value=np.asarray(4))},
         {"initial": np.asarray(3)},
+        {"fires": Fires.TERNARY, "lower": np.asarray(0), "compare": Compare.GREATER_EQUAL},
+        {"fires": Fires.TERNARY, "lower": np.asarray(1), "threshold": np.asarray(1)},
+        {"fires": Fires.BINARY, "tables": (table(Tabled.THRESHOLD, [3, -1]),)},
+        {"fires": Fires.TERNARY, "tables": (table(Tabled.LOWER, [-2, 1]),)},
+        {"tables": (table(Tabled.BIAS, [0, 0, 7], State.MEMBRANE),)},
+        {
+            "current": Current(decay=np.asarray(0)),
+            "tables": (table(Tabled.BIAS, [0, 0, 7], State.CURRENT),),
+        },
+        {
+            "decay": np.asarray(2048), "initial": np.asarray(3), "restart": Restart(interval=4),
+        },
+        {"current": Current(decay=np.asarray(0), initial=np.asarray(3), reads=Reads.OLD)},
+        {"decay": np.asarray(0), "biases": (Bias(value=np.asarray(5), start=6),),
+         "window": Window(first=0, behind=2)},
     ],
-    ids=["late bias", "threshold below 0", "floor above 0", "initial membrane"],
-)
+    ids=[
+        "late bias", "threshold below 0", "floor above 0", "initial membrane", "lower threshold 0",
+        "lower threshold above 0", "threshold over time", "lower threshold over time",
+        "bias over time", "bias on the current over time", "restart", "initial current",
+        "late bias outside the window",
+    ],
+)  # fmt: skip
 def test_a_silent_population_is_not_skipped_where_something_moves_it(moved):
-    fields = {"fires": Fires.NEVER, **moved}
-    population = Population(name="n", shape=(3,), decay=np.asarray(4000), **fields)
+    fields = {"fires": Fires.NEVER, "decay": np.asarray(4000), **moved}
+    population = Population(name="n", shape=(3,), **fields)
     program = program_of(population, Dense(weight=np.ones((3, 1), np.int32)), (1,))
     trace = both(program, np.zeros((1, 9, 1), np.int32))
     assert trace["n"].membrane.any() or trace["n"].payload.any()
@@ -155,6 +198,92 @@ def test_a_population_that_comes_to_rest_wakes_up_again():
     values = np.zeros((1, 30, 1), np.int32)
     values[0, [0, 20, 21]] = 1
     assert both(program, values)["n"].spikes.tolist() == [[0, 1, 3]]
+
+
+RESTING = [
+    {"threshold": np.asarray(1)},
+    {"fires": Fires.COUNT, "max_spikes": 3},
+    {"fires": Fires.ROUNDED, "max_spikes": 3},
+    {"fires": Fires.TERNARY},
+    {"fires": Fires.GRADED, "payload_shift": 3},
+    {"refractory": Refractory(steps=3)},
+    {"restart": Restart(interval=4)},
+    {"biases": (Bias(value=np.asarray(9), waits=True),)},
+    {"tables": (table(Tabled.PAYLOAD, [3, 2]), table(Tabled.THRESHOLD, [1, 4]))},
+    {"gains": (Gain(into=State.MEMBRANE, multiplier=np.asarray(3), shift=2),)},
+]
+
+
+@pytest.mark.parametrize("fields", RESTING)
+def test_a_population_at_rest_is_skipped_until_something_arrives(fields):
+    population = Population(name="n", shape=(3,), decay=np.asarray(2048), **fields)
+    program = program_of(population, Dense(weight=np.array([[1], [20], [-30]])), (1,))
+    assert make_plan(program, 4).populations[0]["rests"]
+    values = np.zeros((1, 60, 1), np.int32)
+    values[0, [20, 45, 46]] = 1
+    trace = both(program, values)
+    assert trace["n"].membrane[0, 20:].any()
+    assert not trace["n"].membrane[0, :20].any()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_the_types_allow_equals_the_reference(seed):
+    with unchecked():
+        rng = np.random.default_rng([9, seed])
+        program = wild_program(rng)
+        inputs = wild_inputs(rng, program.inputs, 2, 24)
+        trace = EventBackend(threads=1).run(program, inputs, EVERYTHING)
+        assert_equal(ReferenceBackend().run(program, inputs, EVERYTHING), trace)
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_every_row_passes_the_register_where_rows_are_summed_one_by_one(overflow):
+    register = Register(bits=6, overflow=overflow)
+    rules = replace(
+        find_target("cpu").arithmetic, membrane=register, current=register, sums=Sums.BY_ROW
+    )
+    population = replace(INTEGRATOR, initial=np.asarray([500, -500, 3]))
+    program = program_of(population, Dense(weight=np.array([[900, 1, 1, -7]] * 3)), (4,))
+    program = replace(program, arithmetic=rules)
+    values = np.random.default_rng(3).integers(-1, 2, (3, 9, 4))
+    assert both(program, values)["n"].overflows
+
+
+def test_what_arrives_while_a_population_does_not_act_is_lost():
+    program = program_of(INTEGRATOR, Dense(weight=np.ones((3, 1), np.int32)), (1,))
+    program = replace(program, period=3)
+    trace = both(program, np.ones((1, 9, 1), np.int32))
+    assert trace["n"].membrane[0, :, 0].tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_a_payload_lasts_one_step_of_the_program_however_long_the_networks_is():
+    population = replace(INTEGRATOR, fires=Fires.BINARY, threshold=np.asarray(0))
+    program = program_of(population, Dense(weight=np.ones((3, 1), np.int32)), (1,))
+    trace = both(replace(program, period=2), np.ones((1, 6, 1), np.int32))
+    assert trace["n"].payload[0, :, 0].tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_neurons_of_a_kind_without_a_kernel_are_refused():
+    @dataclass(frozen=True)
+    class Unknown(NeuronKind):
+        tag = "unknown"
+
+    with pytest.raises(NotImplementedError) as caught:
+        code_of(Unknown())
+    assert str(caught.value) == "the event simulator has no kernel for neurons of 'unknown'"
+
+
+def test_every_kind_of_neurons_has_a_kernel():
+    assert len({code_of(kind.__new__(kind)) for kind in KINDS.values()}) == len(KINDS)
+
+
+def test_kernels_of_other_sources_are_not_taken_from_the_cache(monkeypatch):
+    from snn_deploy.backends.event.kernels import loop
+
+    first = loop._digest()
+    assert first == loop.SOURCES
+    monkeypatch.setattr(loop, "DOORS", ())
+    assert loop._digest() != first
 
 
 def test_no_samples_and_no_steps_are_a_run_too():

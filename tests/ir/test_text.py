@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from snn_deploy.ir import program as whole
+from snn_deploy.ir.arithmetic import Decay
+from snn_deploy.ir.kinds import Adaptive, Delta, NeuronKind, Resonator, Sigma, SigmaDelta
 from snn_deploy.ir.maps import Composition, Convolution, Dense, Scale, Sparse
 from snn_deploy.ir.network import (
     Between,
@@ -19,8 +21,19 @@ from snn_deploy.ir.network import (
     Reset,
     Synapse,
 )
-from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, State, When
+from snn_deploy.ir.neuron import (
+    Compare,
+    Decode,
+    During,
+    Fires,
+    Reads,
+    ResetKind,
+    State,
+    Tabled,
+    When,
+)
 from snn_deploy.ir.text import print_network, print_program
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.targets import find_target
 
 
@@ -118,6 +131,94 @@ def a_program(weight=4):
     )
 
 
+def a_program_beyond_one_current():
+    """Return a program of period 2 with every field that leaky neurons of one current lack."""
+    two = whole.Current(decay=number([500, 600]), initial=number(3), into_membrane=0)
+    three = whole.Current(
+        decay=number(0), into_membrane=-1, reads=Reads.OLD,
+        chain=whole.Chain(multiplier=number([-7, 9]), reads=Reads.OLD),
+    )  # fmt: skip
+    gains = (
+        whole.Gain(into=State.CURRENT_2, multiplier=number([3, 5]), shift=2),
+        whole.Gain(into=State.MEMBRANE, multiplier=number(3), shift=1),
+    )
+    tables = (
+        Table(what=Tabled.THRESHOLD, rows=number([640, 576, 512]), start=2, repeats=True),
+        Table(what=Tabled.LOWER, rows=number([[-64, -128]]), start=1),
+        Table(what=Tabled.GAIN, into=State.CURRENT_2, rows=number([1, 2])),
+        Table(what=Tabled.BIAS, into=State.MEMBRANE, rows=number([8, -8]), repeats=True),
+        Table(what=Tabled.PAYLOAD, rows=number([2])),
+    )
+    first = whole.Population(
+        name="timed", shape=(2,), decay=number(-4000), current=whole.Current(decay=number(9)),
+        further=(two, three), gains=gains, fires=Fires.TERNARY, threshold=number(640),
+        lower=number([-640, -320]), reset=whole.Reset(kind=ResetKind.VALUE),
+        refractory=Refractory(steps=3, during=During.CLAMPED), window=Window(first=2, behind=30),
+        restart=Restart(interval=16, offset=4), tables=tables, unit_factor=number([1, 4]),
+        biases=(whole.Bias(value=number(5), into=State.CURRENT_3, waits=True),),
+    )  # fmt: skip
+    once = whole.Population(
+        name="once", shape=(2,), decay=number(4096), fires=Fires.ROUNDED, max_spikes=3,
+        threshold=number(64), refractory=Refractory(steps=None, during=During.HELD),
+        reset=whole.Reset(kind=ResetKind.SUBTRACT, amount=number(64), when=When.NEXT),
+    )  # fmt: skip
+    again = whole.Population(
+        name="again", shape=(2,), decay=number(4096), threshold=number(64),
+        reset=whole.Reset(kind=ResetKind.SUBTRACT, amount=number(64), when=When.RETESTED),
+    )  # fmt: skip
+    graded = whole.Population(
+        name="graded", shape=(2,), decay=number(4000), fires=Fires.GRADED, payload_shift=4
+    )
+    adaptive = Adaptive(
+        current_decay=number(4000), decay=number(3000), threshold_decay=number(2000),
+        refraction_decay=number(1000), base=number([64, 128]), increase=number(32),
+    )  # fmt: skip
+    kinds: tuple[NeuronKind, ...] = (
+        adaptive,
+        Resonator(cosine=number(3000), sine=number([-500, 500]), threshold=number(99)),
+        Sigma(),
+        Delta(threshold=number(7), payload_shift=2, cumulative=True),
+        SigmaDelta(threshold=number(7), bias=number(3)),
+    )
+    others = tuple(
+        whole.Population(name=kind.tag, shape=(2,), decay=number(0), kind=kind) for kind in kinds
+    )
+
+    def wire(target, into=None):
+        name = f"{target} {'' if into is None else into.value}".strip()
+        return whole.Projection(
+            name=name, source="in", target=target, into=into,
+            map=Dense(weight=number([[1, -2], [3, 4]])),
+        )  # fmt: skip
+
+    return whole.Program(
+        name="beyond",
+        target="cpu",
+        arithmetic=find_target("cpu").arithmetic,
+        inputs=(whole.Input(name="in", shape=(2,)),),
+        populations=(first, once, again, graded, *others),
+        projections=(
+            *(wire("timed", into) for into in (None, State.CURRENT_3, State.MEMBRANE)),
+            *(wire(p.name) for p in (once, again, graded, *others)),
+            wire("resonator", State.IMAGINARY),
+        ),
+        outputs=(Output(name="out", population="timed"),),
+        period=2,
+    )
+
+
+def test_a_program_beyond_one_current(golden):
+    golden(print_program(a_program_beyond_one_current()))
+
+
+def test_a_program_whose_decays_are_shifts(golden):
+    program = a_program()
+    decay = {"decay": number([3, 5]), "current": whole.Current(decay=number(2))}
+    rules = replace(program.arithmetic, decay=Decay.SHIFT)
+    populations = tuple(replace(p, **decay) for p in program.populations)
+    golden(print_program(replace(program, arithmetic=rules, populations=populations)))
+
+
 def test_a_network_with_everything(golden):
     golden(print_network(a_network()))
 
@@ -139,5 +240,7 @@ def test_programs_that_differ_print_differently():
 
 
 def test_no_line_ends_in_a_space():
-    lines = (print_network(a_network()) + print_program(a_program())).split("\n")
+    programs = (a_program(), a_program_beyond_one_current())
+    text = print_network(a_network()) + "".join(map(print_program, programs))
+    lines = text.split("\n")
     assert [line for line in lines if line != line.rstrip()] == []
