@@ -21,6 +21,7 @@ from snn_deploy.ir.presentation import dilated, windows
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import Trace, Values
 from snn_deploy.quantize import Options, Pipeline, pipeline_for
+from snn_deploy.quantize.suit import ScaleArrivals
 from snn_deploy.quantize.to_program import ToIntegers
 
 Reference = Callable[[Sequence[Values]], Trace]
@@ -37,12 +38,16 @@ def of_network(network: Network) -> Reference:
 
 
 def prepared(deployment: Deployment) -> Network:
-    """Return the real-valued network in the form that was rounded: all passes up to rounding."""
+    """Return the real-valued network in the form that was rounded: all passes up to rounding.
+
+    But for `ScaleArrivals`, which makes it another network where currents decay first.
+    """
     passes = pipeline_for(
         deployment.target, encoding=deployment.encoding, calibration=None, options=Options()
     )
-    before = tuple(takewhile(lambda step: not isinstance(step, ToIntegers), passes))
-    graph: Network = Pipeline(before)(deployment.network).graph
+    before = takewhile(lambda step: not isinstance(step, ToIntegers), passes)
+    kept = tuple(step for step in before if not isinstance(step, ScaleArrivals))
+    graph: Network = Pipeline(kept)(deployment.network).graph
     return graph
 
 

@@ -154,12 +154,14 @@ def _table(population: Population, table: Table, target: Target, scale: Scale) -
 
 
 def real_current(current: Current, rules: Arithmetic) -> Synapse:
-    """Return a synaptic current whose numbers are state units, as a real-valued one."""
+    """Return a synaptic current whose numbers are state units, as a real-valued one.
+
+    It decays first, whatever the order of the chip.
+    """
     chain = current.chain
     one = 1 << rules.decay_bits
     return Synapse(
         decay=rules.factors(current.decay),
-        gain=rules.staying(current.decay),
         reads=current.reads,
         initial=current.initial.astype(np.float64),
         into_membrane=current.into_membrane,

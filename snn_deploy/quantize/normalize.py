@@ -1,6 +1,6 @@
 """Passes that say the same network in fewer words: without gains, shifted resets, old currents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -74,6 +74,38 @@ def _times(rows: np.ndarray, factor: np.ndarray) -> Float[np.ndarray, "..."]:
     """Return each row of a table times a parameter."""
     missing = max(0, np.ndim(factor) + 1 - rows.ndim)
     return np.asarray(rows.reshape(rows.shape[0], *(1,) * missing, *rows.shape[1:]) * factor)
+
+
+def entering(population: Population, factors: Sequence[np.ndarray]) -> Population:
+    """Return `population` with all that is added to each synaptic current times its factor.
+
+    That is what arrives, what it takes from the current before it, and its biases.
+    """
+    by_state = dict(zip(CURRENTS, factors, strict=False))
+    synapses = tuple(
+        replace(
+            synapse,
+            gain=np.asarray(synapse.gain * factor),
+            chain=synapse.chain
+            and replace(synapse.chain, gain=np.asarray(synapse.chain.gain * factor)),
+        )
+        for synapse, factor in zip(population.synapses, factors, strict=True)
+    )
+    return replace(
+        population,
+        synapse=synapses[0] if synapses else None,
+        further=synapses[1:],
+        biases=tuple(
+            replace(b, value=np.asarray(b.value * by_state[b.into])) if b.into in CURRENTS else b
+            for b in population.biases
+        ),
+        tables=tuple(
+            replace(t, rows=_times(t.rows, by_state[t.into]))
+            if t.what is Tabled.BIAS and t.into in CURRENTS
+            else t
+            for t in population.tables
+        ),
+    )
 
 
 def _scaled(projection: Projection, gain: Float[np.ndarray, "..."]) -> Iterator[Projection]:

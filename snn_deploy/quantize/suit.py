@@ -5,9 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Network, Population
 from snn_deploy.ir.neuron import Compare, Fires
+from snn_deploy.quantize.normalize import entering
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.targets import Target
 
@@ -50,10 +52,11 @@ def _compares_greater(population: Population) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaleArrivals:
-    """Pass: what arrives at a current is divided by the share of it that its first step keeps.
+    """Pass: what is added to a current is divided by the share of it that its first step keeps.
 
     For chips whose currents decay after they have received their input. With i = d * i + a as
-    trained, and j = d * (j + a / d) on the chip, j is i in every step.
+    trained, and j = d * (j + a / d) on the chip, j is i in every step. Inputs, biases and what a
+    current takes from another are such an a.
     """
 
     name: ClassVar[str] = "scale-arrivals"
@@ -61,16 +64,43 @@ class ScaleArrivals:
     target: Target
 
     def __call__(self, graph: Network) -> Passed[Network]:
-        """Return `graph` with larger gains of its synapses."""
+        """Return `graph` with larger gains of its synapses.
+
+        Raises:
+            UnsupportedError: a current keeps nothing, so on the chip nothing ever enters it.
+        """
         return Passed(
             graph=replace(graph, populations=tuple(self._scaled(p) for p in graph.populations))
         )
 
     def _scaled(self, population: Population) -> Population:
-        synapse = population.synapse
-        if synapse is None:
-            return population
-        rules, allowed = self.target.arithmetic, self.target.states.current_multiplier
-        stored = rules.nearest(np.asarray(synapse.decay), allowed.low, allowed.high)
-        share = rules.staying(stored.astype(np.int32))
-        return replace(population, synapse=replace(synapse, gain=np.asarray(synapse.gain / share)))
+        shares = shares_kept(population, self.target)
+        if any(np.any(share == 0) for share in shares):
+            raise UnsupportedError(
+                f"a current of {self.target.name} decays after its input has arrived, and one "
+                "that keeps nothing would lose all of it",
+                where=population.name,
+                fix="train a longer time constant of the current, or --target cpu",
+            )
+        return entering(population, [np.asarray(1 / share) for share in shares])
+
+
+def shares_kept(population: Population, target: Target) -> list[np.ndarray]:
+    """Return, for each current, the share of what arrives that its step ends with on a chip."""
+    rules, allowed = target.arithmetic, target.states.current_multiplier
+    stored = [
+        rules.nearest(np.asarray(synapse.decay), allowed.low, allowed.high).astype(np.int32)
+        for synapse in population.synapses
+    ]
+    return [rules.staying(decay) for decay in stored]
+
+
+def as_computed(network: Network, target: Target) -> Network:
+    """Return what a chip computes of a network that its passes have suited to it.
+
+    Where `ScaleArrivals` made inputs larger, that is the network as trained.
+    """
+    return replace(
+        network,
+        populations=tuple(entering(p, shares_kept(p, target)) for p in network.populations),
+    )

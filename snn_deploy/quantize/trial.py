@@ -23,7 +23,9 @@ from snn_deploy.quantize.drive import Activity
 from snn_deploy.quantize.extras import real_current, real_extras
 from snn_deploy.quantize.guards import activity_findings, state_findings
 from snn_deploy.quantize.moments import Moment, memory_decays, second_moment
+from snn_deploy.quantize.normalize import entering
 from snn_deploy.quantize.rounded import Rounded
+from snn_deploy.quantize.suit import as_computed
 from snn_deploy.targets import Target
 
 
@@ -72,7 +74,7 @@ class Trials:
             payload = np.rint(given[entry.name] / encoding.unit)
             sent[entry.name] = np.clip(payload, encoding.low, encoding.high).astype(np.float64)
             wanted.append(Values(name=entry.name, values=given[entry.name]))
-        trace = simulate(network, wanted, EVERYTHING)
+        trace = simulate(as_computed(network, target), wanted, EVERYTHING)
         for population in trace.populations:
             assert population.payload is not None
             sent[population.name] = population.payload.astype(np.float64)
@@ -203,7 +205,7 @@ def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
         return np.asarray(parameter.astype(np.float64))
 
     current, reset, floor = population.current, population.reset, population.floor
-    return real.Population(
+    decays_first = real.Population(
         name=population.name,
         shape=population.shape,
         decay=rules.factors(population.decay),
@@ -221,3 +223,4 @@ def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
         initial=number(population.initial),
         **real_extras(population, rules),
     )
+    return entering(decays_first, [rules.staying(i.decay) for i in population.currents])

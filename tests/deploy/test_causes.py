@@ -24,7 +24,7 @@ from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.divergence import LayerDivergence
 from snn_deploy.ir import program as whole
-from snn_deploy.ir.arithmetic import Overflow, Register
+from snn_deploy.ir.arithmetic import Order, Overflow, Register
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import (
@@ -49,6 +49,7 @@ from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
+from snn_deploy.targets.target import Rules
 
 LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
 STEPS, SAMPLES = 30, 4
@@ -775,3 +776,19 @@ def test_a_layer_alone_gets_the_membranes_of_a_filter_as_the_program_sends_them(
     assert behind.whole.trains is not None
     assert behind.whole.trains.expected > 50
     assert behind.alone.trains == behind.whole.trains
+
+
+def test_what_enters_a_current_that_decays_last_counts_as_what_is_left_of_it():
+    rules = Rules(order=Order.ADD_FIRST, source="a test")
+    target = replace(CPU, states=replace(CPU.states, rules=rules))
+    a = neurons(
+        "a", 8, synapse=Synapse(decay=real(0.5)), biases=(Bias(value=real(1), into=State.CURRENT),)
+    )
+    net = network(a)
+    program = compile_network(net, target).program
+    found = layer_of(program, prepared(deployed(net, program, target)), "a", target)
+    assert found is not None
+    (pair,) = found.pairs
+    np.testing.assert_array_equal(pair.trained.map.numbers(), pair.stored.map.numbers())
+    (trained,), (stored,) = found.trained.biases, found.stored.biases
+    np.testing.assert_allclose(trained.value, stored.value, rtol=0.01)

@@ -3,6 +3,7 @@
 Their weights, thresholds and tables are multiples of 1/8, and no decay rounds.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from strategies import unchecked
 
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import UnsupportedError
+from snn_deploy.ir.arithmetic import Order
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import (
     Bias,
@@ -40,8 +42,12 @@ from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
+from snn_deploy.targets.target import Rules
 
 CPU, LOIHI2 = find_target("cpu"), find_target("loihi2")
+ADDS_FIRST = replace(
+    CPU, states=replace(CPU.states, rules=Rules(order=Order.ADD_FIRST, source="a test"))
+)
 SIZE, STEPS = 6, 40
 ONE = np.ones(())
 SOFT = Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(1.5))
@@ -215,3 +221,50 @@ def test_rows_of_a_table_keep_their_neurons_where_channels_have_scales_of_their_
     (whole,) = made.tables
     for row, wanted in zip(whole.rows, rows, strict=True):
         np.testing.assert_allclose(row * made.units, np.broadcast_to(wanted, (4, 4, 4)), rtol=0.05)
+
+
+ENTERED: dict[str, Network] = {
+    "inputs": network((State.CURRENT, State.CURRENT_2), synapse=synapse(0.5),
+                      further=(synapse(0.25, into_membrane=-1),)),
+    "a chain": network(
+        synapse=synapse(0.5, into_membrane=0),
+        further=(synapse(0.25, chain=Chain(gain=np.asarray(0.75))),),
+    ),
+    "biases": network(
+        synapse=synapse(0.5),
+        biases=(Bias(value=eighths(4, (SIZE,)) / 8, into=State.CURRENT, start=3),),
+        tables=(table(Tabled.BIAS, eighths(5, (5, 1)) / 8, into=State.CURRENT, repeats=True),),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENTERED)
+def test_a_current_that_decays_last_gets_all_that_enters_it_as_trained(name):
+    graph, inputs = ENTERED[name], data()
+    rest = tuple(replace(p, threshold=np.asarray(1000.0)) for p in graph.populations)
+    graph = replace(graph, populations=rest)  # no spike: the membranes tell all
+    compiled = compile_network(graph, ADDS_FIRST, calibration=inputs)
+    whole = [Values(name="in", values=inputs[0].values.astype(np.int32))]
+    found = ReferenceBackend().run(compiled.program, whole, EVERYTHING)["hidden"].membrane
+    wanted = simulate(graph, inputs, EVERYTHING)["hidden"].membrane
+    error = found * compiled.program.population("hidden").units - wanted
+    assert np.abs(error).max() < 0.02 * np.abs(wanted).max()
+
+
+def test_trials_compare_with_the_network_as_trained_where_currents_decay_last():
+    graph = replace(ENTERED["inputs"], projections=ENTERED["inputs"].projections[:1])
+    once, last = (compile_network(graph, t, calibration=data()) for t in (CPU, ADDS_FIRST))
+    agreement = [each.layers[0].agreement for each in (once, last)]
+    assert agreement[0] == pytest.approx(agreement[1], abs=0.02)
+    assert agreement[1] > 0.95
+
+
+def test_a_current_that_keeps_nothing_and_decays_last_is_refused():
+    with pytest.raises(UnsupportedError) as caught:
+        compile_network(network(synapse=synapse(0.0)), ADDS_FIRST)
+    assert str(caught.value) == (
+        "error[SNN301]: a current of cpu decays after its input has arrived, and one that keeps "
+        "nothing would lose all of it\n"
+        "  at: hidden\n"
+        "  fix: train a longer time constant of the current, or --target cpu"
+    )
