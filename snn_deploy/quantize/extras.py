@@ -29,9 +29,11 @@ Rounding = Callable[[np.ndarray], np.ndarray]
 GAIN_BITS = 15
 """Bits of the multiplier of a gain, sign apart."""
 
-PAYLOAD_BITS = 8
-"""Bits of what a graded neuron sends, sign apart, for the largest membrane that is expected: as
-many as a weight has, so that neither's steps are much coarser than the other's."""
+MOST_PAYLOAD_BITS = 8
+"""As many as a weight usually has, so that neither's steps are much coarser than the other's."""
+
+PAYLOAD_ROOM = 2
+"""Bits of a membrane that several graded inputs in one step may fill."""
 
 
 def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: Rounding) -> Current:
@@ -82,10 +84,21 @@ def extras(population: Population, target: Target, scale: Scale) -> dict[str, An
     }
 
 
-def payloads_of(population: Population) -> tuple[int, int]:
+def payload_bits(target: Target) -> int:
+    """Return the bits of what a graded neuron sends, sign apart, for the largest membrane.
+
+    No more than leave the weights behind it all their bits in the membrane that they enter.
+    """
+    weights = target.weights
+    room = target.states.membrane.bits - 1 - weights.shift.value - weights.bits.value
+    return max(1, min(MOST_PAYLOAD_BITS, room - PAYLOAD_ROOM))
+
+
+def payloads_of(population: Population, target: Target) -> tuple[int, int]:
     """Return the smallest and the largest payload that neurons will usually send."""
     if population.fires is Fires.GRADED:
-        return -(1 << PAYLOAD_BITS), 1 << PAYLOAD_BITS
+        most = 1 << payload_bits(target)
+        return -most, most
     ends = spike_range(population)
     tabled = [t.rows for t in population.tables if t.what is Tabled.PAYLOAD]
     factors = [1, *(int(end) for rows in tabled for end in (rows.min(), rows.max()))]
@@ -101,7 +114,7 @@ def payload_shift(task: Task, scale: Scale) -> int:
     if not expected:
         expected = float(np.max(usual_state(task)))
     states = max(1.0, expected * float(np.max(scale)))
-    return max(0, math.ceil(math.log2(states)) - PAYLOAD_BITS)
+    return max(0, math.ceil(math.log2(states)) - payload_bits(task.target))
 
 
 def gain_shift(rows: np.ndarray) -> int:

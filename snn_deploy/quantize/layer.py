@@ -169,7 +169,7 @@ class Layers:
         """Return the smallest and the largest payload of an input or a population."""
         if any(i.name == source for i in self.network.inputs):
             return self.encoding.low, self.encoding.high
-        return payloads_of(self.network.population(source))
+        return payloads_of(self.network.population(source), self.target)
 
     def _activity(self, source: str) -> Activity:
         if self.trials is not None:
