@@ -8,10 +8,8 @@ import numba
 from snn_deploy.backends.event.tables import (
     BINARY,
     COUNT,
-    ROUNDED,
     SATURATE,
     SUBTRACT,
-    TERNARY,
     TO_VALUE,
     WRAP,
     WRAP_ONCE,
@@ -82,20 +80,28 @@ def after_reset(v: int, kind: int, amount: int, spikes: int) -> int:
 
 
 @inlined
-def spikes_of(v: int, threshold: int, lower: int, kind: int, greater: bool, most: int) -> int:
-    """Return how many spikes a membrane is worth."""
+def spikes_of(v: int, threshold: int, kind: int, greater: bool, most: int) -> int:
+    """Return how many spikes a membrane of plain neurons is worth."""
     if kind == BINARY:
         return int(v > threshold if greater else v >= threshold)
     if kind == COUNT:
         reached = v - 1 if greater else v  # v > n * threshold is v - 1 >= n * threshold
         return min(max(reached // threshold, 0), most)
-    if kind == TERNARY:
-        above = v > threshold if greater else v >= threshold
-        below = v < lower if greater else v <= lower
-        return int(above) - int(below)
-    if kind == ROUNDED:
-        times = v // threshold
-        left = v - times * threshold
-        up = 2 * left > threshold or (2 * left == threshold and times % 2 == 1)
-        return min(max(times + int(up), 0), most)
     return 0
+
+
+@inlined
+def signed_spikes_of(v: int, threshold: int, lower: int, greater: bool) -> int:
+    """Return the spikes of a ternary neuron."""
+    above = v > threshold if greater else v >= threshold
+    below = v < lower if greater else v <= lower
+    return int(above) - int(below)
+
+
+@inlined
+def rounded_spikes_of(v: int, threshold: int, most: int) -> int:
+    """Return the whole number next to v / threshold, half to even, from 0 to `most`."""
+    times = v // threshold
+    left = v - times * threshold
+    up = 2 * left > threshold or (2 * left == threshold and times % 2 == 1)
+    return min(max(times + int(up), 0), most)

@@ -48,9 +48,9 @@ def add_event(
         _add_row(cells, at, weights, way.weight + source * way.size, way.size, value)
     elif way.way == _ROWS:
         first, end = numbers[way.row + source], numbers[way.row + source + 1]
-        for synapse in range(first, end):
-            given = weights[way.weight + synapse] * value
-            cells[at + numbers[way.post + synapse]] += given
+        posts, row = numbers[way.post + first : way.post + end], weights[way.weight + first :]
+        for k in range(posts.size):
+            cells[at + posts[k]] += row[k] * value
     else:
         _add_kernel(numbers, weights, cells, at, way, source, value)
 

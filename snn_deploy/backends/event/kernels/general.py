@@ -13,7 +13,9 @@ from snn_deploy.backends.event.kernels.arithmetic import (
     decayed,
     held,
     rounded,
+    rounded_spikes_of,
     scaled,
+    signed_spikes_of,
     spikes_of,
 )
 from snn_deploy.backends.event.kernels.rows import enter_rows, sum_rows
@@ -39,7 +41,9 @@ from snn_deploy.backends.event.tables import (
     NOT_REFRACTORY,
     PAYLOAD,
     RETESTED,
+    ROUNDED,
     STARTED,
+    TERNARY,
     THRESHOLD,
     Plan,
 )
@@ -264,11 +268,11 @@ def _fire(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
             v = max(v, numbers[floor_at + n])
         tested = v
         if when == RETESTED:
-            before = spikes_of(old, threshold, lower, fires, greater, most)
+            before = spikes_of(old, threshold, fires, greater, most)
             tested = after_reset(v, reset, amount, before)
         fired = 0
         if left == 0 and not shut:
-            fired = spikes_of(tested, threshold, lower, fires, greater, most)
+            fired = _spikes(tested, threshold, lower, population)
         if when != NEXT:
             v, lost = held(after_reset(v, reset, amount, fired), half, overflow)
             overflows += lost
@@ -281,6 +285,16 @@ def _fire(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
             cells[left_at + n] = _counted_down(left, fired, refractory, once)
     _pay(plan, cells, population, step)
     return overflows
+
+
+@compiled
+def _spikes(v: int, threshold: int, lower: int, population: Any) -> int:
+    """Return how many spikes a membrane is worth."""
+    if population.fires == TERNARY:
+        return signed_spikes_of(v, threshold, lower, population.greater != 0)
+    if population.fires == ROUNDED:
+        return rounded_spikes_of(v, threshold, population.most)
+    return spikes_of(v, threshold, population.fires, population.greater != 0, population.most)
 
 
 @compiled

@@ -98,7 +98,7 @@ def advance_plain(plan: Plan, cells: np.ndarray, population: Any, step: int) -> 
             overflows += lost
         if floor == BEFORE_TEST:
             v = max(v, lowest[n])
-        payload = spikes_of(v, threshold[n], 0, fires, greater, most)
+        payload = spikes_of(v, threshold[n], fires, greater, most)
         if not late:
             v, lost = _held(after_reset(v, reset, amount[n], payload), v_half, v_wraps)
             overflows += lost
