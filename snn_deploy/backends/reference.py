@@ -166,14 +166,14 @@ def _advance(now: Now) -> None:
     _integrate_currents(now, old)
     v = _integrate_membrane(now, old)
     v, blocked = _refractory(now, old, v)
-    v, fired = _fire(now, old, v, blocked)
+    v, fired, tested = _fire(now, old, v, blocked)
     neurons.fired = fired
     neurons.values[State.MEMBRANE] = v
     _count_down(now, old, fired)
     factor = now.row(Tabled.PAYLOAD)
     sent = fired if factor is None else fired * factor
     graded = population.fires is Fires.GRADED
-    neurons.values[State.PAYLOAD] = rounded(v, population.payload_shift) if graded else sent
+    neurons.values[State.PAYLOAD] = rounded(tested, population.payload_shift) if graded else sent
 
 
 def _integrate_currents(now: Now, old: Mapping[State, Wholes]) -> None:
@@ -255,8 +255,8 @@ def _refractory(now: Now, old: Mapping[State, Wholes], v: Wholes) -> tuple[Whole
 
 def _fire(
     now: Now, old: Mapping[State, Wholes], v: Wholes, blocked: np.ndarray
-) -> tuple[Wholes, Wholes]:
-    """Return the membrane after late reset, floor, test and reset, and the spikes."""
+) -> tuple[Wholes, Wholes, Wholes]:
+    """Return the membrane after late reset, floor, test and reset; the spikes; what was tested."""
     population, neurons = now.population, now.neurons
     register = now.program.arithmetic.membrane
     reset, floor, window = population.reset, population.floor, population.window
@@ -273,7 +273,7 @@ def _fire(
         v = neurons.held(_after_reset(population, v, fired), register)
     if floor is not None and floor.when is FloorWhen.AFTER_RESET:
         v = np.maximum(v, floor.value)
-    return v, fired
+    return v, fired, tested
 
 
 def _fires(now: Now, v: Wholes) -> Wholes:

@@ -13,7 +13,7 @@ Per step, each population computes, in this order (DESIGN section 3):
     s  = 0                                                    if refractory or outside its window
     v  = reset
     v  = max(v, floor)                                        if after the reset
-    payload = s * payload table, or v if graded
+    payload = s * payload table; s of a graded neuron is v as it is tested
 
 A table replaces its parameter in its rows' steps. A bias acts from its start on, or, where it
 waits, from the step on in which the first sum that is not 0 arrives at its neuron.

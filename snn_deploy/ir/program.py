@@ -17,7 +17,7 @@ the register's overflow rule applies (`Arithmetic`):
     v = v - amount * s, or = amount where s is not 0                  reset now
     v = max(v, floor)                                                 if after the reset
     countdown = steps where s is not 0, else one less, not below 0    where it is refractory
-    payload = s * payload(t), or rounded(v / 2**payload shift)        the latter if it is graded
+    payload = s * payload(t), or rounded(v / 2**payload shift)        graded: v as it is tested
 
 A bias acts from its start on, or, where it waits, from the step on in which the first sum that is
 not 0 arrives at its neuron (at any state, before any gain). A table replaces its parameter in its
@@ -231,7 +231,7 @@ class Population:
     """Largest payload of a COUNT or ROUNDED neuron."""
 
     payload_shift: int = 0
-    """A GRADED neuron sends its membrane / 2**this."""
+    """A GRADED neuron sends its membrane / 2**this, as it is where others test it."""
 
     reset: Reset = field(default_factory=Reset)
     refractory: Refractory | None = None

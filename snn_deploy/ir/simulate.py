@@ -146,7 +146,7 @@ def _advance(now: _Now) -> None:
     _count_down(now, old, fired)
     factor = now.row(Tabled.PAYLOAD)
     sent = fired if factor is None else fired * factor
-    neurons.values[State.PAYLOAD] = v if population.fires is Fires.GRADED else sent
+    neurons.values[State.PAYLOAD] = sent
 
 
 def _integrate_currents(now: _Now, old: Mapping[State, Reals]) -> None:
@@ -224,8 +224,10 @@ def _fire(
 def _fires(now: _Now, v: Reals) -> Reals:
     """Return how many spikes a membrane is worth, refractory or not."""
     population = now.population
-    if population.fires in (Fires.NEVER, Fires.GRADED):
+    if population.fires is Fires.NEVER:
         return np.zeros_like(v)
+    if population.fires is Fires.GRADED:
+        return v
     row = now.row(Tabled.THRESHOLD)
     threshold = now.real(population.threshold) if row is None else row
     greater = population.compare is Compare.GREATER

@@ -19,7 +19,7 @@ import numpy as np
 
 from snn_deploy.ir.arithmetic import Arithmetic, Decay, Register
 from snn_deploy.ir.checks import spike_range
-from snn_deploy.ir.neuron import Fires, Reads, State, Tabled
+from snn_deploy.ir.neuron import Fires, FloorWhen, Reads, State, Tabled
 from snn_deploy.ir.program import Population
 from snn_deploy.quantize.arrivals import FOREVER, Arrival
 from snn_deploy.quantize.bound_step import (
@@ -164,6 +164,10 @@ def sent_by(population: Population, bounds: Bounds) -> Interval:
     """Return what each neuron of a population with these bounds can send, 0 included: [neuron]."""
     if population.fires is Fires.GRADED:
         kept, shift = bounds.kept[State.MEMBRANE], population.payload_shift
+        if population.floor is not None and population.floor.when is FloorWhen.AFTER_RESET:
+            given = bounds.written[State.MEMBRANE]  # what is sent is not yet lifted
+            size = np.maximum(np.abs(given.low), np.abs(given.high)) + 1  # also where it wraps
+            kept = kept.hull(Interval(-size, size))
         half = (1 << shift) >> 1
         sent = Interval((kept.low + half) >> shift, (kept.high + half) >> shift)
     else:

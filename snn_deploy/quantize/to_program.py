@@ -12,7 +12,7 @@ from snn_deploy.ir.arithmetic import Decay
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.network import Network, Population
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.lag import chip_lags
@@ -103,8 +103,18 @@ class ToIntegers:
                 f":{min(high, self.target.payload.high)}",
             )
         for population in graph.populations:
+            self._check_kind(population)
             self._check_decays(population)
             self._check_sizes(graph, population)
+
+    def _check_kind(self, population: Population) -> None:
+        if population.fires is Fires.GRADED and population.reset.kind is not ResetKind.NONE:
+            raise UnsupportedError(
+                "a neuron that sends its membrane is reset by what it sends, which has no "
+                "whole-number form",
+                where=population.name,
+                fix="a filter without a reset",
+            )
 
     def _check_decays(self, population: Population) -> None:
         states, one = self.target.states, self.target.decay_one

@@ -150,7 +150,7 @@ def test_an_unknown_dialect(
         ),
         (
             ("--weight-bits", "9"),
-            "error[SNN102]: weights of 9 bits; loihi2 stores 2..8\n  fix: --weight-bits 8\n",
+            "error[SNN102]: weights of 9 bits; loihi2 stores 2..8\n  fix: --bits 8\n",
         ),
     ],
 )
@@ -235,9 +235,9 @@ def test_a_lava_that_hangs_is_stopped(
 def test_outputs_that_differ_exit_with_3(
     small: tuple[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snn_deploy.backends import reference
+    from snn_deploy.ir.arithmetic import Arithmetic
 
-    monkeypatch.setattr(reference, "decayed", lambda value, multiplier, bits: value)
+    monkeypatch.setattr(Arithmetic, "decayed", lambda rules, value, decay: value)
     artifact, data = small
     assert run(["verify", artifact, "--input", data]) == 3
     assert "event / reference  DIFFERENT" in capsys.readouterr().out

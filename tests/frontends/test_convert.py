@@ -326,8 +326,8 @@ def test_integers_answer_as_the_real_network(target: str) -> None:
         program, [Values(name="x", values=encode_current(whole, steps))], EVERYTHING
     )
     output = program.outputs[0]
-    lag = program.population(output.population).lag
-    answers = decode(trace[output.population], output.decode, lag, steps)
+    read = program.population(output.population)
+    answers = decode(trace[output.population], output.decode, read.lag, steps) * read.units
     real = outputs(converted, x, steps)
     scale = float((answers * real).sum() / (answers**2).sum())
     assert off(answers * scale, real) < 0.15

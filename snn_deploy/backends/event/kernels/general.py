@@ -280,6 +280,8 @@ def _fire(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
             v = max(v, numbers[floor_at + n])
         cells[v_at + n] = v
         cells[fired_at + n] = fired
+        if fires == GRADED:
+            cells[population.registers[PAYLOAD] + n] = rounded(tested, population.payload_shift)
         if during != NOT_REFRACTORY:
             once = refractory == 0
             cells[left_at + n] = _counted_down(left, fired, refractory, once)
@@ -307,13 +309,13 @@ def _counted_down(left: int, fired: int, steps: int, once: bool) -> int:
 
 @compiled
 def _pay(plan: Plan, cells: np.ndarray, population: Any, step: int) -> None:
-    """Make payloads of spikes, or of the membrane of a graded neuron."""
-    v_at, fired_at = population.registers[MEMBRANE], population.registers[FIRED]
+    """Make payloads of spikes; a graded neuron has its own already."""
+    if population.fires == GRADED:
+        return
+    fired_at = population.registers[FIRED]
     factor, stride = parameter(plan, population, FACTOR, step)
     for n in range(population.size):
         payload = cells[fired_at + n]
-        if population.fires == GRADED:
-            payload = rounded(cells[v_at + n], population.payload_shift)
-        elif factor != ABSENT:
+        if factor != ABSENT:
             payload *= plan.numbers[factor + n * stride]
         cells[population.registers[PAYLOAD] + n] = payload

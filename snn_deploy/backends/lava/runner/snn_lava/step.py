@@ -14,7 +14,7 @@ every line that changes it:
     s = 0, while refractory and outside the window
     reset by s, if not late
     floor, if after the reset
-    payload = s * payload(t) | v / 2**payload shift
+    payload = s * payload(t) | v as tested / 2**payload shift
 """
 
 import numpy as np
@@ -128,13 +128,13 @@ class Neurons:
         self._integrate_currents(arrived, old, step)
         v = self._integrate_membrane(arrived, old, step)
         v, blocked = self._refractory(old, v)
-        v, fired = self._fire(old, v, blocked, step)
+        v, fired, tested = self._fire(old, v, blocked, step)
         values["membrane"], self.fired = v, fired
         self._count_down(old, fired)
         factor = self._row("payload", None, step)
         values["payload"] = fired if factor is None else fired * factor
         if population.fires == "graded":
-            values["payload"] = rounded(v, population.payload_shift)
+            values["payload"] = rounded(tested, population.payload_shift)
 
     def _integrate_currents(self, arrived, old, step):
         for number, current in enumerate(self.currents):
@@ -202,7 +202,7 @@ class Neurons:
             v = self._kept(self._reset(v, fired), self.registers["membrane"])
         if floor is not None and floor.when == "after-reset":
             v = np.maximum(v, floor.value)
-        return v, fired
+        return v, fired, tested
 
     def _kept(self, value, register):
         kept, overflows = register.keep(np.broadcast_to(value, self.size))
