@@ -17,6 +17,8 @@ from snn_deploy.quantize.torch import prepare
 from snn_deploy.targets import Target
 
 BATCH = 64
+SPREAD = 3.0
+"""Standard deviation of the answers, at least, that the loss sees: a softmax of less is flat."""
 
 
 def fine_tuned(
@@ -28,6 +30,8 @@ def fine_tuned(
     kept = rng.permutation(len(case.train))[:samples]
     train, label = case.train[kept], torch.from_numpy(case.train_label[kept])
     teacher = torch.from_numpy(_answers(case, train)).float()
+    stretch = max(1.0, SPREAD / float(teacher.std()))
+    teacher = teacher * stretch
     tuned = prepare(
         case.network,
         target,
@@ -40,7 +44,7 @@ def fine_tuned(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(epochs):
         for part in torch.randperm(len(train)).split(BATCH):
-            answer = tuned(torch.from_numpy(train[part.numpy()]).float()).answer.float()
+            answer = tuned(torch.from_numpy(train[part.numpy()]).float()).answer.float() * stretch
             loss = functional.cross_entropy(answer, label[part]) + functional.cross_entropy(
                 answer / 2, (teacher[part] / 2).softmax(dim=1)
             )

@@ -17,7 +17,9 @@ from snn_deploy.quantize.torch_gradients import as_tensor, rounded
 from snn_deploy.targets import Target, WeightRange
 
 INSIDE = 0.499
-"""Steps between a starting weight and its whole number, at most: both then round alike."""
+"""Steps from a starting weight to its whole number, at most: with more it could round to another.
+A weight that the compiler rounded elsewhere, to make up for others, starts in the middle of its
+number: beside the edge of it, the first step of training would undo most of what was made up."""
 
 
 class TrainedWeights(nn.Module):  # type: ignore[misc]  # torch has no types here
@@ -26,7 +28,7 @@ class TrainedWeights(nn.Module):  # type: ignore[misc]  # torch has no types her
     def __init__(
         self, projection: Projection, post: Population, real: np.ndarray, stored: WeightRange
     ) -> None:
-        """Start at `real`, but where that rounds to another number than the program's, next to it.
+        """Start at `real`, but where that rounds to another number than the program's, at that.
 
         Args:
             projection: With the whole numbers to start from.
@@ -42,7 +44,7 @@ class TrainedWeights(nn.Module):  # type: ignore[misc]  # torch has no types her
         state = real_units(projection.map, post)  # real size of a state unit, for each weight
         per_real = 1 / (state * 2.0**projection.shift * stored.step)
         steps = projection.map.numbers() / stored.step
-        near = np.clip(real * per_real, steps - INSIDE, steps + INSIDE)
+        near = np.where(np.abs(real * per_real - steps) < INSIDE, real * per_real, steps)
         self.real = nn.Parameter(torch.tensor(near / per_real, dtype=torch.float64))
         self.register_buffer("per_real", as_tensor(per_real))
 
