@@ -127,7 +127,8 @@ def built(neurons: Drawn, membrane: Register, *, loihi: bool) -> Population:
     base, grid, scale, relative = neurons.base, neurons.grid, neurons.scale, neurons.relative
     if base.role is not Role.NEURONS:
         return base
-    highest = (1 << (membrane.bits - 1)) - 64  # so that there is something above it
+    half = min(1 << (membrane.bits - 1), 1 << 29)  # so that three times as much fits an integer
+    highest = half - 64  # so that there is something above it
     if loihi:
         highest = min(highest, 131071 << 6)
 
