@@ -18,14 +18,19 @@ from snn_deploy.backends.event.tables import (
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Nothing but compiled code calls these: to be called from Python, each would have to be compiled
+together with the unpacking of all its arrays."""
+
+
 def compiled(kernel: Kernel) -> Kernel:
-    """Compile a function when it is first needed; it runs without Python's lock."""
-    return numba.njit(nogil=True)(kernel)
+    """Compile a function when the first compiled one needs it."""
+    return numba.njit(**_INNER)(kernel)
 
 
 def inlined(kernel: Kernel) -> Kernel:
     """Compile a function into each of those that call it."""
-    return numba.njit(nogil=True, forceinline=True)(kernel)
+    return numba.njit(forceinline=True, **_INNER)(kernel)
 
 
 @inlined

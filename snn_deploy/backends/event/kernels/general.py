@@ -3,7 +3,7 @@
 Each function is a stage over all neurons of a population, and leaves in the cells what it computes.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,27 +49,53 @@ from snn_deploy.backends.event.tables import (
 )
 
 
+class Here(NamedTuple):
+    """What the stages read and write: few arrays, for each function is given all of them."""
+
+    rules: np.ndarray
+    tables: np.ndarray
+    numbers: np.ndarray
+    cells: np.ndarray
+
+
 @compiled
 def advance_general(plan: Plan, cells: np.ndarray, population: Any, step: int) -> tuple[int, int]:
     """Compute one step of a population; return how many neurons sent, and the overflows."""
-    rules, first, end = plan.rules[0], population.register, population.registers_end
+    rules, here = plan.rules[0], Here(plan.rules, plan.tables, plan.numbers, cells)
+    half, overflow = rules.current_half, rules.current_overflow
+    _begin(here, population, step)
+    if population.waits:
+        for door in range(population.door_end):
+            arriving(plan, cells, population, door, step)
+            _start_biases(here, population)
+    overflows = 0
+    for door in range(1, population.door_end):
+        _begin_current(here, population, door)
+        overflows += _enter(plan, here, population, door, step, half, overflow)
+        overflows += _end_current(here, population, door, step)
+    overflows += _begin_membrane(here, population)
+    half, overflow = rules.membrane_half, rules.membrane_overflow
+    if rules.change_half != 0:
+        half, overflow = rules.change_half, rules.change_overflow
+    overflows += _enter(plan, here, population, 0, step, half, overflow)
+    overflows += _end_membrane(here, population, step, half, overflow)
+    overflows += _fire(here, population, step)
+    notice(cells, population)
+    return send(here, population), overflows
+
+
+@compiled
+def _begin(here: Here, population: Any, step: int) -> None:
+    """Restart the neurons, if it is time, and keep the states behind the doors as they are."""
+    rules, cells, first = here.rules[0], here.cells, population.register
     every = population.restart_every
     if every != 0 and step % every == population.restart_at:
-        for at in range(end - first):
-            cells[first + at] = plan.numbers[population.initial + at]
+        for at in range(population.registers_end - first):
+            cells[first + at] = here.numbers[population.initial + at]
     for door in range(population.door_end):
         now, old = population.doors[door].register, rules.old + door * rules.widest
         for n in range(population.size):
             cells[old + n] = cells[now + n]
-    if population.waits:
-        _start(plan, cells, population, step)
-    overflows = 0
-    for door in range(1, population.door_end):
-        overflows += _integrate_current(plan, cells, population, door, step)
-    overflows += _integrate_membrane(plan, cells, population, step)
-    overflows += _fire(plan, cells, population, step)
-    notice(cells, population)
-    return send(plan, cells, population), overflows
 
 
 @compiled
@@ -83,9 +109,10 @@ def notice(cells: np.ndarray, population: Any) -> None:
 
 
 @compiled
-def send(plan: Plan, cells: np.ndarray, population: Any) -> int:
+def send(here: Here, population: Any) -> int:
     """List the neurons that send something; return how many they are."""
-    rules, first, count = plan.rules[0], population.registers[PAYLOAD], 0
+    rules, cells = here.rules[0], here.cells
+    first, count = population.registers[PAYLOAD], 0
     for n in range(population.size):
         payload = cells[first + n]
         if payload != 0:
@@ -107,11 +134,11 @@ def arriving(plan: Plan, cells: np.ndarray, population: Any, door: int, step: in
 
 
 @compiled
-def parameter(plan: Plan, population: Any, number: int, step: int) -> tuple[int, int]:
-    """Return where a parameter of this step begins in `plan.numbers`, and its stride."""
+def parameter(here: Here, population: Any, number: int, step: int) -> tuple[int, int]:
+    """Return where a parameter of this step begins in the numbers, and its stride."""
     if population.tabled[number] != ABSENT:
-        table = plan.tables[population.tabled[number]]
-        row = (step - table.start) // plan.rules[0].period
+        table = here.tables[population.tabled[number]]
+        row = (step - table.start) // here.rules[0].period
         if table.repeats and row >= 0:
             row %= table.rows
         if 0 <= row < table.rows:
@@ -120,60 +147,79 @@ def parameter(plan: Plan, population: Any, number: int, step: int) -> tuple[int,
 
 
 @compiled
-def _start(plan: Plan, cells: np.ndarray, population: Any, step: int) -> None:
-    """Start the biases that wait, at neurons where something arrives."""
-    rules, first = plan.rules[0], population.registers[STARTED]
-    for door in range(population.door_end):
-        arriving(plan, cells, population, door, step)
-        for n in range(population.size):
-            if cells[rules.total + n] != 0:
-                cells[first + n] = 1
+def _start_biases(here: Here, population: Any) -> None:
+    """Start the biases that wait, at neurons at which the cells of `total` are not 0."""
+    first, total = population.registers[STARTED], here.rules[0].total
+    for n in range(population.size):
+        if here.cells[total + n] != 0:
+            here.cells[first + n] = 1
 
 
 @compiled
-def _integrate_current(plan: Plan, cells: np.ndarray, population: Any, door: int, step: int) -> int:
-    """Compute a synaptic current; return the overflows."""
-    rules, size, numbers = plan.rules[0], population.size, plan.numbers
+def _begin_current(here: Here, population: Any, door: int) -> None:
+    """Leave a synaptic current, before anything is added, in the cells of `entering`."""
+    rules, cells, decay = here.rules[0], here.cells, population.parameters[DECAY + door]
+    bits, by_shift = rules.decay_bits, rules.decays_by_shift != 0
+    for n in range(population.size):
+        i = cells[rules.old + door * rules.widest + n]
+        if rules.adds_first == 0:
+            i = decayed(i, here.numbers[decay + n], bits, by_shift)
+        cells[rules.entering + n] = i
+
+
+@compiled
+def _end_current(here: Here, population: Any, door: int, step: int) -> int:
+    """Add chain and biases to a synaptic current; return the overflows."""
+    rules, cells, numbers, overflows = here.rules[0], here.cells, here.numbers, 0
     into, before = population.doors[door], population.doors[door - 1]
-    bits, by_shift, late = rules.decay_bits, rules.decays_by_shift != 0, rules.adds_first != 0
-    half, overflow = rules.current_half, rules.current_overflow
+    bits, by_shift = rules.decay_bits, rules.decays_by_shift != 0
     decay, chain = population.parameters[DECAY + door], population.parameters[CHAIN + door]
-    old = rules.old + door * rules.widest
-    read = old - rules.widest if into.chain_old else before.register
-    for n in range(size):
-        i = cells[old + n]
-        cells[rules.entering + n] = i if late else decayed(i, numbers[decay + n], bits, by_shift)
-    overflows = _enter(plan, cells, population, door, step, half, overflow)
-    _sum_biases(plan, cells, population, door, step)
-    for n in range(size):
+    read = rules.old + (door - 1) * rules.widest if into.chain_old else before.register
+    _sum_biases(here, population, door, step)
+    for n in range(population.size):
         i = cells[rules.entering + n] + cells[rules.added + n]
         if into.chained:
             i += scaled(cells[read + n], numbers[chain + n], bits)
-        i, lost = held(i, half, overflow)
+        i, lost = held(i, rules.current_half, rules.current_overflow)
         overflows += lost
-        if late:
+        if rules.adds_first:
             i = decayed(i, numbers[decay + n], bits, by_shift)
         cells[into.register + n] = i
     return overflows
 
 
 @compiled
-def _integrate_membrane(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    """Compute the membrane before refractory and reset; return the overflows."""
-    rules, size = plan.rules[0], population.size
-    half, overflow = rules.membrane_half, rules.membrane_overflow
-    changes, overflows = rules.change_half != 0, 0
-    _leak(plan, cells, population)
-    if changes:
-        half, overflow = rules.change_half, rules.change_overflow
-        for n in range(size):
-            change, lost = held(cells[rules.entering + n] - cells[rules.old + n], half, overflow)
-            overflows += lost
-            cells[rules.entering + n] = change
-    overflows += _enter(plan, cells, population, 0, step, half, overflow)
-    _sum_biases(plan, cells, population, 0, step)
-    first = population.registers[MEMBRANE]
-    for n in range(size):
+def _begin_membrane(here: Here, population: Any) -> int:
+    """Leave the decayed membrane and all currents, or the change that they make, in the cells of
+    `entering`; return the overflows.
+    """
+    rules, cells, decay = here.rules[0], here.cells, population.parameters[DECAY]
+    bits, by_shift, overflows = rules.decay_bits, rules.decays_by_shift != 0, 0
+    for n in range(population.size):
+        v = decayed(cells[rules.old + n], here.numbers[decay + n], bits, by_shift)
+        cells[rules.entering + n] = v
+    for door in range(1, population.door_end):
+        current = population.doors[door]
+        read = rules.old + door * rules.widest if current.reads_old else current.register
+        for n in range(population.size):
+            cells[rules.entering + n] += current.into_membrane * cells[read + n]
+    if rules.change_half == 0:
+        return 0
+    for n in range(population.size):
+        change = cells[rules.entering + n] - cells[rules.old + n]
+        change, lost = held(change, rules.change_half, rules.change_overflow)
+        overflows += lost
+        cells[rules.entering + n] = change
+    return overflows
+
+
+@compiled
+def _end_membrane(here: Here, population: Any, step: int, half: int, overflow: int) -> int:
+    """Add the biases to the membrane, or to its change; return the overflows."""
+    rules, cells, overflows = here.rules[0], here.cells, 0
+    first, changes = population.registers[MEMBRANE], rules.change_half != 0
+    _sum_biases(here, population, 0, step)
+    for n in range(population.size):
         v, lost = held(cells[rules.entering + n] + cells[rules.added + n], half, overflow)
         overflows += lost
         if changes:
@@ -185,68 +231,71 @@ def _integrate_membrane(plan: Plan, cells: np.ndarray, population: Any, step: in
 
 
 @compiled
-def _leak(plan: Plan, cells: np.ndarray, population: Any) -> None:
-    """Leave the decayed membrane and all currents in the cells of `entering`."""
-    rules, decay = plan.rules[0], population.parameters[DECAY]
-    bits, by_shift = rules.decay_bits, rules.decays_by_shift != 0
-    for n in range(population.size):
-        v = decayed(cells[rules.old + n], plan.numbers[decay + n], bits, by_shift)
-        cells[rules.entering + n] = v
-    for door in range(1, population.door_end):
-        current = population.doors[door]
-        read = rules.old + door * rules.widest if current.reads_old else current.register
-        for n in range(population.size):
-            cells[rules.entering + n] += current.into_membrane * cells[read + n]
-
-
-@compiled
 def _enter(
-    plan: Plan, cells: np.ndarray, population: Any, door: int, step: int, half: int, overflow: int
+    plan: Plan, here: Here, population: Any, door: int, step: int, half: int, overflow: int
 ) -> int:
     """Add what arrives to the cells of `entering`; return the overflows."""
-    rules, into, size = plan.rules[0], population.doors[door], population.size
-    if rules.by_row:
-        return enter_rows(plan, cells, into, size, step, half, overflow)
-    arriving(plan, cells, population, door, step)
-    overflows = 0
-    gained = population.parameters[GAIN + door] != ABSENT
-    gain, stride = parameter(plan, population, GAIN + door, step)
-    for n in range(size):
-        total = cells[rules.total + n]
-        if rules.accumulator_half != 0:
-            total, lost = held(total, rules.accumulator_half, rules.accumulator_overflow)
-            overflows += lost
-        if gained:
-            total = rounded(total * plan.numbers[gain + n * stride], into.gain_shift)
-        cells[rules.entering + n] += total
+    if plan.rules[0].by_row:
+        into, size = population.doors[door], population.size
+        return enter_rows(plan, here.cells, into, size, step, half, overflow)
+    arriving(plan, here.cells, population, door, step)
+    overflows = hold_total(here, population.size)
+    _add_total(here, population, door, step)
     return overflows
 
 
 @compiled
-def _sum_biases(plan: Plan, cells: np.ndarray, population: Any, door: int, step: int) -> None:
+def hold_total(here: Here, size: int) -> int:
+    """Let the accumulator, if there is one, hold the cells of `total`; return the overflows."""
+    rules, overflows = here.rules[0], 0
+    if rules.accumulator_half == 0:
+        return 0
+    for at in range(rules.total, rules.total + size):
+        kept, lost = held(here.cells[at], rules.accumulator_half, rules.accumulator_overflow)
+        here.cells[at] = kept
+        overflows += lost
+    return overflows
+
+
+@compiled
+def _add_total(here: Here, population: Any, door: int, step: int) -> None:
+    """Add the cells of `total`, times the gain of their door, to those of `entering`."""
+    rules, cells, shift = here.rules[0], here.cells, population.doors[door].gain_shift
+    gained = population.parameters[GAIN + door] != ABSENT
+    gain, stride = parameter(here, population, GAIN + door, step)
+    for n in range(population.size):
+        total = cells[rules.total + n]
+        if gained:
+            total = rounded(total * here.numbers[gain + n * stride], shift)
+        cells[rules.entering + n] += total
+
+
+@compiled
+def _sum_biases(here: Here, population: Any, door: int, step: int) -> None:
     """Leave the sum of a door's biases in the cells of `added`."""
-    rules, into, size = plan.rules[0], population.doors[door], population.size
+    rules, cells, into = here.rules[0], here.cells, population.doors[door]
+    size = population.size
     started = population.registers[STARTED]
-    row, stride = parameter(plan, population, BIAS + door, step)
+    row, stride = parameter(here, population, BIAS + door, step)
     for n in range(size):
         added = cells[into.bias + n]
         if into.waiting != ABSENT:
             added += cells[started + n] * cells[into.waiting + n]
         if row != ABSENT:
-            added += plan.numbers[row + n * stride]
+            added += here.numbers[row + n * stride]
         cells[rules.added + n] = added
 
 
 @compiled
-def _fire(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
+def _fire(here: Here, population: Any, step: int) -> int:
     """Compute refractory, late reset, floor, test, reset and countdown; return the overflows."""
-    rules, numbers = plan.rules[0], plan.numbers
+    rules, numbers, cells = here.rules[0], here.numbers, here.cells
     half, overflow = rules.membrane_half, rules.membrane_overflow
     v_at, fired_at = population.registers[MEMBRANE], population.registers[FIRED]
     left_at = population.registers[COUNTDOWN]
     amount_at, floor_at = population.parameters[AMOUNT], population.parameters[FLOOR]
-    threshold_at, threshold_step = parameter(plan, population, THRESHOLD, step)
-    lower_at, lower_step = parameter(plan, population, LOWER, step)
+    threshold_at, threshold_step = parameter(here, population, THRESHOLD, step)
+    lower_at, lower_step = parameter(here, population, LOWER, step)
     fires, greater, most = population.fires, population.greater != 0, population.most
     during, refractory = population.during, population.refractory
     reset, when, floor = population.reset, population.when, population.floor
@@ -285,7 +334,7 @@ def _fire(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
         if during != NOT_REFRACTORY:
             once = refractory == 0
             cells[left_at + n] = _counted_down(left, fired, refractory, once)
-    _pay(plan, cells, population, step)
+    _pay(here, population, step)
     return overflows
 
 
@@ -308,14 +357,14 @@ def _counted_down(left: int, fired: int, steps: int, once: bool) -> int:
 
 
 @compiled
-def _pay(plan: Plan, cells: np.ndarray, population: Any, step: int) -> None:
+def _pay(here: Here, population: Any, step: int) -> None:
     """Make payloads of spikes; a graded neuron has its own already."""
     if population.fires == GRADED:
         return
-    fired_at = population.registers[FIRED]
-    factor, stride = parameter(plan, population, FACTOR, step)
+    cells, fired_at = here.cells, population.registers[FIRED]
+    factor, stride = parameter(here, population, FACTOR, step)
     for n in range(population.size):
         payload = cells[fired_at + n]
         if factor != ABSENT:
-            payload *= plan.numbers[factor + n * stride]
+            payload *= here.numbers[factor + n * stride]
         cells[population.registers[PAYLOAD] + n] = payload

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.backends.event.kernels.arithmetic import compiled, held, scaled
-from snn_deploy.backends.event.kernels.general import arriving, notice, send
+from snn_deploy.backends.event.kernels.general import Here, arriving, hold_total, notice, send
 from snn_deploy.backends.event.tables import (
     ACTIVATION,
     ADAPTIVE,
@@ -22,7 +22,6 @@ from snn_deploy.backends.event.tables import (
     RESIDUE,
     RESONATOR,
     SIGMA,
-    SIGMA_DELTA,
     THETA,
     WRAP,
     Plan,
@@ -33,47 +32,45 @@ _WORD = 1 << 31
 
 @compiled
 def advance_kind(plan: Plan, cells: np.ndarray, population: Any, step: int) -> tuple[int, int]:
-    """Compute one step of a population; return how many neurons sent, and the overflows."""
-    overflows = 0
-    if population.kernel == ADAPTIVE:
-        overflows = _adaptive(plan, cells, population, step)
-    elif population.kernel == RESONATOR:
-        overflows = _resonator(plan, cells, population, step)
-    elif population.kernel == SIGMA:
-        overflows = _add_up(plan, cells, population, step)
-        sigma, payload = population.registers[DECODED], population.registers[PAYLOAD]
-        cells[payload : payload + population.size] = cells[sigma : sigma + population.size]
-    elif population.kernel == DELTA:
-        overflows = _delta(plan, cells, population, step)
-    elif population.kernel == SIGMA_DELTA:
-        overflows = _sigma_delta(plan, cells, population, step)
+    """Compute one step of a population; return how many neurons sent, and the overflows.
+
+    A kernel finds what arrives at the first door in the cells of `entering`, and what arrives at
+    the second one, if there is one, in those of `total`.
+    """
+    rules, here = plan.rules[0], Here(plan.rules, plan.tables, plan.numbers, cells)
+    arriving(plan, cells, population, 0, step)
+    overflows = hold_total(here, population.size)
+    for n in range(population.size):
+        cells[rules.entering + n] = cells[rules.total + n]
+    if population.door_end > 1:
+        arriving(plan, cells, population, 1, step)
+        overflows += hold_total(here, population.size)
+    overflows += _advance(here, population)
     notice(cells, population)
-    return send(plan, cells, population), overflows
+    return send(here, population), overflows
 
 
 @compiled
-def _arrive(plan: Plan, cells: np.ndarray, population: Any, door: int, step: int) -> int:
-    """Leave what arrives, as the accumulator holds it, in the cells of `total`."""
-    rules = plan.rules[0]
-    arriving(plan, cells, population, door, step)
-    if rules.accumulator_half == 0:
-        return 0
-    overflows = 0
-    for at in range(rules.total, rules.total + population.size):
-        kept, lost = held(cells[at], rules.accumulator_half, rules.accumulator_overflow)
-        cells[at] = kept
-        overflows += lost
-    return overflows
+def _advance(here: Here, population: Any) -> int:
+    if population.kernel == ADAPTIVE:
+        return _adaptive(here, population)
+    if population.kernel == RESONATOR:
+        return _resonator(here, population)
+    if population.kernel == SIGMA:
+        return _sigma(here, population)
+    if population.kernel == DELTA:
+        return _delta(here, population)
+    return _sigma_delta(here, population)
 
 
 @compiled
-def _adaptive(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    rules, numbers, at = plan.rules[0], plan.numbers, population.parameters
+def _adaptive(here: Here, population: Any) -> int:
+    rules, numbers, cells = here.rules[0], here.numbers, here.cells
+    at, overflows = population.parameters, 0
     bits, registers = rules.decay_bits, population.registers
-    overflows = _arrive(plan, cells, population, 0, step)
     for n in range(population.size):
         i = scaled(cells[registers[CURRENT] + n], numbers[at[0] + n], bits)
-        i, lost_i = held(i + cells[rules.total + n], rules.current_half, rules.current_overflow)
+        i, lost_i = held(i + cells[rules.entering + n], rules.current_half, rules.current_overflow)
         v = scaled(cells[registers[MEMBRANE] + n], numbers[at[1] + n], bits)
         v += i + numbers[at[6] + n]
         v, lost_v = held(v, rules.membrane_half, rules.membrane_overflow)
@@ -95,14 +92,11 @@ def _adaptive(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
 
 
 @compiled
-def _resonator(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    rules, numbers, at = plan.rules[0], plan.numbers, population.parameters
+def _resonator(here: Here, population: Any) -> int:
+    rules, numbers, cells = here.rules[0], here.numbers, here.cells
+    at, overflows = population.parameters, 0
     half, overflow, registers = rules.membrane_half, rules.membrane_overflow, population.registers
     crosses, bits = population.options[0] == CROSSING, population.options[1]
-    overflows = _arrive(plan, cells, population, 0, step)
-    for n in range(population.size):
-        cells[rules.entering + n] = cells[rules.total + n]
-    overflows += _arrive(plan, cells, population, 1, step)
     for n in range(population.size):
         old_re, old_im = cells[registers[MEMBRANE] + n], cells[registers[IMAGINARY] + n]
         cosine, sine, threshold = numbers[at[0] + n], numbers[at[1] + n], numbers[at[2] + n]
@@ -123,44 +117,55 @@ def _resonator(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int
 
 
 @compiled
-def _add_up(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    """Add what arrives to the decoded sum."""
-    first, total = population.registers[DECODED], plan.rules[0].total
-    overflows = _arrive(plan, cells, population, 0, step)
+def _add_up(here: Here, population: Any) -> int:
+    """Add what arrives to the decoded sum; return the overflows."""
+    rules, cells, overflows = here.rules[0], here.cells, 0
+    first = population.registers[DECODED]
     for n in range(population.size):
-        kept, lost = held(cells[first + n] + cells[total + n], _WORD, WRAP)
+        kept, lost = held(cells[first + n] + cells[rules.entering + n], _WORD, WRAP)
         cells[first + n] = kept
         overflows += lost
     return overflows
 
 
 @compiled
-def _delta(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    rules, options = plan.rules[0], population.options
-    overflows = _arrive(plan, cells, population, 0, step)
+def _sigma(here: Here, population: Any) -> int:
+    decoded, payload = population.registers[DECODED], population.registers[PAYLOAD]
+    overflows = _add_up(here, population)
     for n in range(population.size):
-        kept, lost = held(cells[rules.total + n], _WORD, WRAP)
-        cells[rules.entering + n] = kept
-        overflows += lost
-    return overflows + _encode(plan, cells, population, options[0], options[1] != 0)
+        here.cells[payload + n] = here.cells[decoded + n]
+    return overflows
 
 
 @compiled
-def _sigma_delta(plan: Plan, cells: np.ndarray, population: Any, step: int) -> int:
-    rules, options, first = plan.rules[0], population.options, population.registers[DECODED]
-    overflows = _add_up(plan, cells, population, step)
-    for n in range(population.size):
-        x, lost = held(cells[first + n] + plan.numbers[population.parameters[1] + n], _WORD, WRAP)
-        cells[rules.entering + n] = max(x, 0) if options[0] == RELU else x
+def _delta(here: Here, population: Any) -> int:
+    rules, cells, overflows = here.rules[0], here.cells, 0
+    for at in range(rules.entering, rules.entering + population.size):
+        kept, lost = held(cells[at], _WORD, WRAP)
+        cells[at] = kept
         overflows += lost
-    return overflows + _encode(plan, cells, population, options[1], options[2] != 0)
+    shift, cumulative = population.options[0], population.options[1] != 0
+    return overflows + _encode(here, population, shift, cumulative)
 
 
 @compiled
-def _encode(plan: Plan, cells: np.ndarray, population: Any, shift: int, cumulative: bool) -> int:
+def _sigma_delta(here: Here, population: Any) -> int:
+    rules, cells, first = here.rules[0], here.cells, population.registers[DECODED]
+    bias, rectifies = population.parameters[1], population.options[0] == RELU
+    overflows = _add_up(here, population)
+    for n in range(population.size):
+        x, lost = held(cells[first + n] + here.numbers[bias + n], _WORD, WRAP)
+        cells[rules.entering + n] = max(x, 0) if rectifies else x
+        overflows += lost
+    shift, cumulative = population.options[1], population.options[2] != 0
+    return overflows + _encode(here, population, shift, cumulative)
+
+
+@compiled
+def _encode(here: Here, population: Any, shift: int, cumulative: bool) -> int:
     """Send the changes of what is in the cells of `entering`; return the overflows."""
-    rules, registers, threshold_at = plan.rules[0], population.registers, population.parameters[0]
-    overflows = 0
+    rules, cells, registers = here.rules[0], here.cells, population.registers
+    threshold, overflows = population.parameters[0], 0
     for n in range(population.size):
         x = cells[rules.entering + n]
         change = x - cells[registers[ACTIVATION] + n] + cells[registers[RESIDUE] + n]
@@ -170,7 +175,7 @@ def _encode(plan: Plan, cells: np.ndarray, population: Any, shift: int, cumulati
         if cumulative:
             measure, lost = held(cells[registers[ERROR] + n] + change, _WORD, WRAP)
             overflows += lost
-        out = change if abs(measure) >= plan.numbers[threshold_at + n] else 0
+        out = change if abs(measure) >= here.numbers[threshold + n] else 0
         if cumulative:
             cells[registers[ERROR] + n] = 0 if out != 0 else measure
         cells[registers[ACTIVATION] + n], cells[registers[RESIDUE] + n] = x, change - out
