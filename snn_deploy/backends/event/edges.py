@@ -94,7 +94,7 @@ class Edges:
         flat = weight.ravel()
         largest = max(abs(int(flat.min(initial=0))), abs(int(flat.max(initial=0))))
         dtype = np.dtype(np.int32 if largest << shift < 2**31 else np.int64)
-        return self.weights.put(np.left_shift(flat.astype(dtype), shift))
+        return self.weights.put(np.left_shift(flat.astype(dtype, copy=False), shift))
 
     def _add_dense(
         self, edge: np.ndarray, linear: Dense, shift: int, source: np.ndarray, target: np.ndarray

@@ -19,7 +19,7 @@ class Flat:
         """Append `array` in C order, and return where it begins."""
         begin = self._size
         flat = array.ravel()
-        self._parts.append(flat if self._dtype is None else flat.astype(self._dtype))
+        self._parts.append(flat if self._dtype is None else flat.astype(self._dtype, copy=False))
         self._size += array.size
         return begin
 
@@ -27,7 +27,7 @@ class Flat:
         """Return all of it."""
         wide = any(part.dtype == np.int64 for part in self._parts)
         dtype = self._dtype or (np.int64 if wide else np.int32)
-        return np.concatenate([np.zeros(0, dtype), *(part.astype(dtype) for part in self._parts)])
+        return np.concatenate([np.zeros(0, dtype), *self._parts], dtype=dtype)
 
 
 _TOGETHER = 8
