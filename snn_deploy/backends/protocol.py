@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_deploy.errors import DataError, InputRangeError, UnknownNameError
 from snn_deploy.ir.findings import Finding
+from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Recording, Trace, Values
 from snn_deploy.targets import Target
@@ -76,7 +77,8 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
 
     Raises:
         InputRangeError: a value lies outside what the program declares.
-        DataError: an input is missing, or has a wrong shape or dtype.
+        DataError: an input is missing, has a wrong shape or dtype, or needs more memory than there
+            is.
     """
     given = {values.name: values.values for values in inputs}
     names = [entry.name for entry in program.inputs]
@@ -87,6 +89,9 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
     lead = {array.shape[:2] for array in given.values()}
     if len(lead) != 1:
         raise DataError(f"the inputs differ in samples or steps: {sorted(lead)}")
+    ((samples, steps),) = lead
+    values = sum(entry.size for entry in program.inputs)
+    check_room("the inputs of a run", (samples, steps + program.lag, values))
     padded = []
     for entry in program.inputs:
         array = given[entry.name]

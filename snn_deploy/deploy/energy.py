@@ -3,8 +3,9 @@
 What is counted, per layer and sample (SANA-FE's categories, Boyle et al. 2025):
 
     synapse-*       synapses that a sent payload reaches, stored zeros of a kernel included
-    neuron-access   neurons times steps
-    neuron-update   neurons and steps in which a register is not 0 before or after, or that fire
+    neuron-access   neurons times steps of the chip
+    neuron-update   neurons and steps in which a register is not 0 before or after, a bias acts or
+                    something is sent; none in steps in which a dilated program holds its states
     spike           neurons and steps in which something is sent; none for inputs
     message         sent payloads times the populations they go to: one core for each, the least
 """
@@ -17,10 +18,13 @@ from importlib import resources
 
 import msgspec
 import numpy as np
+from jaxtyping import Bool
 
 from snn_deploy.deploy.windows import own_steps
 from snn_deploy.errors import UnknownNameError
+from snn_deploy.ir.kinds import Adaptive, SigmaDelta
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, fan_out
+from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.ir.trace import PopulationTrace, Trace, Values, by_name
 
@@ -182,8 +186,8 @@ def count(
     Args:
         program: What was run.
         inputs: What it was given, [sample, step, *shape].
-        trace: Its trace, with current, membrane and payload.
-        steps: Steps of a sample; a population's own are `lag` to `lag + steps`.
+        trace: Its trace, with every state.
+        steps: Steps of a sample on the chip; a population's own are `lag` to `lag + steps`.
     """
     samples = inputs[0].values.shape[0]
     sent = {i.name: np.count_nonzero(by_name(inputs, i.name), axis=1) for i in program.inputs}
@@ -199,7 +203,7 @@ def count(
         if isinstance(entry, Population):
             counts[Event.SPIKE] = fired
             counts[Event.NEURON_ACCESS] = float(entry.size * steps * samples)
-            counts[Event.NEURON_UPDATE] = _updates(entry, trace[entry.name], steps)
+            counts[Event.NEURON_UPDATE] = _updates(program, entry, trace[entry.name], steps)
         for projection in program.into(entry.name):
             source = sent[projection.source].reshape(samples, -1).sum(axis=0)
             event = synapse_event(projection.map)
@@ -210,24 +214,50 @@ def count(
     return tuple(layers)
 
 
-def _updates(population: Population, trace: PopulationTrace, steps: int) -> float:
-    busy = own_steps(population, trace.payload, steps) != 0
-    first = {"membrane": population.initial, "current": None}
-    if population.current is not None:
-        first["current"] = population.current.initial
-    for name, record in (("membrane", trace.membrane), ("current", trace.current)):
+def _updates(program: Program, population: Population, trace: PopulationTrace, steps: int) -> float:
+    """Return the neurons and steps in which something moves, over all samples."""
+    acts = range(population.lag, population.lag + steps, program.period)
+    own = slice(acts.start, acts.stop, acts.step)
+    payload = own_steps(population, trace.payload, steps)[:, :: program.period]
+    busy = payload != 0
+    for state in population.states & _REGISTERS:
+        record = trace.state(state)
         if record is None:
-            continue
-        after = own_steps(population, record, steps)
-        initial = np.broadcast_to(np.asarray(first[name]), after[:, :1].shape)
+            raise ValueError(f"{state.value} of {population.name} was not recorded")
+        first = population.initial_states.get(state, np.zeros(()))
+        after = record[:, own]
+        initial = np.broadcast_to(first, after[:, :1].shape)
         before = np.concatenate([initial, after[:, :-1]], axis=1)
-        busy = busy | (after != 0) | (before != 0)
-    if population.biases:
-        moved = np.zeros(population.shape, bool)
-        for bias in population.biases:
-            moved |= np.broadcast_to(bias.value != 0, population.shape)
-        busy = busy | moved
-    return float(np.count_nonzero(busy))
+        rest = first if state is State.THRESHOLD else 0  # it returns to its base, not to 0
+        busy = busy | (after != rest) | (before != rest)
+    return float(np.count_nonzero(busy | _pushed(population, trace, acts, program.period)))
+
+
+_REGISTERS = frozenset(State) - {State.PAYLOAD, State.STARTED}
+"""What an update may change; a neuron that has ever received anything stays started."""
+
+
+def _pushed(
+    population: Population, trace: PopulationTrace, acts: range, period: int
+) -> Bool[np.ndarray, "sample own ..."]:
+    """Return where a bias that is not 0 acts, or a row of a table of biases."""
+    samples = trace.events.shape[0]
+    pushed = np.zeros((samples, len(acts), *population.shape), bool)
+    started = trace.state(State.STARTED)
+    for bias in population.biases:
+        since = np.asarray([step >= bias.start for step in acts])
+        acting = since.reshape(1, -1, *(1 for _ in population.shape)) & (bias.value != 0)
+        if bias.waits and started is not None:
+            acting = acting & (started[:, acts.start : acts.stop : acts.step] != 0)
+        pushed |= acting
+    for table in population.tables:
+        if table.what is Tabled.BIAS:
+            for number, step in enumerate(acts):
+                row = table.at(step, period)
+                pushed[:, number] |= False if row is None else row != 0
+    if isinstance(population.kind, Adaptive | SigmaDelta):
+        pushed |= population.kind.bias != 0
+    return pushed
 
 
 def estimate(

@@ -12,6 +12,7 @@ from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.progress import bar
 from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import decode, needs, predict
+from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.presentation import dilated, present, windows
@@ -51,6 +52,7 @@ def blocks(
     if boundary.between is Between.FRESH:
         steps = encode(data.part(0, 1), deployment.encoding).steps
         one = steps * deployment.program.period + deployment.program.lag
+        check_room("the states of one sample", (one, values_per_step))
         size = max(1, min(size, BLOCK_VALUES // max(1, one * values_per_step)))
     for first in range(0, data.samples, size):
         part = data.part(first, first + size)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num, UInt8
 
 from snn_deploy.errors import DataError
+from snn_deploy.ir.limits import MOST_STEPS, WORD_HIGH, WORD_LOW, check_room
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.trace import PopulationTrace
 
@@ -28,8 +29,8 @@ class Encode(Enum):
     """In each step a spike with the value as probability, from a stated generator."""
 
 
-LARGEST = 2**63
-"""Bound of every whole number of an encoding: files hold no larger ones."""
+LARGEST_SEED = 2**63
+"""Bound of a seed: files hold no larger numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,24 +54,30 @@ class Encoding:
     """Real value of an integer payload of 1: the program gets rint(value / unit)."""
 
     def __post_init__(self) -> None:
-        for wrong, what in (
+        for wrong, what, fix in (
             (
-                self.steps is not None and not 1 <= self.steps < LARGEST,
+                self.steps is not None and not 1 <= self.steps <= MOST_STEPS,
                 f"{self.steps} steps per sample",
+                f"--steps T, a number of 1 to {MOST_STEPS}",
             ),
-            (not 0 <= self.seed < LARGEST, f"a seed of {self.seed}"),
             (
-                not -LARGEST <= self.low <= self.high < LARGEST,
-                f"payloads from {self.low} to {self.high}",
+                not 0 <= self.seed < LARGEST_SEED,
+                f"a seed of {self.seed}",
+                f"--seed N, a number of 0 to {LARGEST_SEED - 1}",
             ),
-            (not (math.isfinite(self.unit) and self.unit > 0), f"a unit of {self.unit:g}"),
+            (
+                not WORD_LOW <= self.low <= self.high <= WORD_HIGH,
+                f"payloads from {self.low} to {self.high}",
+                "--input-range LOW:HIGH, the lower end first and both in 32 bits",
+            ),
+            (
+                not (math.isfinite(self.unit) and self.unit > 0),
+                f"a unit of {self.unit:g}",
+                "--input-unit U, a number above 0",
+            ),
         ):
             if wrong:
-                raise DataError(
-                    f"no encoder has {what}",
-                    fix="at least 1 step, a seed of at least 0, low <= high, a unit above 0; all "
-                    "below 2**63",
-                )
+                raise DataError(f"no encoder has {what}", fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +108,12 @@ PROBABILITY_BITS = 24
 def encode_current(
     values: Num[np.ndarray, "sample ..."], steps: int
 ) -> Num[np.ndarray, "sample step ..."]:
-    """Return `values` repeated in each of `steps` steps."""
+    """Return `values` repeated in each of `steps` steps.
+
+    Raises:
+        DataError: there is no memory for so many.
+    """
+    check_room("the encoded data", (*values.shape, steps), values.itemsize)
     return np.repeat(values[:, None], steps, axis=1)
 
 
@@ -129,13 +141,15 @@ def encode_rate(
             as `SeedSequence([seed, n, stream])`, so that inputs do not fire together.
 
     Raises:
-        DataError: a value lies outside 0..1.
+        DataError: a value lies outside 0..1, or there is no memory for so many steps.
     """
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise DataError(
             f"a rate lies in 0..1, the values in {values.min():g}..{values.max():g}",
             fix="divide pixels of 0..255 by 255 first",
         )
+    check_room("the encoded data", (*values.shape, steps), 1)
+    check_room("the random numbers of a sample", (*values.shape[1:], steps), 8)
     bound = np.rint(values.astype(np.float64) * 2**PROBABILITY_BITS).astype(np.uint64)
     spikes = np.empty((values.shape[0], steps, *values.shape[1:]), np.uint8)
     chosen = np.arange(len(bound)) if numbers is None else numbers

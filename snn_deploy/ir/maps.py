@@ -17,6 +17,9 @@ from snn_deploy.ir.arrays import WHOLE, frozen
 
 Shape = tuple[int, ...]
 
+MOST_INDICES = 2**31
+"""Neurons on one side of a sparse map: its indices have 32 bits."""
+
 
 class LinearMap(ABC):
     """One linear map between two sets of neurons."""
@@ -127,6 +130,11 @@ class Sparse(LinearMap):
             object.__setattr__(self, name, frozen(getattr(self, name), dtype))
         if not self.post.size == self.pre.size == self.weight.size:
             raise ShapeError("a sparse map needs as many posts and pres as weights")
+        if max(self.out_size, self.in_size) > MOST_INDICES:
+            raise ShapeError(
+                f"a sparse map of {max(self.out_size, self.in_size)} neurons; "
+                f"its indices reach {MOST_INDICES}"
+            )
         for index, size in ((self.post, self.out_size), (self.pre, self.in_size)):
             if index.size and not (index.min() >= 0 and index.max() < size):
                 raise ShapeError(f"a sparse map has an index outside 0..{size - 1}")

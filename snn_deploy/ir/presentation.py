@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Between, Boundary
 from snn_deploy.ir.trace import Values
 
@@ -20,6 +21,8 @@ def present(boundary: Boundary, inputs: Sequence[Values]) -> tuple[Values, ...]:
 
 
 def _joined(values: np.ndarray, idle: int) -> np.ndarray:
+    samples, steps, *shape = values.shape
+    check_room("all samples in a row", (samples, steps + idle, *shape), values.itemsize)
     gap = ((0, 0), (0, idle), *((0, 0) for _ in values.shape[2:]))
     stream = np.pad(values, gap).reshape(1, -1, *values.shape[2:])
     return stream[:, : stream.shape[1] - idle]
@@ -34,6 +37,7 @@ def dilated(inputs: Sequence[Values], period: int) -> tuple[Values, ...]:
 
 def _spread(values: np.ndarray, period: int) -> np.ndarray:
     samples, steps, *shape = values.shape
+    check_room("the input of a run", (samples, steps * period, *shape), values.itemsize)
     spread = np.zeros((samples, steps * period, *shape), values.dtype)
     spread[:, ::period] = values
     return spread

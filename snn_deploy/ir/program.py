@@ -41,7 +41,6 @@ from snn_deploy.errors import DynamicsError, ShapeError
 from snn_deploy.ir.arithmetic import Arithmetic, Register, Sums
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.checks import (
-    LARGEST,
     check_graph,
     check_neurons,
     check_parameters,
@@ -52,6 +51,7 @@ from snn_deploy.ir.checks import (
 )
 from snn_deploy.ir.graph import named
 from snn_deploy.ir.kinds import NeuronKind
+from snn_deploy.ir.limits import check_sizes, check_sums
 from snn_deploy.ir.maps import Composition, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Boundary, Output
 from snn_deploy.ir.neuron import (
@@ -91,6 +91,12 @@ class Binary:
         """Return the float `number` exactly."""
         numerator, denominator = float(number).as_integer_ratio()
         return cls(mantissa=numerator, exponent=-(denominator.bit_length() - 1))
+
+    def __post_init__(self) -> None:
+        try:
+            float(self)
+        except OverflowError:
+            raise DynamicsError("a real number beyond float64, in a program") from None
 
     def __float__(self) -> float:
         return math.ldexp(self.mantissa, self.exponent)
@@ -408,9 +414,9 @@ class Program:
     every `period`-th step; what enters the network in its step n enters here in n * period."""
 
     def __post_init__(self) -> None:
+        check_sizes(self)
         check_graph(self)
-        if not 1 <= self.period <= LARGEST:
-            raise DynamicsError(f"a period of {self.period} steps", where=self.name)
+        check_sums(self)
         if self.arithmetic.sums is Sums.BY_ROW:
             gains = [p.name for p in self.populations if p.gains]
             if gains:

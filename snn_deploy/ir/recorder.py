@@ -1,9 +1,10 @@
 """Collects what a simulator was asked to record, one step at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Population as RealPopulation
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population
@@ -23,7 +24,7 @@ class Recorder:
 
     def __init__(
         self,
-        populations: Iterable[Population | RealPopulation],
+        populations: Sequence[Population | RealPopulation],
         record: Recording,
         samples: int,
         steps: int,
@@ -34,11 +35,18 @@ class Recorder:
         self._events: dict[str, np.ndarray] = {}
         self._spikes: dict[str, np.ndarray] = {}
         self._overflows = dict.fromkeys(self._names, 0)
+        kept = [
+            (population, state)
+            for population in populations
+            for state in State
+            if state in population.states and record.wants(population.name, state)
+        ]
+        numbers = sum(population.size for population, _ in kept)
+        check_room("the recorded states", (samples, steps, numbers), dtype.itemsize)
+        for population, state in kept:
+            full = (samples, steps, *population.shape)
+            self._states[population.name, state] = np.zeros(full, dtype)
         for population in populations:
-            for state in State:
-                if state in population.states and record.wants(population.name, state):
-                    full = (samples, steps, *population.shape)
-                    self._states[population.name, state] = np.zeros(full, dtype)
             self._events[population.name] = np.zeros((samples, *population.shape), np.int64)
             self._spikes[population.name] = np.zeros((samples, *population.shape), np.int64)
 

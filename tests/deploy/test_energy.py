@@ -1,5 +1,7 @@
 """Energy is counted events times prices, and every price has a source."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,21 @@ from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.deploy.energy import Event, count, estimate, find_profile, profiles
 from snn_deploy.errors import UnknownNameError
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
+from snn_deploy.ir.kinds import Adaptive
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
-from snn_deploy.ir.neuron import Decode, Fires, ResetKind
-from snn_deploy.ir.program import Input, Output, Population, Program, Projection, Reset
+from snn_deploy.ir.neuron import Decode, Fires, ResetKind, State, Tabled
+from snn_deploy.ir.program import (
+    Bias,
+    Chain,
+    Current,
+    Input,
+    Output,
+    Population,
+    Program,
+    Projection,
+    Reset,
+)
+from snn_deploy.ir.timing import Refractory, Table
 from snn_deploy.ir.trace import EVERYTHING, Values
 
 
@@ -104,6 +118,82 @@ def test_only_neurons_whose_registers_move_are_updated(
     assert counts["conv"][Event.NEURON_UPDATE] == (1 + 4) / 2
     # dense integrates: sample 0 moves neuron 0 from step 0 of its window, sample 1 both from 1.
     assert counts["dense"][Event.NEURON_UPDATE] == (3 + 2 * 2) / 2
+
+
+def updates(neurons: Population, *, steps: int = 4, period: int = 1, spike: int = 1) -> float:
+    """Return the updates of one neuron of weight 2 that gets one spike, in steps of the network."""
+    register = Register(bits=24, overflow=Overflow.SATURATE)
+    wire = Dense(weight=np.array([[2]], np.int32))
+    program = Program(
+        name="one",
+        target="cpu",
+        arithmetic=Arithmetic(current=register, membrane=register, decay_bits=12),
+        inputs=(Input(name="in", shape=(1,)),),
+        populations=(neurons,),
+        projections=(Projection(name="a", source="in", target=neurons.name, map=wire),),
+        outputs=(Output(name="out", population=neurons.name, decode=Decode.MEMBRANE_END),),
+        period=period,
+    )
+    spikes = np.zeros((1, steps * period, 1), np.int64)
+    spikes[0, spike * period] = 1
+    inputs = (Values(name="in", values=spikes),)
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    (_, layer) = count(program, inputs, trace, steps * period)
+    return layer.counts[Event.NEURON_UPDATE]
+
+
+def silent(**changes: Any) -> Population:
+    """Return a neuron that forgets at once and never fires, with some changes."""
+    fields = {"decay": whole(0), "fires": Fires.NEVER} | changes
+    return Population(name="n", shape=(1,), **fields)
+
+
+def test_a_neuron_that_forgets_at_once_is_updated_when_it_gets_something_and_then_cleared() -> None:
+    assert updates(silent()) == 2
+
+
+def test_a_neuron_whose_second_current_lasts_is_updated_as_long_as_that_does() -> None:
+    first, latched = Current(decay=whole(0), into_membrane=0), whole(4096)
+    last = Current(decay=latched, into_membrane=0, chain=Chain(multiplier=latched))
+    assert updates(silent(current=first)) == 2
+    assert updates(silent(current=first, further=(last,))) == 3
+
+
+def test_a_bias_counts_only_in_the_steps_in_which_it_acts() -> None:
+    assert updates(silent(biases=(Bias(value=whole(5)),))) == 4
+    assert updates(silent(biases=(Bias(value=whole(5), start=3),)), spike=0) == 3
+    assert updates(silent(biases=(Bias(value=whole(5), waits=True),)), spike=2) == 2
+    assert updates(silent(biases=(Bias(value=whole(0)),)), spike=3) == 1
+
+
+def test_a_table_of_biases_counts_in_its_rows_that_are_not_0() -> None:
+    rows = np.array([[3], [0], [0], [0], [3]], np.int32)
+    table = Table(what=Tabled.BIAS, into=State.MEMBRANE, rows=rows)
+    assert updates(silent(tables=(table,)), steps=7, spike=0) == 4  # each also clears it after
+
+
+def test_a_refractory_neuron_is_updated_while_it_counts_down() -> None:
+    spiking: dict[str, Any] = {
+        "decay": whole(0),
+        "threshold": whole(1),
+        "reset": Reset(kind=ResetKind.VALUE),
+        "fires": Fires.BINARY,
+    }
+    assert updates(silent(**spiking)) == 1
+    assert updates(silent(**spiking, refractory=Refractory(steps=2))) == 3
+
+
+@pytest.mark.parametrize("period", [1, 3])
+def test_steps_in_which_a_dilated_program_holds_its_states_update_nothing(period: int) -> None:
+    assert updates(silent(decay=whole(4096)), period=period) == 3
+    assert updates(silent(biases=(Bias(value=whole(5)),)), period=period) == 4
+
+
+def test_an_adaptive_neuron_whose_threshold_is_at_its_base_is_at_rest() -> None:
+    zero = whole(0)
+    names = ("current_decay", "decay", "threshold_decay", "refraction_decay", "increase")
+    kind = Adaptive(base=whole(9), **dict.fromkeys(names, zero))
+    assert updates(silent(kind=kind), spike=3) == 1
 
 
 def test_the_estimate_is_counts_times_prices(program: Program) -> None:
