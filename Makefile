@@ -3,6 +3,8 @@
 # make check  lint, types, layers
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
+# make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
+# make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.*
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
@@ -22,7 +24,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check golden lava-dl oracles clean
+.PHONY: demo test check golden lava-dl oracles peers benchmark clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -74,6 +76,12 @@ $(ORACLES)/.done: tests/oracles/requirements.txt
 	$(ORACLES)/bin/python -m pip install --quiet --requirement tests/oracles/requirements.txt
 	$(ORACLES)/bin/python -m pip install --quiet xylosim==0.1.3 || echo "the tests against xylosim will be skipped"
 	@touch $@
+
+peers: $(VENV)/.product $(VENV)/.dev oracles
+	@$(BIN)/snn-deploy lava setup
+
+benchmark: peers
+	$(BIN)/python benchmarks/simulator/run.py --output benchmarks/simulator/RESULTS
 
 clean:
 	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build

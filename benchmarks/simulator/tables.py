@@ -1,0 +1,172 @@
+"""What was measured as tables: ratios first, then milliseconds a sample."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+
+
+def report(document: Mapping[str, Any]) -> str:
+    """Return all tables as markdown."""
+    parts = [_head, _ratios, _times, _roofline, _settings, _networks]
+    return "\n".join(line for part in parts for line in [*part(document), ""]).rstrip() + "\n"
+
+
+def number(value: float) -> str:
+    """Return a number with three digits."""
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield an aligned table; all columns but the first are aligned to the right."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    yield line(head)
+    rules = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    yield f"| {' | '.join(rules)} |"
+    yield from (line(row) for row in rows)
+
+
+def _head(document: Mapping[str, Any]) -> Iterator[str]:
+    machine = document["machine"]
+    yield "# Speed of the event simulator"
+    yield ""
+    yield "Written by `run.py`; `README.md` says what is measured and how."
+    yield ""
+    load = f"load {machine['load_at_start']:.1f} at the start"
+    if "load_at_end" in machine:
+        load += f", {machine['load_at_end']:.1f} at the end"
+    yield f"{machine['processor']}, {machine['cores']} cores, {load}."
+
+
+def _names(document: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    rows = document["rows"]
+    return (
+        list(dict.fromkeys(row["network"] for row in rows)),
+        list(dict.fromkeys(row["simulator"] for row in rows)),
+    )
+
+
+def _cells(document: Mapping[str, Any], shown: Any, *, ours: bool) -> Iterator[str]:
+    networks, simulators = _names(document)
+    found = {(row["network"], row["simulator"]): row for row in document["rows"]}
+    lines = []
+    for simulator in simulators if ours else simulators[1:]:
+        cells = [found.get((network, simulator)) for network in networks]
+        lines.append([simulator, *("" if row is None else shown(row) for row in cells)])
+    yield from table(["", *networks], lines)
+
+
+def _ratios(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Times as long as ours"
+    yield ""
+    yield (
+        "Milliseconds a sample by ours, each at its best batch, threads and mode; the median of "
+        "runs in turns, and in brackets the lowest and the highest."
+    )
+    yield ""
+
+    def shown(row: Row) -> str:
+        if row["reason"]:
+            return "-"
+        low, high = min(row["ratios"]), max(row["ratios"])
+        return f"{number(row['ratio'])} ({number(low)} to {number(high)})"
+
+    yield from _cells(document, shown, ours=False)
+    yield ""
+    yield "One sample at a time:"
+    yield ""
+
+    def one(row: Row) -> str:
+        return "-" if row["reason"] else number(row["alone_ms"] / row["our_alone_ms"])
+
+    yield from _cells(document, one, ours=False)
+    reasons = [row for row in document["rows"] if row["reason"]]
+    if reasons:
+        yield ""
+        for row in reasons:
+            yield f"- {row['simulator']}, {row['network']}: {row['reason']}"
+
+
+def _times(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Milliseconds a sample"
+    yield ""
+    yield "At the best setting; in brackets one sample at a time."
+    yield ""
+
+    def shown(row: Row) -> str:
+        return "-" if row["reason"] else f"{number(row['ms'])} ({number(row['alone_ms'])})"
+
+    yield from _cells(document, shown, ours=True)
+
+
+def _roofline(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Synaptic operations a second"
+    yield ""
+    rates = document["roofline"]
+    if isinstance(rates, str):
+        yield f"No roofline: {rates}."
+    else:
+        yield "Rows of int8 weights added into accumulators in registers, by `roofline.c` [1e9/s]:"
+        yield ""
+        kernels = list(dict.fromkeys(name.rsplit(" ", 1)[0] for name in rates))
+        lines = [[k, *(number(rates[f"{k} x{n}"] / 1e9) for n in (1, 2))] for k in kernels]
+        yield from table(["kernel", "1 thread", "2 threads"], lines)
+    yield ""
+    yield "Ours on one thread, neurons and all [1e9/s]:"
+    yield ""
+    lines = []
+    for network in document["networks"]:
+        rate = network["operations"] / (network["one_thread_ms"] / 1000)
+        kind = "short" if network["name"] in ("cnn", "vgg") else "dense"
+        shares = ["", ""]
+        if not isinstance(rates, str) and network["name"] != "sparse":
+            where = "" if kind == "short" else " L2"
+            shares = [
+                f"{100 * rate / rates[f'{kind} {width}{where} x1']:.0f} %"
+                for width in ("int32", "int16")
+            ]
+        operations = f"{network['operations'] / 1e6:.3g}"
+        lines.append([network["name"], operations, number(rate / 1e9), *shares])
+    head = ["network", "operations a sample [1e6]", "rate", "share of int32", "share of int16"]
+    yield from table(head, lines)
+
+
+def _settings(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Best settings, and how results were compared"
+    yield ""
+    head = ["network", "simulator", "setting", "spread", "compared"]
+    lines = [
+        [
+            row["network"],
+            f"{row['simulator']} ({row['versions']})",
+            row["best"],
+            "" if math.isnan(row["spread"]) else f"{100 * row['spread']:.0f} %",
+            row["agreement"],
+        ]
+        for row in document["rows"]
+        if not row["reason"]
+    ]
+    yield from table(head, lines)
+
+
+def _networks(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Networks"
+    yield ""
+    lines = []
+    for network in document["networks"]:
+        shares = " ".join(f"{100 * share:.1f}" for share in network["activity"].values())
+        lines.append([network["title"], f"{100 * network['input_activity']:.1f} %", shares])
+    yield from table(
+        ["network", "input active", "spikes per neuron and 100 steps, by layer"], lines
+    )
