@@ -114,7 +114,7 @@ class Verification:
 def _difference(comparison: Comparison, found: Difference, artifact: str) -> list[str]:
     lines = [
         f"  first at  {found.population}{list(found.neuron)}, sample {found.sample}, "
-        f"step {found.step}, {found.state.value}",
+        f"{_step(found.step, found.own)}, {found.state.value}",
         f"  {comparison.first:9} {found.expected}",
         f"  {comparison.second:9} {found.got}",
     ]
@@ -123,7 +123,8 @@ def _difference(comparison: Comparison, found: Difference, artifact: str) -> lis
         lines.append(f"  step before: {states}")
     lines.append(f"  arrived: {found.arrived_in_all} payloads")
     lines += [
-        f"    {e.source}{list(e.neuron)} sent {e.payload} in step {e.sent}, weight {e.weight}"
+        f"    {e.source}{list(e.neuron)} sent {e.payload} in {_step(e.sent, e.own)}, "
+        f"weight {e.weight}"
         for e in found.arrived
     ]
     lines.append(
@@ -131,6 +132,15 @@ def _difference(comparison: Comparison, found: Difference, artifact: str) -> lis
         f"--first {found.sample} --samples 1"
     )
     return lines
+
+
+def _step(step: int, own: int | None) -> str:
+    """Return a step of the network, and of the chip where that has another number."""
+    if own == step:
+        return f"step {step}"
+    if own is None:
+        return f"step {step} on the chip, which is none of the network"
+    return f"step {own} ({step} on the chip)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from snn_deploy.ir.graph import named, step_order
 from snn_deploy.ir.neuron import State
-from snn_deploy.ir.program import Program
+from snn_deploy.ir.program import Population, Program
 from snn_deploy.ir.trace import PopulationTrace, Trace, Values, by_name
 
 SHOWN_SOURCES = 8
@@ -21,7 +21,10 @@ class Event:
     source: str
     neuron: tuple[int, ...]
     sent: int
-    """Step in which it was sent."""
+    """Step of the chip in which it was sent."""
+
+    own: int | None
+    """The source's step of the network, which the chip computes then."""
 
     payload: int
     weight: int
@@ -36,6 +39,12 @@ class Difference:
     neuron: tuple[int, ...]
     sample: int
     step: int
+    """Of the chip."""
+
+    own: int | None
+    """The population's step of the network, which the chip computes then; None: none, it only holds
+    its states."""
+
     state: State
     expected: int
     """What the first backend computed."""
@@ -77,8 +86,8 @@ def compare(
 ) -> Comparison:
     """Compare all states of two runs of `program`, each given as (backend name, trace).
 
-    The first difference is the one at the earliest step; within a step the populations come in
-    the order in which they are computed, and current before membrane before payload.
+    The first difference is the one at the earliest step of the chip; within a step the populations
+    come in the order in which they are computed, and current before membrane before payload.
     """
     states = 0
     earliest: tuple[tuple[int, int, int], str, State] | None = None
@@ -131,6 +140,7 @@ def _explain(  # noqa: PLR0917 - one call, all of it context
         neuron=tuple(neuron),
         sample=sample,
         step=step,
+        own=_own_step(program, name, step),
         state=state,
         expected=int(a[where]),
         got=int(b[where]),
@@ -180,11 +190,19 @@ def _arrived(
                     source=projection.source,
                     neuron=tuple(int(i) for i in np.unravel_index(source, shape)),
                     sent=int(at),
+                    own=_own_step(program, projection.source, int(at)),
                     payload=int(sent[at, source]),
                     weight=int(projection.map.numbers().flat[index]),
                 )
             )
     return events
+
+
+def _own_step(program: Program, name: str, step: int) -> int | None:
+    """Return which step of the network an input or population computes in a step of the chip."""
+    node = named(program.nodes, name)
+    since = step - (node.lag if isinstance(node, Population) else 0)
+    return since // program.period if since >= 0 and since % program.period == 0 else None
 
 
 def _sent(inputs: Sequence[Values], trace: Trace, name: str) -> np.ndarray:

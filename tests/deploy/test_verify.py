@@ -133,13 +133,39 @@ def test_a_difference_is_printed_with_the_way_to_replay_it(
     assert lines[:5] == [
         "3 samples, 20 steps each",
         "event / lava  DIFFERENT",
-        "  first at  out[0], sample 1, step 9, membrane",
+        "  first at  out[0], sample 1, step 7 (9 on the chip), membrane",
         f"  event     {membrane[1, 9, 0]}",
         f"  lava      {membrane[1, 9, 0] - 3}",
     ]
     assert lines[-1] == (
         "  replay: snn-deploy verify net-loihi2 --input FILE --against lava --first 1 --samples 1"
     )
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        (7, "  first at  hidden[0], sample 0, step 2 (7 on the chip), membrane"),
+        (8, "  first at  hidden[0], sample 0, step 8 on the chip, which is none of the network, "
+            "membrane"),
+    ],
+)  # fmt: skip
+def test_a_difference_of_a_dilated_program_is_told_in_steps_of_the_network(
+    program: Program, step: int, text: str
+) -> None:
+    slow = replace(program, period=3)
+    spikes = np.zeros((1, 20, 2), np.int64)
+    spikes[0, ::3] = 1
+    inputs = (Values(name="in", values=spikes),)
+    trace = ReferenceBackend().run(slow, inputs, EVERYTHING)
+    other = changed(trace, "hidden", State.MEMBRANE, (0, step, 0), 1)
+    result = compare(slow, inputs, ("event", trace), ("lava", other))
+    lines = str(
+        Verification(artifact="a", samples=1, steps=7, comparisons=(result,), overflows=0)
+    ).splitlines()
+    assert lines[2] == text
+    if step == 7:
+        assert lines[-2] == "    in[1] sent 1 in step 2 (6 on the chip), weight 2"
 
 
 def test_a_backend_that_forgot_a_state_is_not_equal(
