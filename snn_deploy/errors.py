@@ -3,7 +3,8 @@
     DeployError SNN000                the user can act on it: no traceback, exit 1
     |-- UsageError SNN100             the command line or a call is wrong: exit 2
     |   |-- UnknownNameError SNN101       a target, backend, dialect, layer or profile nobody knows
-    |   `-- OptionError SNN102            an option has a wrong value, or two contradict each other
+    |   |-- OptionError SNN102            an option has a wrong value, or two contradict each other
+    |   `-- MissingLibraryError SNN103    an optional library is not installed
     |-- ModelError SNN200             the model file cannot be used
     |   |-- FileMissingError SNN201       no such file
     |   |-- FileDamagedError SNN202       not the format it claims, truncated, or hostile
@@ -23,7 +24,8 @@
     |   |-- LavaMissingError SNN501       no Lava environment
     |   |-- LavaTimeoutError SNN502       Lava did not end in time
     |   |-- LavaFailedError SNN503        Lava ended with an error
-    |   `-- InputRangeError SNN504        an input value lies outside what the program declares
+    |   |-- InputRangeError SNN504        an input value lies outside what the program declares
+    |   `-- WorkersLostError SNN505       worker processes died again and again
     `-- ArtifactError SNN600          an artifact folder cannot be read or written
         |-- OutputExistsError SNN601      the output folder is already there
         |-- CannotWriteError SNN602       disk full, no permission, ...
@@ -79,6 +81,12 @@ class OptionError(UsageError):
     """An option has a wrong value, or two options contradict each other."""
 
     code = "SNN102"
+
+
+class MissingLibraryError(UsageError):
+    """An optional library that is needed here is not installed; the fix names the extra."""
+
+    code = "SNN103"
 
 
 class ModelError(DeployError):
@@ -199,6 +207,12 @@ class InputRangeError(BackendError):
     """An input value lies outside the range that the program declares."""
 
     code = "SNN504"
+
+
+class WorkersLostError(BackendError):
+    """Worker processes died, or could not be reached, again and again, and no block got done."""
+
+    code = "SNN505"
 
 
 class ArtifactError(DeployError):

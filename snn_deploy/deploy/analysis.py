@@ -1,4 +1,4 @@
-"""What `simulate`, `verify`, `evaluate` and `estimate` do with a deployment and data."""
+"""What `simulate`, `verify` and `estimate` do with a deployment and data."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,14 +14,13 @@ from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.results import (
     Answer,
     EnergyEstimate,
-    Evaluation,
     LayerActivity,
     Simulation,
     Verification,
 )
 from snn_deploy.deploy.verify import Comparison, compare
 from snn_deploy.deploy.windows import own_steps
-from snn_deploy.errors import DataError, OptionError
+from snn_deploy.errors import OptionError
 from snn_deploy.ir.codecs import predict
 from snn_deploy.quantize.ranges import prove
 
@@ -152,35 +151,6 @@ def _numbered(comparison: Comparison, block: runs.Block) -> Comparison:
         return comparison
     sample = int(block.number[found.sample])
     return replace(comparison, difference=replace(found, sample=sample))
-
-
-def evaluate(
-    deployment: Deployment,
-    data: Data,
-    backend: str,
-    *,
-    real: bool,
-    time_limit: float | None = None,
-) -> Evaluation:
-    """Count right answers; see `api.evaluate`.
-
-    Raises:
-        DataError: the data has no labels.
-    """
-    if data.label is None:
-        raise DataError(
-            "the data has no labels", fix="np.savez(FILE, input=array, label=whole numbers)"
-        )
-    integers = runs.run_answers(backend_named(backend, time_limit), deployment, data)
-    reals = runs.network_answers(deployment, data) if real else None
-    return Evaluation(
-        samples=data.samples,
-        backend=backend,
-        output=deployment.program.outputs[0].name,
-        correct=int(np.count_nonzero(integers == data.label)),
-        correct_real=None if reals is None else int(np.count_nonzero(reals == data.label)),
-        same=None if reals is None else int(np.count_nonzero(reals == integers)),
-    )
 
 
 def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyEstimate:

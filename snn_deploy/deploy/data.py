@@ -1,7 +1,7 @@
-"""Data files: spikes, images and labels from NPZ and event files, checked before use."""
+"""Samples, checked before use, and encoded as the network says."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Num
 
-from snn_deploy.errors import ArtifactDamagedError, DataError, FileMissingError, OptionError
+from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.codecs import Encode, Encoding, encode_current, encode_rate
-from snn_deploy.ir.store import unpack
 from snn_deploy.ir.trace import Values
 
 LARGEST_ARRAY = 8 * 2**30
@@ -28,6 +27,9 @@ class Data:
     label: Int64[np.ndarray, " sample"] | None = None
     number: Int64[np.ndarray, " sample"]
     """Number of each sample in its file: random encoders and reports go by it."""
+
+    late: int = 0
+    """Events of recordings that came after the last step, and are left out."""
 
     @classmethod
     def of(cls, arrays: tuple[Values, ...], label: np.ndarray | None = None) -> "Data":
@@ -72,17 +74,15 @@ class Steps:
 
 
 def read_data(path: Path, names: tuple[str, ...]) -> Data:
-    """Return the samples in an NPZ file for the inputs called `names`.
-
-    It holds `input` (or one array per input name) and perhaps `label`.
+    """Return all samples in a data file (NPZ, HDF5 or NIRData) for the inputs called `names`.
 
     Raises:
         FileMissingError: there is no such file.
         DataError: it cannot be used.
     """
-    if not path.is_file():
-        raise FileMissingError("there is no such data file", where=str(path))
-    return data_of(_read_npz(path), names, str(path))
+    from snn_deploy.deploy.datasets.opening import open_whole  # noqa: PLC0415 - it imports `Data`
+
+    return open_whole(path, names)
 
 
 def data_from(given: Any, names: tuple[str, ...]) -> Data:
@@ -106,102 +106,108 @@ def data_of(given: Mapping[str, np.ndarray], names: tuple[str, ...], where: str 
     Raises:
         DataError: an array is missing or cannot be used.
     """
-    arrays = dict(given)
-    if len(names) == 1 and names[0] not in arrays and "input" in arrays:
-        arrays[names[0]] = arrays["input"]
-    missing = [name for name in names if name not in arrays]
+    keys = keys_of(names, given, where)
+    check_shapes({name: given[key].shape for name, key in keys.items()}, where)
+    chosen = tuple(
+        Values(name=name, values=checked(given[key], name, where)) for name, key in keys.items()
+    )
+    if "label" not in given:
+        return Data.of(chosen)
+    label = given["label"]
+    check_label(label.dtype, label.shape, len(chosen[0].values), where)
+    return Data.of(chosen, label.astype(np.int64))
+
+
+def keys_of(names: tuple[str, ...], there: Iterable[str], where: str) -> dict[str, str]:
+    """Return the array that each input is read from; the only input's may be called `input`.
+
+    Raises:
+        DataError: one is missing.
+    """
+    known = list(there)
+    if len(names) == 1 and names[0] not in known and "input" in known:
+        return {names[0]: "input"}
+    missing = [name for name in names if name not in known]
     if missing:
         raise DataError(
-            f"the data has no array {missing[0]!r}; it has {', '.join(arrays) or 'none'}",
+            f"the data has no array {missing[0]!r}; it has {', '.join(known) or 'none'}",
             where=where,
             fix="np.savez(FILE, input=array) with an array [sample, step, ...shape]",
         )
-    chosen = tuple(Values(name=name, values=_checked(arrays[name], name, where)) for name in names)
-    if len({v.values.shape[0] for v in chosen}) != 1:
+    return {name: name for name in names}
+
+
+def check_shapes(shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
+    """Refuse arrays of inputs without samples, or with different numbers of them.
+
+    Raises:
+        DataError: they are such.
+    """
+    for name, shape in shapes.items():
+        if len(shape) < 2 or not shape[0]:
+            raise DataError(f"an array of shape {shape} has no samples", where=_at(where, name))
+    if len({shape[0] for shape in shapes.values()}) != 1:
         raise DataError("the inputs have different numbers of samples", where=where)
-    return Data.of(chosen, _label(arrays, chosen[0].values.shape[0], where))
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return unpack(path.read_bytes(), LARGEST_ARRAY)
-    except ArtifactDamagedError as problem:
+def check_label(dtype: np.dtype[Any], shape: tuple[int, ...], samples: int, where: str) -> None:
+    """Refuse labels that are no whole numbers, one for each sample.
+
+    Raises:
+        DataError: they are none.
+    """
+    if shape != (samples,) or dtype.kind not in "iu":
         raise DataError(
-            f"not an NPZ file of plain arrays: {problem.message}",
-            where=str(path),
-            fix="np.savez(FILE, input=array); for recorded events add --bin-width SECONDS",
-        ) from problem
-    except OSError as problem:
-        raise DataError(f"it cannot be read: {problem.strerror}", where=str(path)) from problem
+            f"`label` has shape {shape} of {dtype}, expected whole numbers of shape ({samples},)",
+            where=where,
+        )
 
 
-def _checked(array: np.ndarray, name: str, file: str) -> np.ndarray:
-    where = f"{file}: {name}" if file else name
+def checked(array: np.ndarray, name: str, where: str) -> np.ndarray:
+    """Return the values of an input if they are finite numbers.
+
+    Raises:
+        DataError: they are not.
+    """
     if array.dtype.kind not in "iubf":
-        raise DataError(f"values of type {array.dtype} are no numbers", where=where)
-    if array.ndim < 2 or not array.shape[0]:
-        raise DataError(f"an array of shape {array.shape} has no samples", where=where)
+        raise DataError(f"values of type {array.dtype} are no numbers", where=_at(where, name))
     if not np.all(np.isfinite(array)):
-        raise DataError("an input value is not a finite number", where=where)
+        raise DataError("an input value is not a finite number", where=_at(where, name))
     return array
 
 
-def _label(arrays: Mapping[str, np.ndarray], samples: int, where: str) -> np.ndarray | None:
-    if "label" not in arrays:
-        return None
-    label = arrays["label"]
-    if label.shape != (samples,) or label.dtype.kind not in "iu":
-        raise DataError(
-            f"`label` has shape {label.shape} of {label.dtype}, "
-            f"expected whole numbers of shape ({samples},)",
-            where=where,
-        )
-    return label.astype(np.int64)
-
-
-EVENT_BYTES = 5
-"""Bytes of one event in an N-MNIST recording (Orchard et al. 2015, section 2.2)."""
+def _at(where: str, name: str) -> str:
+    return f"{where}: {name}" if where else name
 
 
 def read_events(
     path: Path, bin_width: float, shape: tuple[int, int] = (34, 34)
 ) -> Num[np.ndarray, "step polarity y x"]:
-    """Return the events of a recording, counted per bin of `bin_width` seconds.
-
-    Each event has 5 bytes, as N-MNIST has them: x, y, and a time of 23 bits in microseconds with
-    the polarity in the bit above.
+    """Return the events of an N-MNIST recording, counted per bin of `bin_width` seconds.
 
     Raises:
         FileMissingError: there is no such file.
         OptionError: the bin width is no time, or so short that the bins take too much memory.
         DataError: the file is no such recording, or an event lies outside `shape`.
     """
+    from snn_deploy.deploy.datasets import binning, nmnist  # noqa: PLC0415 - they import this
+
     if not path.is_file():
         raise FileMissingError("there is no such data file", where=str(path))
     if not (math.isfinite(bin_width) and bin_width > 0):
         raise OptionError(f"bins of {bin_width:g} s", where="--bin-width", fix="--bin-width 0.001")
-    raw = np.frombuffer(path.read_bytes(), np.uint8)
-    if raw.size == 0 or raw.size % EVENT_BYTES:
-        raise DataError(
-            f"{raw.size} bytes are no recording of {EVENT_BYTES}-byte events", where=str(path)
-        )
-    x, y, *rest = raw.reshape(-1, EVENT_BYTES).astype(np.int64).T
-    polarity = rest[0] >> 7
-    time = (rest[0] & 127) << 16 | rest[1] << 8 | rest[2]
-    if x.max() >= shape[1] or y.max() >= shape[0]:
-        raise DataError(
-            f"an event at x={x.max()}, y={y.max()} lies outside {shape[1]} x {shape[0]}",
-            where=str(path),
-        )
-    steps = math.floor(int(time.max()) / (bin_width * 1e6)) + 1
-    if steps * 2 * math.prod(shape) * 4 > LARGEST_ARRAY:
+    step = bin_width * 1e6
+    how = binning.Binning(step=step, sensor=shape)
+    events = nmnist.read(path)
+    try:
+        steps = binning.steps_of(events, step, how)
+    except OptionError:
         raise OptionError(
-            f"bins of {bin_width:g} s make {steps:,} steps of this recording, which is too much",
+            f"bins of {bin_width:g} s make so many steps of this recording that it is too much",
             where="--bin-width",
             fix="--bin-width 0.001",
-        )
-    counts = np.zeros((steps, 2, *shape), np.int32)
-    np.add.at(counts, ((time / (bin_width * 1e6)).astype(np.int64), polarity, y, x), 1)
+        ) from None
+    counts, _ = binning.bin_events(events, how, step=step, steps=steps, shape=None, where=str(path))
     return counts
 
 

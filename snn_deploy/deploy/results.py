@@ -144,48 +144,6 @@ def _step(step: int, own: int | None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """The result of `evaluate`."""
-
-    samples: int
-    backend: str
-    output: str
-    """The program's first output, which is the one that is judged."""
-
-    correct: int
-    """By the integer program."""
-
-    correct_real: int | None
-    """By the real-valued network, if it was run."""
-
-    same: int | None
-    """Samples for which both give the same class."""
-
-    derived: ClassVar[tuple[str, ...]] = ("accuracy", "accuracy_real")
-
-    @property
-    def accuracy(self) -> float:
-        """Share of samples that the integer program gets right, 0..1."""
-        return self.correct / self.samples
-
-    @property
-    def accuracy_real(self) -> float | None:
-        """Share of samples that the real-valued network gets right, 0..1."""
-        return None if self.correct_real is None else self.correct_real / self.samples
-
-    def __str__(self) -> str:
-        rows = [("accuracy", counted(self.samples, "sample"))]
-        if self.correct_real is not None:
-            rows.append(("real values", f"{self.correct_real / self.samples:.2%}"))
-        rows.append((f"integers ({self.backend})", f"{self.accuracy:.2%}"))
-        if self.correct_real is not None and self.same is not None:
-            points = 100 * (self.correct - self.correct_real) / self.samples
-            rows.append(("change", f"{points:+.2f} points"))
-            rows.append(("same class", f"{self.same / self.samples:.2%}"))
-        return aligned(rows, right=(1,))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyEstimate:
     """The result of `estimate`."""
 

@@ -11,14 +11,13 @@ from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.progress import bar
 from snn_deploy.errors import DataError
-from snn_deploy.ir.codecs import decode, needs, predict
+from snn_deploy.ir.codecs import decode, needs
 from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.presentation import dilated, present, windows
 from snn_deploy.ir.program import Program
-from snn_deploy.ir.simulate import simulate
-from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
+from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
 
 BLOCK_VALUES = 50_000_000
 """Recorded values per block of samples: bounds the memory of a run."""
@@ -61,38 +60,6 @@ def blocks(
         if not real:
             inputs = dilated(inputs, deployment.program.period)
         yield Block(inputs=inputs, number=part.number, steps=encoded.steps)
-
-
-def run_answers(backend: Backend, deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
-    """Return the predicted class of every sample by the integer program: [sample]."""
-    output = deployment.program.outputs[0]
-    predicted = []
-    record = _recording(output)
-    width = deployment.program.population(output.population).size
-    with bar(f"integers ({backend.name})", data.samples) as advance:
-        for block in blocks(data, deployment, width):
-            trace = backend.run(deployment.program, block.inputs, record)
-            predicted.append(predict(program_answer(deployment.program, output, trace, block)))
-            advance(block.samples)
-    return np.concatenate(predicted)
-
-
-def network_answers(deployment: Deployment, data: Data) -> Int64[np.ndarray, "..."]:
-    """Return the predicted class of every sample by the real-valued network: [sample]."""
-    network = deployment.network
-    output = network.outputs[0]
-    predicted = []
-    width = network.population(output.population).size + 2000
-    with bar("real values", data.samples) as advance:
-        for block in blocks(data, deployment, width, real=True):
-            trace = simulate(network, block.inputs, _recording(output))
-            predicted.append(predict(network_answer(network, output, trace, block)))
-            advance(block.samples)
-    return np.concatenate(predicted)
-
-
-def _recording(output: Output) -> Recording:
-    return Recording(states=frozenset({needs(output.decode)}), populations=(output.population,))
 
 
 def program_answer(

@@ -4,6 +4,7 @@ Texts of variable length lie in "global heaps". The library walks through one ob
 and stands still at a free one of size 0. Everything else that is wrong it reports.
 """
 
+import mmap
 import struct
 from collections.abc import Iterator
 
@@ -14,6 +15,9 @@ HEAP_START = b"GCOL\x01\x00\x00\x00"
 HEADER = struct.Struct("<8xQ")
 """Of a heap: its size, this header included."""
 
+Image = bytes | mmap.mmap
+"""The bytes of a file, in memory or mapped."""
+
 OBJECT = struct.Struct("<HH4xQ")
 """Of one object: its index (0: free), its references, its size."""
 
@@ -21,16 +25,16 @@ LARGEST_HEAP = 2**28
 """Bytes of a heap; the library makes them as small as it can, 4096 mostly."""
 
 
-def is_safe(image: bytes) -> bool:
+def is_safe(image: Image) -> bool:
     """Return whether the library can be trusted with an image.
 
     It cannot with what is not HDF5 from its first byte on, has addresses of another width than
     64 bits, or a global heap that the library would not get through.
     """
-    return image.startswith(SIGNATURE) and _has_wide_addresses(image) and not _is_stuck(image)
+    return image[: len(SIGNATURE)] == SIGNATURE and _has_wide_addresses(image) and not _is_stuck(image)
 
 
-def _has_wide_addresses(image: bytes) -> bool:
+def _has_wide_addresses(image: Image) -> bool:
     """Return whether offsets and lengths have 8 bytes, as in every file of a 64-bit machine."""
     if len(image) < 16:
         return False
@@ -38,18 +42,18 @@ def _has_wide_addresses(image: bytes) -> bool:
     return widths == b"\x08\x08"
 
 
-def _is_stuck(image: bytes) -> bool:
+def _is_stuck(image: Image) -> bool:
     return any(not _can_be_walked(image, start) for start in _heaps(image))
 
 
-def _heaps(image: bytes) -> Iterator[int]:
+def _heaps(image: Image) -> Iterator[int]:
     start = image.find(HEAP_START)
     while start >= 0:
         yield start
         start = image.find(HEAP_START, start + 1)
 
 
-def _can_be_walked(image: bytes, start: int) -> bool:
+def _can_be_walked(image: Image, start: int) -> bool:
     """Return whether a walk over the objects of a heap goes on to its end."""
     if start + HEADER.size > len(image):
         return False

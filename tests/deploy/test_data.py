@@ -41,10 +41,9 @@ def test_a_file_that_is_no_npz_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError) as problem:
         read_data(tmp_path / "d.npz", ("input",))
     assert str(problem.value) == (
-        "error[SNN208]: not an NPZ file of plain arrays: "
-        "the array file is damaged: File is not a zip file\n"
+        "error[SNN208]: not an NPZ file of plain arrays: File is not a zip file\n"
         f"  at: {tmp_path / 'd.npz'}\n"
-        "  fix: np.savez(FILE, input=array); for recorded events add --bin-width SECONDS"
+        "  fix: np.savez(FILE, input=array); recordings of events end in .bin, .aedat4 or .raw"
     )
 
 

@@ -1,0 +1,156 @@
+"""The journal of an evaluation: a line for each block that is done, so that none is done twice."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from snn_deploy.deploy.evaluating_block import Found
+from snn_deploy.errors import CannotWriteError, DataError, OptionError
+
+SCHEMA = "snn-deploy/evaluation-journal/1"
+
+
+class Heading(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: what the answers are for."""
+
+    schema: str
+    version: str
+    """Of snn-deploy."""
+
+    program: str
+    network: str
+    data: str
+    """Digests."""
+
+    question: dict[str, str | int | bool | None]
+    blocks: int
+    """Number of blocks; that and the samples say which samples a block has."""
+
+
+class Journal:
+    """An open journal; see `journal`."""
+
+    def __init__(self, descriptor: int, path: Path, done: dict[int, Found], end: int) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._end = end
+        self.done = done
+        """What was found before this run, by block."""
+
+    def add(self, found: Found) -> None:
+        """Append a block, on the disk when this returns.
+
+        Raises:
+            CannotWriteError: the disk is full, ...; what was written before stays.
+        """
+        self.append(msgspec.json.encode(found) + b"\n")
+
+    def append(self, line: bytes) -> None:
+        """Append a line, whole or not at all.
+
+        Raises:
+            CannotWriteError: the disk is full, ...
+        """
+        try:
+            written = 0
+            while written < len(line):
+                written += os.pwrite(self._descriptor, line[written:], self._end + written)
+            os.fsync(self._descriptor)
+        except OSError as problem:
+            os.ftruncate(self._descriptor, self._end)
+            raise _cannot_write(problem, self._path) from problem
+        self._end += len(line)
+
+
+@contextmanager
+def journal(path: Path, heading: Heading) -> Iterator[Journal]:
+    """Open the journal at `path`, or begin one there.
+
+    A last line that was cut off is dropped.
+
+    Raises:
+        OptionError: it is of other data, another artifact or other options; or in use.
+        DataError: it is no journal.
+        CannotWriteError: it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as problem:
+        raise _cannot_write(problem, path) from problem
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OptionError(
+                "another run writes this journal", where=str(path), fix="--journal OTHER"
+            ) from None
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            *lines, cut = file.read().split(b"\n")
+        first = msgspec.json.encode(heading) + b"\n"
+        done = _read(lines or ([cut] if not first.startswith(cut) else []), path, heading)
+        end = sum(len(line) + 1 for line in lines)
+        os.ftruncate(descriptor, end)
+        opened = Journal(descriptor, path, done, end)
+        if not lines:
+            opened.append(first)
+        yield opened
+    finally:
+        os.close(descriptor)
+
+
+def _read(lines: list[bytes], path: Path, heading: Heading) -> dict[int, Found]:
+    if not lines:
+        return {}
+    try:
+        before = msgspec.json.decode(lines[0], type=Heading)
+        found = [msgspec.json.decode(line, type=Found) for line in lines[1:]]
+    except msgspec.MsgspecError as problem:
+        raise DataError(
+            f"this is no journal of an evaluation: {problem}",
+            where=str(path),
+            fix="--journal OTHER, or remove the file",
+        ) from problem
+    if before != heading:
+        raise OptionError(
+            f"the journal is of another evaluation: {_differences(before, heading)}",
+            where=str(path),
+            fix="--journal OTHER, or repeat what it was begun with",
+        )
+    return {one.block: one for one in found}
+
+
+def _differences(before: Heading, now: Heading) -> str:
+    """Return what an old heading and a new one say differently."""
+    names = {
+        "schema": "its format",
+        "version": "the version of snn-deploy",
+        "program": "the program",
+        "network": "the network",
+        "data": "the data",
+        "blocks": "the number of blocks",
+    }
+    told = [f"{words} differs" for key, words in names.items() if _of(before, key) != _of(now, key)]
+    for key in sorted({*before.question, *now.question}):
+        one, other = before.question.get(key), now.question.get(key)
+        if one != other:
+            told.append(f"{key} was {one}, not {other}")
+    return ", ".join(told)
+
+
+def _of(heading: Heading, key: str) -> str | int:
+    found = getattr(heading, key)
+    assert isinstance(found, str | int)
+    return found
+
+
+def _cannot_write(problem: OSError, path: Path) -> CannotWriteError:
+    return CannotWriteError(
+        f"the journal could not be written: {problem.strerror}; the blocks in it stay",
+        where=str(path),
+        fix="free some space and run the same command again, or --journal FILE on another disk "
+        "with a copy of this one",
+    )

@@ -1,0 +1,280 @@
+"""Blocks on workers: any executor will do, and a worker that dies loses only what it was at."""
+
+import multiprocessing
+import os
+import pickle
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.datasets.opening import reopened
+from snn_deploy.deploy.datasets.source import Request
+from snn_deploy.deploy.deployment import Deployment, read_deployment
+from snn_deploy.deploy.evaluating_block import Found, Question, run_block
+from snn_deploy.errors import ArtifactDamagedError, DeployError, WorkersLostError
+
+ATTEMPTS = 3
+"""How often in a row workers may be lost without any block being done meanwhile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Where blocks are run."""
+
+    make: Callable[[], AbstractContextManager[Executor]]
+    """Makes an executor, and another one when that broke."""
+
+    in_flight: int
+    """How many blocks are submitted at once, at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A deployment for other processes: where it lies, or, where it lies nowhere, itself."""
+
+    digest: str
+    folder: Path | None
+    pickled: bytes | None
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "Model":
+        """Return a deployment as it is sent to workers."""
+        digest, folder = deployment.program.digest, deployment.folder
+        if folder is not None and folder.is_dir():
+            return cls(digest=digest, folder=folder.resolve(), pickled=None)
+        pickled = pickle.dumps(replace(deployment))  # without what it has computed and kept
+        return cls(digest=sha256(pickled).hexdigest(), folder=None, pickled=pickled)
+
+
+@lru_cache(maxsize=2)
+def _folder(folder: Path, digest: str) -> Deployment:
+    deployment = read_deployment(folder)
+    if deployment.program.digest != digest:
+        raise ArtifactDamagedError(
+            "the artifact was replaced while it was evaluated", where=str(folder)
+        )
+    return deployment
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The last deployment that was sent as itself."""
+
+    digest: str = ""
+    deployment: Deployment | None = None
+
+
+_KEPT = _Kept()
+
+
+def _deployment(model: Model) -> Deployment:
+    if model.folder is not None:
+        return _folder(model.folder, model.digest)
+    if _KEPT.deployment is None or _KEPT.digest != model.digest:
+        assert model.pickled is not None
+        made = pickle.loads(model.pickled)  # noqa: S301 - our own process pickled it
+        assert isinstance(made, Deployment)
+        _KEPT.digest, _KEPT.deployment = model.digest, made
+        return made
+    return _KEPT.deployment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A block as a worker gets it."""
+
+    model: Model
+    question: Question
+    block: int
+    start: int
+    stop: int
+    """Samples of the data set."""
+
+    data: Request | Data
+    """Where the worker reads them, or they themselves."""
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bug:
+    """What went wrong in a worker and is no error of the user's."""
+
+    trace: str
+
+
+Landing = Future[Found | DeployError | _Bug]
+
+
+class WorkerBugError(RuntimeError):
+    """A bug of ours that showed in a worker; the text is its traceback there."""
+
+
+def run_task(task: Task) -> Found | DeployError | _Bug:
+    """Return what a block shows, or what went wrong; whatever this raises is the worker's death."""
+    try:
+        data = task.data
+        if isinstance(data, Request):
+            data = reopened(data).read(task.start, task.stop)
+        return run_block(_deployment(task.model), task.question, task.block, data)
+    except DeployError as problem:
+        return problem
+    except Exception:  # it is raised again in the main process
+        return _Bug(trace=traceback.format_exc())
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    """Return an executor with so many processes, which end when this one does.
+
+    They are started anew, not forked: a fork in the midst of threads may never wake.
+    """
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent
+    )
+
+
+def _follow_parent() -> None:
+    """End this process when the one that started it is gone: executors do not see to that."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def run_tasks(tasks: Iterable[Task], pool: Pool) -> Iterator[Found]:
+    """Yield what each block shows, in the order in which they get done.
+
+    Blocks whose worker died are submitted again. Before an error is raised, all that is under way
+    is waited for and yielded.
+
+    Args:
+        tasks: The blocks; each is taken when it can be submitted.
+        pool: Runs them.
+
+    Raises:
+        WorkersLostError: workers died again and again.
+        DeployError: what a block raised.
+    """
+    waiting, again, lost = iter(tasks), deque[Task](), 0
+    while True:
+        with pool.make() as executor:
+            flight = _Flight(executor, pool.in_flight)
+            try:
+                while flight.fill(waiting, again):
+                    for found in flight.landed(again):
+                        lost = 0
+                        yield found
+                    if flight.error is not None:
+                        yield from flight.rest(again)
+                        raise flight.error
+                    lost += flight.failure is not None
+                    if lost >= ATTEMPTS:
+                        yield from flight.rest(again)
+                        raise _lost(again, flight.failure)
+                    if flight.broken:
+                        yield from flight.rest(again)
+                        break
+                else:
+                    return
+            finally:
+                flight.cancel()
+
+
+class _Flight:
+    """The blocks that an executor has."""
+
+    def __init__(self, executor: Executor, most: int) -> None:
+        self.executor = executor
+        self.most = most
+        self.tasks: dict[Landing, Task] = {}
+        self.error: Exception | None = None
+        """What a block raised."""
+
+        self.failure: Exception | None = None
+        """Why a worker was lost in the last round; None: none was."""
+
+        self.broken = False
+        """Whether the executor takes no further blocks."""
+
+    def fill(self, waiting: Iterator[Task], again: deque[Task]) -> bool:
+        """Submit blocks, first those to be done again; return whether there is any to wait for."""
+        self.failure = None
+        while len(self.tasks) < self.most:
+            task = again.popleft() if again else next(waiting, None)
+            if task is None:
+                break
+            try:
+                self.tasks[self.executor.submit(run_task, task)] = task
+            except BrokenExecutor as problem:
+                again.appendleft(task)
+                self.failure, self.broken = problem, True
+                return True
+        return bool(self.tasks)
+
+    def landed(self, again: deque[Task]) -> Iterator[Found]:
+        """Wait for a block at least; yield what is found, and put back what is lost."""
+        if self.failure is None:
+            yield from self._taken(wait(self.tasks, return_when=FIRST_COMPLETED).done, again)
+
+    def rest(self, again: deque[Task]) -> Iterator[Found]:
+        """Give up what is not begun, and wait for all that is."""
+        again.extend(self.cancel())
+        yield from self._taken(wait(self.tasks).done, again)
+
+    def _taken(self, done: set[Landing], again: deque[Task]) -> Iterator[Found]:
+        for future in sorted(done, key=lambda one: self.tasks[one].block):
+            task = self.tasks.pop(future)
+            try:
+                found = future.result()
+            except Exception as problem:  # of the executor: run_task itself raises none
+                again.append(task)
+                self.failure = problem
+                self.broken = self.broken or isinstance(problem, BrokenExecutor)
+                continue
+            if isinstance(found, Found):
+                yield found
+            else:
+                self.error = (
+                    found if isinstance(found, DeployError) else WorkerBugError(found.trace)
+                )
+
+    def cancel(self) -> list[Task]:
+        """Give up what is not begun, and return it."""
+        given_up = [future for future in self.tasks if future.cancel()]
+        return [self.tasks.pop(future) for future in given_up]
+
+
+def _lost(again: deque[Task], failure: Exception | None) -> WorkersLostError:
+    blocks = sorted(again, key=lambda task: task.block)
+    ranges = ", ".join(f"{task.start} to {task.stop - 1}" for task in blocks[:4])
+    return WorkersLostError(
+        f"{ATTEMPTS} times in a row a worker was lost and no block got done: "
+        f"{type(failure).__name__}: {failure}",
+        where=f"samples {ranges}{', ...' if len(blocks) > 4 else ''}",
+        fix="smaller blocks need less memory: --block N; fewer workers too. A script that asks for "
+        'workers does so under `if __name__ == "__main__":`; in place of an executor give a '
+        "function that makes one",
+    )
