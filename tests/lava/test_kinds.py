@@ -248,6 +248,26 @@ def test_an_accumulator_and_a_phase_run_in_our_neurons(equal_in_lava: Equal) -> 
     equal_in_lava(slow, inputs(3))
 
 
+@pytest.mark.parametrize(
+    ("changes", "process"),
+    [
+        ({}, Neuron.LIF),
+        ({"fires": Fires.TERNARY, "lower": w(-64)}, Neuron.TERNARY_LIF),
+        ({"decay": w(3800)}, Neuron.OWN),
+        ({"biases": (Bias(value=w(64)),)}, Neuron.OWN),
+        ({"current": Current(decay=w(0))}, Neuron.OWN),
+        ({"restart": Restart(interval=3)}, Neuron.OWN),
+    ],
+)
+def test_only_a_neuron_that_keeps_still_between_its_steps_is_a_lif_in_a_dilated_program(
+    changes: dict[str, Any], process: Neuron
+) -> None:
+    program = replace(program_of([lif("n", **{"decay": w(4096)} | changes)]), period=3)
+    plan = make_plan(program).populations[0]
+    assert plan.process is process
+    assert plan.reason == ("Lava's LIF acts in every step" if process is Neuron.OWN else "")
+
+
 def changed(name: str, **changes: Any) -> tuple[str, str]:
     population = STOCK[name][0]
     kind = population.kind

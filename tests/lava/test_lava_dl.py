@@ -27,10 +27,7 @@ OWN_STEPS = 200
 
 CASES = {case.name: case for case in (*special_cases(), *map(random_case, (1, 5, 12, 23)))}
 
-NEW = {"resonators", "sigma-delta", "resets"}
-"""Cases of neurons that the event simulator and our Lava leave to the reference so far."""
-
-SOME = [name for name in CASES if name not in {"random-5", "random-12", "random-23", *NEW}]
+SOME = [name for name in CASES if name not in {"random-5", "random-12", "random-23"}]
 """Cases that our own Lava runs: the conformance suite has run its processes already."""
 
 Compare = Callable[[Program, Sequence[Values]], Trace]
@@ -116,7 +113,7 @@ def assert_equal_states(case: Case, backend: Backend, wanted: States) -> list[fl
     ("name", "backend"),
     [
         *((name, ReferenceBackend()) for name in CASES),
-        *((name, EventBackend()) for name in CASES if name not in NEW),
+        *((name, EventBackend()) for name in CASES),
     ],
     ids=lambda value: getattr(value, "name", value),
 )

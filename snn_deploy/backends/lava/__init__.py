@@ -67,8 +67,9 @@ class LavaBackend:
     ) -> Trace:
         """Run `program` in Lava; see `Backend.run`.
 
-        Progress is counted in samples. Sums for sigma and delta neurons wrap at 32 bits on their
-        way, as the neurons do; what wraps there is not among the overflows of a trace.
+        Progress is counted in samples. A sum for a sigma or delta neuron whose sources send 32 bits
+        too wraps modulo 2**32 in Lava's connection, before the neuron can count it. The states are
+        those of the program; of such neurons a trace may have fewer overflows.
 
         Raises:
             LavaMissingError: there is no Lava environment.

@@ -18,6 +18,7 @@ from snn_deploy.backends.lava.plan import Group, Guard, Neuron
 from snn_deploy.backends.lava.worst import largest_current, most_per_step
 from snn_deploy.ir.graph import shortest_delay
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, State, When
+from snn_deploy.ir.phases import why_not_still
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.targets import SourcedRange, Target
 
@@ -86,22 +87,25 @@ def _extras(program: Program, population: Population, chip: Target) -> str:
             population.restart and population.fires is Fires.TERNARY,
             "Lava's TernaryLIF does not restart",
         ),
-        (program.period > 1 and not _holds(population, chip), "Lava's LIF acts in every step"),
+        (
+            program.period > 1 and _moves_between(program, population),
+            "Lava's LIF acts in every step",
+        ),
     ):
         if there:
             return reason
     return ""
 
 
-def _holds(population: Population, chip: Target) -> bool:
-    """Return whether a step without input leaves every state as it is, once it has fired."""
+def _moves_between(program: Program, population: Population) -> bool:
+    """Return whether a step between two of the population's own could change a state.
+
+    A current that lasts one step moves nothing, but Lava clears it where the program holds it.
+    """
     return (
-        population.current is None
-        and bool(np.all(population.decay == chip.decay_one))
-        and not any(np.any(bias.value) for bias in population.biases)
-        and population.restart is None
-        and (population.fires is Fires.NEVER or bool(np.all(population.threshold >= 0)))
-        and (population.fires is not Fires.TERNARY or bool(np.all(population.lower <= 0)))
+        population.current is not None
+        or population.restart is not None
+        or bool(why_not_still(population, program.arithmetic))
     )
 
 
