@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 
 from snn_deploy.deploy.data import LARGEST_ARRAY
 from snn_deploy.errors import DataError, OptionError
@@ -19,12 +19,12 @@ Sensor = tuple[int, int]
 class Events:
     """The events of one recording."""
 
-    time: Int[np.ndarray, " event"]
+    time: Integer[np.ndarray, " event"]
     """In microseconds."""
 
-    x: Int[np.ndarray, " event"]
-    y: Int[np.ndarray, " event"]
-    polarity: Int[np.ndarray, " event"]
+    x: Integer[np.ndarray, " event"]
+    y: Integer[np.ndarray, " event"]
+    polarity: Integer[np.ndarray, " event"]
     """0: darker, 1: brighter."""
 
     sensor: Sensor | None = None
@@ -109,7 +109,8 @@ class Binning:
 def sensor_of(recorded: Sensor | None, binning: Binning, shape: Shape | None) -> Sensor:
     """Return the rows and columns of the sensor.
 
-    Where neither the recording nor the user says it, it is the one that the input `shape` is for.
+    Where neither the recording nor the user says it, it is the one that the input `shape` is for,
+    unless rows and columns are to be made fewer: then nothing says how many there were.
 
     Raises:
         OptionError: nobody says it.
@@ -123,13 +124,13 @@ def sensor_of(recorded: Sensor | None, binning: Binning, shape: Shape | None) ->
     said = recorded or binning.sensor
     if said is not None:
         return said
-    if shape is None or len(shape) not in (2, 3) or binning.flatten:
+    if shape is None or len(shape) not in (2, 3) or binning.flatten or binning.downscale != 1:
         raise OptionError(
             "the recording does not say how many rows and columns the sensor has",
             where="--sensor",
             fix="--sensor ROWSxCOLUMNS, such as 34x34 for N-MNIST",
         )
-    return shape[-2] * binning.downscale, shape[-1] * binning.downscale
+    return shape[-2], shape[-1]
 
 
 def step_of(binning: Binning, dt: float | None) -> float:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -93,12 +94,22 @@ class _Reader:
                 self.child.stdin.flush()
                 return self._answer(self.child.stdout, path)
             except (OSError, EOFError) as problem:
-                status = self.child.wait()
-                self.child = None
                 raise DataError(
-                    f"the file is damaged: the library that reads it ended with status {status}",
+                    "the file is damaged: the library that reads it ended with status "
+                    f"{self._status()}",
                     where=str(path),
                 ) from problem
+
+    def _status(self) -> int:
+        """Return how a child ended that gives no answer; there is none any more."""
+        child, self.child = self.child, None
+        assert child is not None
+        status = child.wait()
+        for pipe in (child.stdin, child.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # what was not sent yet
+                pipe.close()
+        return status
 
     def _answer(self, answers: IO[bytes], path: Path) -> tuple[tuple[int, int] | None, np.ndarray]:
         line = answers.readline()

@@ -5,6 +5,7 @@ Each line of standard input is a path in JSON. The answer is a line of JSON, eit
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 
@@ -21,10 +22,12 @@ UNKNOWN = (65535, 65535)
 
 def main() -> None:
     """Answer until standard input ends."""
-    for line in sys.stdin.buffer:
-        for part in _answer(json.loads(line), int(sys.argv[1])):
-            sys.stdout.buffer.write(part)
-        sys.stdout.buffer.flush()
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # whatever a library prints is no answer
+        for line in sys.stdin.buffer:
+            for part in _answer(json.loads(line), int(sys.argv[1])):
+                answers.write(part)
+            answers.flush()
 
 
 def _answer(path: str, largest: int) -> Iterator[bytes]:
