@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ANSWER = "answer "
+"""How an answer of a child begins; other lines are what simulators print."""
+
 LAST_LINES = 3
 """Lines of what a child wrote before it ended that its error shows."""
 
@@ -28,6 +31,10 @@ class Setting:
     batch: int
     threads: int
     mode: str
+
+    def alike(self, other: "Setting") -> bool:
+        """Return whether only the batch differs."""
+        return (self.threads, self.mode) == (other.threads, other.mode)
 
     def __str__(self) -> str:
         return f"batch {self.batch}, {self.threads} thread{'s'[: self.threads > 1]}, {self.mode}"
@@ -89,7 +96,8 @@ class Child:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._lines.put(line)
+            if line.startswith(ANSWER):
+                self._lines.put(line.removeprefix(ANSWER))
         self._lines.put("")
 
     def _answer(self, limit: float, what: str) -> dict[str, Any]:

@@ -17,10 +17,16 @@ from snn_deploy.backends.event import EventBackend
 from snn_deploy.ir.trace import Trace
 
 LIMIT = 60.0
-"""Seconds that a child may take to start, and one run of it."""
+"""Seconds that one run may take."""
+
+START_LIMIT = 120.0
+"""Seconds that a child may take to start; some build the network then, and run a sample."""
 
 SEARCH_SHARE = 0.55
 """Of a peer's time, for the search of its best setting; the rest is for the turns."""
+
+CHECK_LIMIT = 180.0
+"""Seconds for the check, before which some compile; what it takes is not part of the budget."""
 
 OURS = "event"
 
@@ -45,7 +51,7 @@ def contest(
     write_case(case, folder)
     trace = held_to_reference(case)
     write_expected(trace, folder)
-    with Child(our_command(folder), folder / "ours.log", LIMIT) as child:
+    with Child(our_command(folder), folder / "ours.log", START_LIMIT) as child:
         tried = search(child, budget / 2, LIMIT)
         ring = Ring(
             folder=folder, ours=child, tried=tried, spikes=counted(case, trace), budget=budget
@@ -122,13 +128,13 @@ class Ring:
 
     def against(self, peer: Peer, row: Measured) -> str:
         """Fill the row of a peer; return why there are no numbers, or nothing."""
-        end = now() + self.budget
         limit = max(LIMIT, self.budget)
         log = self.folder / f"{peer.name}.log"
         try:
-            with Child(command(peer, self.folder), log, limit) as theirs:
+            with Child(command(peer, self.folder), log, START_LIMIT) as theirs:
                 row.versions = theirs.facts["versions"]
-                row.agreement = agreement(theirs.check(limit), self.spikes)
+                row.agreement = agreement(theirs.check(CHECK_LIMIT), self.spikes)
+                end = now() + self.budget
                 tried = search(theirs, max(1.0, SEARCH_SHARE * (end - now())), limit)
                 left = max(2.0, end - now())
                 times = in_turns(

@@ -84,10 +84,7 @@ def search(child: Child, seconds: float, limit: float) -> list[Tried]:
         for mode in facts["modes"]:
             for threads in facts["threads"]:
                 setting = Setting(batch=batch, threads=threads, mode=mode)
-                near = [
-                    t.ms for t in found if (t.setting.mode, t.setting.threads) == (mode, threads)
-                ]
-                guess = min(near) * batch / 1000 if near else 0
+                guess = expected([t for t in found if t.setting.alike(setting)], batch)
                 if found and (guess > (end - now()) / 4 or now() > end):
                     continue
                 try:
@@ -100,6 +97,17 @@ def search(child: Child, seconds: float, limit: float) -> list[Tried]:
                     return sorted(found, key=lambda t: t.ms)
                 found.append(Tried(setting=setting, ms=1000 * min(runs) / batch))
     return sorted(found, key=lambda t: t.ms)
+
+
+def expected(found: Sequence[Tried], batch: int) -> float:
+    """Return what a run of a larger batch will take [s], from those of smaller ones."""
+    taken = sorted((t.setting.batch, t.ms * t.setting.batch / 1000) for t in found)[-2:]
+    if not taken:
+        return 0.0
+    if len(taken) == 1:
+        return taken[0][1] * batch / taken[0][0] / 2  # most simulators gain from batches
+    (small, short), (large, long) = taken
+    return long + max(0.0, long - short) / (large - small) * (batch - large)
 
 
 def alone(tried: Sequence[Tried]) -> float:

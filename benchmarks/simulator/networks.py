@@ -476,10 +476,17 @@ def sparse_case(name: str, *, neurons: int, fan_in: int, inputs: int = 1000) -> 
     weight = np.where(source[index[1]], -4 * magnitude, magnitude).clip(-256, 254)
     into_index, into = _random_synapses(rng, neurons, inputs, 10)
     layer = Layer(
-        name="neurons", kind=Kind.SPARSE, shape=(neurons,), index=into_index,
-        weight=(2 * np.abs(into) + 2).clip(2, 254), recurrent=(weight // 2 * 2).astype(np.int16), recurrent_index=index,
-        decay=LEAK, threshold=SPARSE_THRESHOLD, activity=None,
-    )  # fmt: skip
+        name="neurons",
+        kind=Kind.SPARSE,
+        shape=(neurons,),
+        weight=(2 * np.abs(into) + 2).clip(2, 254),
+        index=into_index,
+        recurrent=(weight // 2 * 2).astype(np.int16),
+        recurrent_index=index,
+        decay=LEAK,
+        threshold=SPARSE_THRESHOLD,
+        activity=None,
+    )
     return calibrated(
         Case(
             name=name,

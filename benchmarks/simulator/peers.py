@@ -60,16 +60,34 @@ def _torch(name: str, package: str) -> Peer:
     )
 
 
+def _emulator(name: str, script: str, package: str, *, exact: bool) -> Peer:
+    return Peer(
+        name=name,
+        script=script,
+        package=package,
+        python=_oracles,
+        install="make peers",
+        exact=exact,
+    )
+
+
 PEERS = (
     Peer(
-        name="lava", script="lava_peer.py", package="lava", python=find_environment,
-        install="snn-deploy lava setup", exact=True,
+        name="lava",
+        script="lava_peer.py",
+        package="lava",
+        python=find_environment,
+        install="snn-deploy lava setup",
+        exact=True,
     ),
+    _emulator("nengo-loihi", "nengo_peer.py", "nengo_loihi", exact=True),
+    _emulator("brian2-loihi", "brian2_peer.py", "brian2_loihi", exact=True),
+    _emulator("nest", "nest_peer.py", "nest", exact=False),
     _torch("snntorch", "snntorch"),
     _torch("norse", "norse"),
     _torch("sinabs", "sinabs"),
     _torch("spikingjelly", "spikingjelly"),
-)  # fmt: skip
+)
 
 
 def missing(peer: Peer) -> str:

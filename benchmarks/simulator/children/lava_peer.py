@@ -1,11 +1,13 @@
 """Lava's fixed-point process models on a case: python lava_peer.py lava FOLDER, Python 3.10.
 
-Stock processes alone: RingBuffer, Dense, Conv or Sparse, LIF. A run is one sample more of the same
-input, without a reset between samples, which Lava has none of: time does not depend on it. The
+Stock processes alone: RingBuffer, Dense, Conv or Sparse, LIF. A batch is that many samples of
+the same input one after another in one call, without a reset between samples, which Lava has none
+of: time does not depend on it. The
 check compares membranes of all layers after the first sample with the reference simulator's.
 """
 
 import numpy as np
+import unrolled
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.conv.process import Conv
@@ -24,7 +26,11 @@ class Simulator:
     """A case as Lava processes."""
 
     versions = "lava-nc 0.10.0, fixed_pt, numpy " + np.__version__
-    modes, batches, threads = ["processes"], [1], [1]  # its processes share the cores as they are
+    modes, batches, threads = (
+        ["processes"],
+        [1, 8],
+        [1],
+    )  # its processes share the cores as they are
 
     def __init__(self, name, case):
         self.case = case
@@ -47,16 +53,18 @@ class Simulator:
             self.neurons.append(neuron)
             out, shape, bits = neuron.s_out, layer.shape, 0
         self.config = Loihi2SimCfg(select_tag="fixed_pt")
-        self.first = None
+        self.batch = 1
         self.run()
         self.first = [neuron.v.get() for neuron in self.neurons]
 
     def prepare(self, batch, threads, mode):
-        """Nothing to do."""
+        """Choose how many samples a run has."""
+        self.batch = batch
 
     def run(self):
-        """Run one sample more."""
-        self.neurons[0].run(condition=RunSteps(num_steps=self.steps), run_cfg=self.config)
+        """Run a batch more."""
+        steps = RunSteps(num_steps=self.steps * self.batch)
+        self.neurons[0].run(condition=steps, run_cfg=self.config)
 
     def check(self):
         """Return whether the membranes after the first sample are the reference's."""
@@ -73,11 +81,11 @@ def joined(out, shape, layer, bits):
     if layer.kind != "convolution":
         weight = layer.weight
         if layer.pool > 1:
-            weight = widened(weight, shape, layer.pool)
+            weight = unrolled.widened(weight, shape, layer.pool)
         dense = made(weight, layer.index, int(np.prod(layer.shape)), int(np.prod(shape)), bits)
         out.connect(dense.s_in)
         return dense.a_out
-    kernel = np.kron(layer.weight, np.ones((1, 1, layer.pool, layer.pool), layer.weight.dtype))
+    kernel = unrolled.kernel_of(layer)
     conv = Conv(
         weight=kernel[:, :, ::-1, ::-1].transpose(0, 3, 2, 1).astype(np.int64).copy(),
         input_shape=(shape[2], shape[1], shape[0]),
@@ -87,12 +95,6 @@ def joined(out, shape, layer, bits):
     )
     out.reshape(shape).transpose([2, 1, 0]).connect(conv.s_in)
     return conv.a_out.transpose([2, 1, 0]).reshape((int(np.prod(layer.shape)),))
-
-
-def widened(weight, shape, pool):
-    """Return a dense weight that reads what the pool reads."""
-    pooled = weight.reshape(-1, shape[0], shape[1] // pool, shape[2] // pool)
-    return np.kron(pooled, np.ones((1, 1, pool, pool), weight.dtype)).reshape(len(weight), -1)
 
 
 def made(weight, index, post, pre, bits):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+ANSWER = "answer "
+"""How an answer begins; what simulators print when they are imported is none."""
+
 
 class ImpossibleError(Exception):
     """The simulator cannot run the network; the text says why."""
@@ -63,7 +66,7 @@ def serve(make):
     os.dup2(2, 1)  # what a simulator prints is no answer
 
     def answer(**facts):
-        answers.write(json.dumps(facts) + "\n")
+        answers.write(f"{ANSWER}{json.dumps(facts)}\n")
         answers.flush()
 
     try:
