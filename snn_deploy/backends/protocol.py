@@ -1,6 +1,5 @@
 """What a backend is, and how one is found by name."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
@@ -12,6 +11,7 @@ from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Recording, Trace, Values
+from snn_deploy.ir.words import nearest
 from snn_deploy.targets import Target
 
 Progress = Callable[[int, int], None]
@@ -62,10 +62,10 @@ def find_backend(name: str) -> Backend:
     """
     known = {entry.name: entry for entry in entry_points(group="snn_deploy.backends")}
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+        near = nearest(name, known)
         raise UnknownNameError(
             f"no backend is called {name!r}; there are {', '.join(sorted(known))}",
-            fix=f"--backend {near[0]}" if near else "",
+            fix=f"--backend {near}" if near else "",
         )
     backend = known[name].load()()
     assert isinstance(backend, Backend), name

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snn_deploy.deploy.deployment import Deployment
     from snn_deploy.deploy.diff import ProgramDiff
     from snn_deploy.deploy.evaluating_results import Evaluation
+    from snn_deploy.deploy.exporting import Request
     from snn_deploy.deploy.layer_report import LayerReports
     from snn_deploy.deploy.netx_command import NetxFile
     from snn_deploy.deploy.nir_command import NirFile
@@ -138,7 +139,7 @@ def export(
     """
     from snn_deploy.deploy import exporting  # noqa: PLC0415 - numpy and h5py on demand
 
-    request = exporting.Request(
+    request = _request(
         target=target,
         dialect=dialect,
         dt=dt,
@@ -164,8 +165,8 @@ def export(
         prove=prove,
         allow_overflow=allow_overflow,
         time_dilation=time_dilation,
-        sample_shape=exporting.shape_of(sample_shape),
-        arch=None if arch is None else str(arch),
+        sample_shape=sample_shape,
+        arch=arch,
         module=module,
         layers=layers,
         reset_interval=reset_interval,
@@ -223,20 +224,20 @@ def inspect(
     Returns:
         The text, and the findings.
     """
-    from snn_deploy.deploy import exporting, inspecting  # noqa: PLC0415
+    from snn_deploy.deploy import inspecting  # noqa: PLC0415
 
     path = Path(path)
     if path.is_dir():
         return inspecting.of_artifact(path, load(path))
-    request = exporting.Request(
+    request = _request(
         dialect=dialect,
         dt=dt,
         reset=reset,
         compare=compare,
         floor=floor,
-        arch=None if arch is None else str(arch),
+        arch=arch,
         module=module,
-        sample_shape=exporting.shape_of(sample_shape),
+        sample_shape=sample_shape,
     )
     return inspecting.of_model(path, request, simulate)
 
@@ -292,7 +293,7 @@ def nir(
     Raises:
         DeployError: with the number that says what is wrong; nothing is written then.
     """
-    from snn_deploy.deploy import exporting, nir_command  # noqa: PLC0415 - on demand
+    from snn_deploy.deploy import nir_command  # noqa: PLC0415 - on demand
 
     if strict and annotated:
         raise OptionError(
@@ -302,15 +303,15 @@ def nir(
         )
     if output is not None and not str(output):
         raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
-    request = exporting.Request(
+    request = _request(
         dialect=dialect,
         dt=dt,
         reset=reset,
         compare=compare,
         floor=floor,
-        arch=None if arch is None else str(arch),
+        arch=arch,
         module=module,
-        sample_shape=exporting.shape_of(sample_shape),
+        sample_shape=sample_shape,
         name=name,
     )
     return nir_command.write(
@@ -737,6 +738,17 @@ def lava_setup(*, path: Path | None = None) -> Text:
     from snn_deploy.deploy.results import Text  # noqa: PLC0415
 
     return Text(text=f"Lava environment: {setup(path, progress=say)}")
+
+
+def _request(*, arch: Any, sample_shape: Any, **how: Any) -> Request:
+    """Return how a model is to be read, and perhaps exported: the fields of a `Request`."""
+    from snn_deploy.deploy import exporting  # noqa: PLC0415
+
+    return exporting.Request(
+        arch=None if arch is None else str(arch),
+        sample_shape=exporting.shape_of(sample_shape),
+        **how,
+    )
 
 
 def _deployment(artifact: Any) -> Deployment:

@@ -22,7 +22,6 @@ neurons in our own words: decay, threshold, reset ("none", "value", "subtract", 
 numbers has one for each channel.
 """
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -44,6 +43,7 @@ from snn_deploy.frontends.registry import children_of, class_name, is_container,
 from snn_deploy.frontends.torch_stub import Stub
 from snn_deploy.ir.codecs import Encode, EncodingChanges
 from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.words import meant
 
 LARGEST_FILE = 2**20
 """Bytes of an architecture file."""
@@ -241,11 +241,10 @@ def build(architecture: Architecture, weights: Tensors | Stub) -> LayerGraph:
 
 def _end(ends: Mapping[str, str], name: str, where: str) -> str:
     if name not in ends:
-        close = difflib.get_close_matches(name, ends, n=1)
         raise UnknownNodeError(
             f"there is no layer {name!r} before it",
             where=where,
-            fix=f"is {close[0]!r} meant?" if close else f"there are {', '.join(ends)}",
+            fix=meant(name, ends, f"there are {', '.join(ends)}"),
         )
     return ends[name]
 
@@ -371,11 +370,10 @@ def _kind(architecture: Architecture, layer: ArchLayer) -> LayerKind:
     kinds = {**TORCH, **KINDS.get(framework, {})} if not package else KINDS.get(framework, {})
     if short not in kinds:
         known = [*OWN, *kinds]
-        close = difflib.get_close_matches(short, known, n=1)
         raise UnknownNodeError(
             f"{layer.type!r:.60} is no layer of {framework} that an architecture can name",
             where=layer.where,
-            fix=f"is {close[0]!r} meant?" if close else f"known are {', '.join(known)}",
+            fix=meant(short, known),
         )
     return kinds[short]
 

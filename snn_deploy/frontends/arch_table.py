@@ -1,6 +1,5 @@
 """Tables of an architecture file, whose entries are taken one by one: none is passed over."""
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError
+from snn_deploy.ir.words import meant
 
 WIDEST_INTEGER = 64
 """Bits of a whole number of the file; TOML promises no more."""
@@ -98,12 +98,10 @@ class Table:
     def finish(self) -> None:
         """Refuse what nobody has taken."""
         for key in self.entries:
-            close = difflib.get_close_matches(key, self.known, n=1)
-            known = f"known are {', '.join(self.known)}" if self.known else "it has none"
             raise FileDamagedError(
                 f"an architecture has no entry {key!r:.60}",
                 where=self.where,
-                fix=f"is {close[0]!r} meant?" if close else known,
+                fix=meant(key, self.known, "" if self.known else "it has none"),
             )
 
 

@@ -1,6 +1,5 @@
 """Who decides what NIR leaves open: an option, the file's metadata, its dialect, or a guess."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -33,6 +32,7 @@ from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Arithmetic
 from snn_deploy.ir.neuron import Compare, Fires
+from snn_deploy.ir.words import nearest
 
 T = TypeVar("T")
 
@@ -56,11 +56,11 @@ def dialect_named(name: str | Dialect) -> Dialect:
     known = [dialect.value for dialect in Dialect]
     if name in known:
         return Dialect(name)
-    close = difflib.get_close_matches(name, known, n=1)
+    near = nearest(name, known)
     raise UnknownNameError(
         f"{name!r} is not a dialect of NIR that we know",
         where="--dialect",
-        fix=f"--dialect {close[0]}" if close else f"one of {', '.join(known)}",
+        fix=f"--dialect {near}" if near else f"one of {', '.join(known)}",
     )
 
 

@@ -1,6 +1,5 @@
 """The layers of a lava-dl file, one after another, as populations and projections."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from snn_deploy.ir.netx import STATE_SHIFT
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Bias, Input, Population, Projection, Sign
 from snn_deploy.ir.timing import Restart
+from snn_deploy.ir.words import meant
 
 REFUSED = {
     "convT": "a transposed convolution",
@@ -327,9 +327,8 @@ def _unknown(kind: str, index: int, layer: Fields) -> UnknownNodeError:
             where=layer.at("type"),
             fix=f"read_net(..., layers={index}) reads those before it" if index else "",
         )
-    near = difflib.get_close_matches(kind, (*KNOWN, *REFUSED), n=1, cutoff=0.7)
     return UnknownNodeError(
         f"layer type {kind!r} is none of lava-dl's",
         where=layer.at("type"),
-        fix=f"is {near[0]!r} meant?" if near else f"known are {', '.join(KNOWN)}",
+        fix=meant(kind, (*KNOWN, *REFUSED), f"known are {', '.join(KNOWN)}"),
     )

@@ -4,7 +4,6 @@ Lava's LIF with du = iDecay - 1 and dv = vDecay multiplies u by 4096 - (du + 1) 
 both over 4096, shifts threshold and input sums by 6 bits, and resets to 0.
 """
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.netx import DECAY_BITS, DECAY_ONE, STATE_SHIFT, UNREACHABLE
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Current, Reset
+from snn_deploy.ir.words import meant
 
 INTEGRATORS = ("CUBA", "LOIHI")
 """Types that netx makes LIF processes of."""
@@ -105,11 +105,10 @@ def _kind(fields: Fields) -> str:
             fix="train the layer with CUBA neurons (slayer.block.cuba)",
         )
     known = (*INTEGRATORS, *OTHERS)
-    near = difflib.get_close_matches(kind, (*known, *ADAPTIVE), n=1, cutoff=0.7)
     raise UnknownNodeError(
         f"neuron type {kind!r} is none of lava-dl's that we read",
         where=fields.at("type"),
-        fix=f"is {near[0]!r} meant?" if near else f"known are {', '.join(known)}",
+        fix=meant(kind, (*known, *ADAPTIVE), f"known are {', '.join(known)}"),
     )
 
 

@@ -4,7 +4,6 @@ A node is checked once, when it enters: whatever a file or a caller put into it,
 module every array has a real dtype and finite values, and every size is a whole number.
 """
 
-import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from snn_deploy.errors import (
     ShapeError,
     UnknownNodeError,
 )
+from snn_deploy.ir.words import meant
 
 Stored = np.ndarray | str
 """One field as a file holds it."""
@@ -163,21 +163,14 @@ def _refuse_unknown(kind: str, fields: Mapping[str, Stored], where: str) -> None
         raise UnknownNodeError(
             f"node type {kind!r} is not one of NIR's that we read",
             where=where,
-            fix=_nearest(kind, [*FIELDS, "NIRGraph"]),
+            fix=meant(kind, [*FIELDS, "NIRGraph"]),
         )
     known = [field.name for field in FIELDS[kind]]
     for name in fields:
         if name not in known:
             raise UnknownNodeError(
-                f"a {kind} node has no field {name!r}", where=where, fix=_nearest(name, known)
+                f"a {kind} node has no field {name!r}", where=where, fix=meant(name, known)
             )
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f"is {close[0]!r} meant?"
-    return f"known are {', '.join(known)}"
 
 
 def _checked(field: Field, value: Stored, where: str) -> Stored:

@@ -12,7 +12,7 @@ from typing import Any
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
 from snn_deploy.frontends.layers import Cell, LayerGraph
-from snn_deploy.frontends.torch_stub import Stub
+from snn_deploy.frontends.torch_stub import Stub, full_name
 
 GROUP = "snn_deploy.frontends"
 
@@ -59,7 +59,7 @@ def class_name(layer: object) -> str:
     kind = type(layer)
     if kind.__module__ == PARAMETRISED and kind.__bases__:
         kind = kind.__bases__[0]
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return full_name(kind)
 
 
 @cache

@@ -24,6 +24,7 @@ from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, class_name, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
 from snn_deploy.frontends.torch_layers import windows
+from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.frontends.unbounded import largest_count
 from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, ResetKind
@@ -199,9 +200,7 @@ def _floor(layer: Any, below: Parameter) -> Floor | None:
 
 def _full_name(value: Any) -> str:
     """Return the full name of a class, or of the class of an object."""
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
-    return class_name(value)
+    return full_name(value) if isinstance(value, type) else class_name(value)
 
 
 def _activation(value: Any) -> str:

@@ -1,6 +1,5 @@
 """Target descriptions as files: those that come with the package, and a user's own by path."""
 
-import difflib
 import re
 from functools import cache
 from importlib import resources
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from snn_deploy.errors import TargetError, UnknownNameError
+from snn_deploy.ir.words import nearest
 from snn_deploy.targets.checks import target_problems
 from snn_deploy.targets.form import Problem, read_form
 from snn_deploy.targets.target import Target
@@ -121,10 +121,10 @@ def find_target(name: str) -> Target:
     if name.endswith(ENDING):
         return read_own(Path(name))
     names = [n for t in shipped_targets() for n in (t.name, *t.aliases)]
-    near = difflib.get_close_matches(name, names, n=1)
+    near = nearest(name, names)
     raise UnknownNameError(
         f"no target is called {name!r}; there are {', '.join(sorted(names))}",
-        fix=f"--target {near[0]}" if near else "snn-deploy targets",
+        fix=f"--target {near}" if near else "snn-deploy targets",
     )
 
 

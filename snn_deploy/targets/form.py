@@ -1,11 +1,12 @@
 """Reads a record from the tables of a TOML or JSON file by its dataclass, naming every mistake."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+
+from snn_deploy.ir.words import nearest
 
 SHOWN = 40
 """Characters of a wrong value that a problem quotes."""
@@ -130,5 +131,4 @@ def _join(path: str, name: str) -> str:
 
 
 def _nearest(word: Any, words: list[str]) -> str:
-    near = difflib.get_close_matches(str(word)[:SHOWN], words, n=1)
-    return near[0] if near else ""
+    return nearest(str(word)[:SHOWN], words)
