@@ -11,7 +11,7 @@ from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.progress import bar
 from snn_deploy.errors import DataError
-from snn_deploy.ir.codecs import decode, needs
+from snn_deploy.ir.codecs import Encode, decode, needs
 from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import State
@@ -45,7 +45,13 @@ class Block:
 def blocks(
     data: Data, deployment: Deployment, values_per_step: int, *, real: bool = False
 ) -> Iterator[Block]:
-    """Yield the samples of `data` in blocks of bounded size; a continuous run is one block."""
+    """Yield the samples of `data` in blocks of bounded size; a continuous run is one block.
+
+    Raises:
+        DataError: a value cannot be encoded, a sample has another shape than the program reads, or
+            there is no memory for the states of one.
+    """
+    check_shapes(data, deployment)
     boundary = deployment.program.boundary
     size = data.samples
     if boundary.between is Between.FRESH:
@@ -60,6 +66,30 @@ def blocks(
         if not real:
             inputs = dilated(inputs, deployment.program.period)
         yield Block(inputs=inputs, number=part.number, steps=encoded.steps)
+
+
+def check_shapes(data: Data, deployment: Deployment) -> None:
+    """Refuse data that has steps already where the encoder is to make them, and other shapes.
+
+    Raises:
+        DataError: a sample to be encoded has not the shape of one step of the program.
+    """
+    how = deployment.encoding.how
+    if how is Encode.RECORDED:
+        return  # whoever runs it checks the shape of each step
+    shapes = {entry.name: entry.shape for entry in deployment.program.inputs}
+    for array in data.arrays:
+        found, wanted = array.values.shape[1:], shapes[array.name]
+        if found != wanted:
+            has_steps = found[1:] == wanted
+            raise DataError(
+                f"each sample of the data has shape {found}, but the {how.value} encoder makes "
+                f"steps of shape {wanted} from samples of that shape",
+                where=array.name,
+                fix="export again with --encode recorded: this data has steps already"
+                if has_steps
+                else f"give an array of shape [sample, {', '.join(map(str, wanted))}]",
+            )
 
 
 def program_answer(

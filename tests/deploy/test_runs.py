@@ -12,6 +12,7 @@ import snn_deploy
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.errors import DataError
+from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.network import Between, Boundary
 
 
@@ -122,4 +123,24 @@ def test_an_output_later_than_the_samples_are_long_is_an_error() -> None:
     assert str(problem.value) == (
         "error[SNN208]: output 'output' comes 25 steps late in the network as trained, "
         "and the samples have 20\n  fix: give longer samples"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "fix"),
+    [
+        ((4, 30, 2), "export again with --encode recorded: this data has steps already"),
+        ((4, 3), "give an array of shape [sample, 2]"),
+    ],
+)
+def test_data_that_the_encoder_does_not_take_is_told_how_it_must_be(
+    deployment: Deployment, shape: tuple[int, ...], fix: str
+) -> None:
+    encoding = replace(deployment.encoding, how=Encode.CURRENT, steps=30)
+    current = replace(deployment, encoding=encoding)
+    with pytest.raises(DataError) as problem:
+        snn_deploy.verify(current, input={"input": np.zeros(shape, np.uint8)})
+    assert str(problem.value) == (
+        f"error[SNN208]: each sample of the data has shape {shape[1:]}, but the current encoder "
+        f"makes steps of shape (2,) from samples of that shape\n  at: input\n  fix: {fix}"
     )

@@ -322,7 +322,8 @@ def test_rows_that_are_added_one_by_one_do_not_run_in_lava() -> None:
         make_plan(program)
     assert str(caught.value) == (
         "error[SNN301]: each source neuron enters the state on its own, but Lava's connections "
-        "send sums\n  at: kinds\n  fix: --backend event, or another --target"
+        "send sums\n  at: kinds\n"
+        "  fix: run it in the event or reference simulator, or export for another --target"
     )
 
 

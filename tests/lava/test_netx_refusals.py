@@ -27,6 +27,7 @@ from snn_deploy.ir.program import (
     Reset,
     Role,
 )
+from snn_deploy.ir.timing import Restart
 
 SMALL = small_chain()
 FLAT = Population(name="more", shape=(3,), decay=whole(4096), threshold=whole(640), reset=TO_ZERO)
@@ -97,6 +98,12 @@ REFUSED: dict[str, tuple[Callable[[], Program], str]] = {
         "error[SNN301]: 2 inputs, but a .net file has one\n"
         "  at: in, in2\n"
         "  fix: join them into one before the network; or " + LAVA,
+    ),
+    "a restart": (
+        lambda: changed(SMALL, "image", restart=Restart(interval=9, offset=1)),
+        "error[SNN301]: it has a restart, which no layer of a .net file has\n"
+        "  at: image\n"
+        "  fix: " + LAVA,
     ),
     "a branch": (
         lambda: joined("way", ("image", "more")),

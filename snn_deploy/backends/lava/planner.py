@@ -39,7 +39,7 @@ def make_plan(program: Program) -> Plan:
         raise UnsupportedError(
             "each source neuron enters the state on its own, but Lava's connections send sums",
             where=program.name,
-            fix="--backend event, or another --target",
+            fix="run it in the event or reference simulator, or export for another --target",
         )
     instant = without_delay(program)
     if instant:
