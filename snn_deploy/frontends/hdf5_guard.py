@@ -31,7 +31,9 @@ def is_safe(image: Image) -> bool:
     It cannot with what is not HDF5 from its first byte on, has addresses of another width than
     64 bits, or a global heap that the library would not get through.
     """
-    return image[: len(SIGNATURE)] == SIGNATURE and _has_wide_addresses(image) and not _is_stuck(image)
+    return (
+        image[: len(SIGNATURE)] == SIGNATURE and _has_wide_addresses(image) and not _is_stuck(image)
+    )
 
 
 def _has_wide_addresses(image: Image) -> bool:
