@@ -91,7 +91,11 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
         raise DataError(f"the inputs differ in samples or steps: {sorted(lead)}")
     ((samples, steps),) = lead
     values = sum(entry.size for entry in program.inputs)
-    check_room("the inputs of a run", (samples, steps + program.lag, values))
+    steps += program.lag
+    check_room("the inputs of a run", (samples, steps, values))
+    longest = max((int(p.delay.max(initial=0)) for p in program.projections), default=0)
+    neurons = sum(node.size for node in program.nodes)
+    check_room("what is under way in a sample", (min(longest, steps), neurons), 8)
     padded = []
     for entry in program.inputs:
         array = given[entry.name]

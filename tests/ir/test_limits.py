@@ -249,6 +249,7 @@ ENTERING = (Values(name="x", values=LONG),)
         ("the encoded data would take 1 GiB", lambda: encode_rate(LONG[0] / 1, 2**19, 0)),
         ("the inputs of a run would take 0.00391 GiB", lambda: run(lag=2**20 - 3)),
         ("the recorded states would take 0.00195 GiB", lambda: run(lag=2**18 - 3)),
+        ("what is under way in a sample would take 0.00195 GiB", lambda: run(2**17 - 2, 2**20)),
     ],
 )
 def test_what_this_machine_has_no_memory_for_is_refused(
@@ -265,10 +266,9 @@ def test_what_this_machine_has_no_memory_for_is_refused(
 IDLE = Boundary(between=Between.CONTINUOUS, idle=2**20 - 2)
 
 
-def run(lag: int) -> None:
-    ReferenceBackend().run(
-        program({"lag": lag}), (Values(name="x", values=LONG[:, :, :1]),), EVERYTHING
-    )
+def run(lag: int, delay: int = 0) -> None:
+    late = program({"lag": lag}, {"delay": whole(delay)})
+    ReferenceBackend().run(late, (Values(name="x", values=LONG[:, :, :1]),), EVERYTHING)
 
 
 def test_memory_of_this_machine_is_known() -> None:

@@ -47,7 +47,8 @@ def _wrapped_on_the_way(program: Program) -> set[str]:
     """Return populations of 32 bits whose input may leave them in a connection of Lava.
 
     It wraps there modulo 2**32, as their registers do, so that no state differs; but it happens
-    where nothing is counted. docs/verifying.md tells users.
+    where nothing is counted, and may come back across the border where it is (network 1629).
+    docs/verifying.md tells users.
     """
     wide = {p.name for p in program.populations if isinstance(p.kind, Sigma | Delta | SigmaDelta)}
     return {name for name in wide if most_per_step(program, name) > WORD.high}

@@ -69,7 +69,7 @@ class LavaBackend:
 
         Progress is counted in samples. A sum for a sigma or delta neuron whose sources send 32 bits
         too wraps modulo 2**32 in Lava's connection, before the neuron can count it. The states are
-        those of the program; of such neurons a trace may have fewer overflows.
+        those of the program; how often such neurons overflow is counted otherwise.
 
         Raises:
             LavaMissingError: there is no Lava environment.
