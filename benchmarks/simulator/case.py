@@ -1,7 +1,6 @@
 """Writes a case where child processes read it, and holds the event simulator to the reference."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
-from snn_deploy.ir.trace import EVERYTHING, Trace
+from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 
 ARRAYS = ("weight", "index", "recurrent", "recurrent_index")
 
@@ -70,14 +69,16 @@ def write_expected(trace: Trace, folder: Path) -> None:
     np.savez(folder / "expected.npz", **states)
 
 
-def reference_trace(case: Case) -> Trace:
-    """Return every state of the first sample as the reference simulator computes it."""
-    return ReferenceBackend().run(case.program, case.batch(1), EVERYTHING)
+def differences(case: Case, backend: Backend) -> list[str]:
+    """Return in which states `backend` differs from the reference; nothing if it is bit-exact.
 
-
-def differences(case: Case, backend: Backend, expected: Trace) -> list[str]:
-    """Return in which states of the first sample `backend` differs; nothing if it is bit-exact."""
-    found = backend.run(case.program, case.batch(1), EVERYTHING)
+    On the first sample, or as many of its steps as the case says.
+    """
+    inputs = (Values(name="input", values=case.inputs[:1, : case.checked]),)
+    expected, found = (
+        simulator.run(case.program, inputs, EVERYTHING)
+        for simulator in (ReferenceBackend(), backend)
+    )
     wrong = []
     for ours, theirs in zip(found.populations, expected.populations, strict=True):
         pairs = {state.value: (ours.state(state), theirs.state(state)) for state in State}
@@ -107,8 +108,3 @@ def operations(case: Case, trace: Trace) -> float:
     sent = {"input": np.count_nonzero(case.inputs[0].reshape(case.steps, -1), axis=0)}
     sent |= {p.name: p.events[0].ravel() for p in trace.populations}
     return float(sum(sent[p.source] @ fan_out(p.map) for p in case.program.projections))
-
-
-def fewer_samples(case: Case, samples: int) -> Case:
-    """Return the case with only its first samples."""
-    return replace(case, inputs=case.inputs[:samples])

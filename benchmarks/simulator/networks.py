@@ -93,6 +93,9 @@ class Case:
     high: int = 1
     """Largest value of the input."""
 
+    checked: int | None = None
+    """Steps of the first sample that the reference simulator runs; None: all."""
+
     constant: bool = False
     """The input is the same in every step."""
 
@@ -191,6 +194,8 @@ def _program(case: Case) -> Program:
 
 def calibrated(case: Case) -> Case:
     """Return the case with thresholds that give each layer its activity."""
+    if all(layer.activity is None for layer in case.layers):
+        return case
     values = case.inputs[-CALIBRATION:].reshape(-1, case.steps, *case.shape)
     layers, shape = [], case.shape
     for layer in case.layers:
@@ -271,7 +276,7 @@ def _spikes(
 # --- the networks -----------------------------------------------------------------------------
 
 
-def _weights(rng: np.random.Generator, shape: tuple[int, ...], spread: float = 30) -> np.ndarray:
+def weights(rng: np.random.Generator, shape: tuple[int, ...], spread: float = 30) -> np.ndarray:
     """Return even numbers as a chip stores them, normally distributed.
 
     Their mean is 0 for each target [first axis]: else membranes that do not leak drift away.
@@ -282,9 +287,8 @@ def _weights(rng: np.random.Generator, shape: tuple[int, ...], spread: float = 3
     return (2 * np.rint(drawn).clip(-LARGEST - 1, LARGEST)).astype(np.int16)
 
 
-def _noise(
-    rng: np.random.Generator, samples: int, steps: int, size: int, rate: float
-) -> np.ndarray:
+def noise(rng: np.random.Generator, samples: int, steps: int, size: int, rate: float) -> np.ndarray:
+    """Return random spikes [sample, step, input]."""
     return (rng.random((samples, steps, size), np.float32) < rate).astype(np.uint8)
 
 
@@ -309,7 +313,7 @@ def dense_case(
             name=f"dense{i}",
             kind=Kind.DENSE,
             shape=(post,),
-            weight=_weights(rng, (post, pre)),
+            weight=weights(rng, (post, pre)),
             decay=LEAK,
             activity=activity,
         )
@@ -322,7 +326,7 @@ def dense_case(
             steps=steps,
             shape=sizes[:1],
             layers=layers,
-            inputs=_noise(rng, samples, steps, sizes[0], rate),
+            inputs=noise(rng, samples, steps, sizes[0], rate),
         )
     )
 
@@ -337,12 +341,12 @@ def cnn() -> Case:
     ) -> Layer:  # fmt: skip
         return Layer(
             name=name, kind=Kind.CONVOLUTION, shape=shape, decay=ONE, stride=stride, padding=1,
-            pool=pool, weight=_weights(rng, (shape[0], pre, kernel, kernel)), activity=activity,
+            pool=pool, weight=weights(rng, (shape[0], pre, kernel, kernel)), activity=activity,
         )  # fmt: skip
 
     def dense(name: str, post: int, pre: int, pool: int = 1) -> Layer:
         return Layer(
-            name=name, kind=Kind.DENSE, shape=(post,), weight=_weights(rng, (post, pre)),
+            name=name, kind=Kind.DENSE, shape=(post,), weight=weights(rng, (post, pre)),
             decay=ONE, pool=pool, activity=0.05,
         )  # fmt: skip
 
@@ -387,11 +391,11 @@ def recurrent() -> Case:
     rng = np.random.default_rng(3)
     layers = (
         Layer(
-            name="hidden", kind=Kind.DENSE, shape=(256,), weight=_weights(rng, (256, 700)),
-            decay=LEAK, recurrent=_weights(rng, (256, 256)), activity=0.06,
+            name="hidden", kind=Kind.DENSE, shape=(256,), weight=weights(rng, (256, 700)),
+            decay=LEAK, recurrent=weights(rng, (256, 256)), activity=0.06,
         ),
         Layer(
-            name="readout", kind=Kind.DENSE, shape=(20,), weight=_weights(rng, (20, 256)),
+            name="readout", kind=Kind.DENSE, shape=(20,), weight=weights(rng, (20, 256)),
             decay=LEAK, activity=0.05,
         ),
     )  # fmt: skip
@@ -402,7 +406,7 @@ def recurrent() -> Case:
             steps=100,
             shape=(700,),
             layers=layers,
-            inputs=_noise(rng, 64, 100, 700, 0.02),
+            inputs=noise(rng, 64, 100, 700, 0.02),
         )
     )
 
@@ -421,7 +425,7 @@ def vgg() -> Case:
         layers.append(
             Layer(
                 name=f"conv{i}", kind=Kind.CONVOLUTION, shape=(post, side, side), padding=1,
-                weight=_weights(rng, (post, channels, 3, 3), 4 if i == 1 else 30), pool=pool,
+                weight=weights(rng, (post, channels, 3, 3), 4 if i == 1 else 30), pool=pool,
                 decay=LEAK, activity=0.06,
             )
         )  # fmt: skip
@@ -430,7 +434,7 @@ def vgg() -> Case:
         layers.append(
             Layer(
                 name=f"dense{i}", kind=Kind.DENSE, shape=(post,), decay=LEAK, pool=pool,
-                weight=_weights(rng, (post, pre)), activity=0.06,
+                weight=weights(rng, (post, pre)), activity=0.06,
             )
         )  # fmt: skip
     images = _pictures(rng, 32)
@@ -494,7 +498,8 @@ def sparse_case(name: str, *, neurons: int, fan_in: int, inputs: int = 1000) -> 
             steps=100,
             shape=(inputs,),
             layers=(layer,),
-            inputs=_noise(rng, 8, 100, inputs, 0.05),
+            inputs=noise(rng, 8, 100, inputs, 0.05),
+            checked=20,
         )
     )
 
@@ -505,7 +510,7 @@ def _random_synapses(
     """Return (post and pre, weight) of random synapses; the few that come twice are left out."""
     key = np.repeat(np.arange(post), fan_in) * pre + rng.integers(0, pre, post * fan_in)
     index = np.stack(np.divmod(np.unique(key), pre)).astype(np.int32)
-    return index, _weights(rng, (index.shape[1],))
+    return index, weights(rng, (index.shape[1],))
 
 
 NETWORKS: dict[str, Callable[[], Case]] = {

@@ -116,39 +116,79 @@ typedef struct {
     double rate;    /* best of the slices */
 } job;
 
+typedef struct {
+    int8_t *weight;
+    int32_t *source;
+    void *into;
+} arrays;
+
+static arrays filled(const bench *what)
+{
+    arrays a = {aligned_alloc(64, MOST_ROWS * WIDTH),
+                aligned_alloc(64, sizeof(int32_t) * SPIKES * 64),
+                aligned_alloc(64, SIDE * SIDE * CHANNELS * 4)};
+    uint64_t random = 88172645463325252ull;
+    for (int i = 0; i < MOST_ROWS * WIDTH; i++) a.weight[i] = (int8_t)(i * 37 % 255 - 127);
+    for (int i = 0; i < SPIKES * 64; i++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        a.source[i] = (int32_t)(random % what->rows);
+    }
+    memset(a.into, 0, SIDE * SIDE * CHANNELS * 4);
+    return a;
+}
+
+/* Whether a kernel adds up what a plain loop adds up. */
+static int right(const bench *what)
+{
+    static int32_t plain[SIDE * SIDE * CHANNELS];
+    int narrow = strstr(what->name, "int16") != NULL, equal = 1;
+    arrays a = filled(what);
+    memset(plain, 0, sizeof plain);
+    for (int s = 0; s < SPIKES; s++) {
+        int place = a.source[s], y = place / 28 % 28, x = place % 28;
+        for (int i = 0; i < what->row_bytes; i++)
+            if (what->row_bytes == WIDTH)
+                plain[i] += a.weight[(size_t)place * WIDTH + i];
+            else
+                plain[((y + i / RUN) * SIDE + x) * CHANNELS + i % RUN] +=
+                    a.weight[(size_t)(place % 16) * KERNEL * RUN + i];
+    }
+    what->run(a.weight, a.source, SPIKES, a.into);
+    for (int i = 0; i < SIDE * SIDE * CHANNELS; i++)
+        equal &= plain[i] == (narrow ? ((int16_t *)a.into)[i] : ((int32_t *)a.into)[i]);
+    free(a.weight), free(a.source), free(a.into);
+    return equal;
+}
+
 static void *work(void *given)
 {
     job *mine = given;
     const bench *what = mine->what;
-    int8_t *weight = aligned_alloc(64, MOST_ROWS * WIDTH);
-    int32_t *source = aligned_alloc(64, sizeof(int32_t) * SPIKES * 64);
-    void *into = aligned_alloc(64, SIDE * SIDE * CHANNELS * 4);
-    uint64_t random = 88172645463325252ull;
-    for (int i = 0; i < MOST_ROWS * WIDTH; i++) weight[i] = (int8_t)(i * 37 % 255 - 127);
-    for (int i = 0; i < SPIKES * 64; i++) {
-        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-        source[i] = (int32_t)(random % what->rows);
-    }
-    memset(into, 0, SIDE * SIDE * CHANNELS * 4);
+    arrays a = filled(what);
     double end = now() + mine->seconds, best = 0;
     while (now() < end) {
         double start = now();
         for (int again = 0; again < 16; again++)
             for (int step = 0; step < 64; step++)
-                what->run(weight, source + step * SPIKES, SPIKES, into);
+                what->run(a.weight, a.source + step * SPIKES, SPIKES, a.into);
         double rate = 16.0 * 64 * SPIKES * what->row_bytes / (now() - start);
         if (rate > best) best = rate;
     }
-    volatile int kept = ((int32_t *)into)[3];
+    volatile int kept = ((int32_t *)a.into)[3];
     (void)kept;
     mine->rate = best;
-    free(weight), free(source), free(into);
+    free(a.weight), free(a.source), free(a.into);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? atof(argv[1]) : 0.5;
+    for (int b = 0; b < COUNT; b++)
+        if (!right(&BENCHES[b])) {
+            fprintf(stderr, "%s adds up wrongly\n", BENCHES[b].name);
+            return 1;
+        }
     printf("{");
     for (int b = 0; b < COUNT; b++)
         for (int threads = 1; threads <= 2; threads++) {

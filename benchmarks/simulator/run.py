@@ -8,6 +8,7 @@ Every network is first held to the reference simulator. README.md says what is m
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -17,8 +18,11 @@ from typing import Any
 
 from child import now
 from contest import contest
+from curves import curves, layers
+from memory import memory
 from networks import NETWORKS
 from peers import PEERS, missing
+from plot import drawn
 from roofline import roofline
 from tables import report
 
@@ -41,6 +45,12 @@ def main() -> None:
     say("roofline")
     document["roofline"] = roofline(0.15 if given.quick else 0.4)
     chosen = {peer: missing(peer) for peer in PEERS if peer.name in given.peers}
+    if given.curves:
+        say("single layers")
+        document["layers"] = layers()
+        document["curves"] = curves(say)
+        say("memory")
+        document["memory"] = memory()
     for name in given.networks:
         case = NETWORKS[name]()
         with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
@@ -51,7 +61,7 @@ def main() -> None:
     document["machine"]["load_at_end"] = os.getloadavg()[0]
     document["seconds"] = now() - start
     write(document, given.output)
-    print(report(document))
+    print(report(finite(document)))
 
 
 def arguments() -> argparse.Namespace:
@@ -61,6 +71,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, help=", ".join(NETWORKS))
     parser.add_argument("--peers", nargs="*", choices=names, help=", ".join(names))
     parser.add_argument("--quick", action="store_true", help="a small part, to steer by")
+    parser.add_argument(
+        "--curves",
+        action=argparse.BooleanOptionalAction,
+        help="single layers, growth of time and memory too; as a rule unless --quick",
+    )
     parser.add_argument("--budget", type=float, help="seconds for each peer on each network")
     parser.add_argument("--output", type=Path, help="write OUTPUT.md, .json and .svg")
     given = parser.parse_args()
@@ -68,6 +83,8 @@ def arguments() -> argparse.Namespace:
         given.networks = QUICK_NETWORKS if given.quick else list(NETWORKS)
     if given.peers is None:
         given.peers = QUICK_PEERS if given.quick else names
+    if given.curves is None:
+        given.curves = not given.quick
     given.budget = given.budget or (QUICK_BUDGET if given.quick else BUDGET)
     return given
 
@@ -79,11 +96,24 @@ def machine() -> dict[str, Any]:
     return {"processor": model, "cores": os.cpu_count(), "load_at_start": os.getloadavg()[0]}
 
 
+def finite(value: Any) -> Any:
+    """Return what JSON can hold: numbers that were not measured become null."""
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write(document: dict[str, Any], output: Path | None) -> None:
     """Write what there is so far."""
+    document = finite(document)
     if output is not None:
         output.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
         output.with_suffix(".md").write_text(report(document))
+        drawing = drawn(document)
+        if drawing:
+            output.with_suffix(".svg").write_text(drawing)
 
 
 if __name__ == "__main__":

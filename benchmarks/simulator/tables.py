@@ -1,6 +1,5 @@
 """What was measured as tables: ratios first, then milliseconds a sample."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,13 +8,19 @@ Row = Mapping[str, Any]
 
 def report(document: Mapping[str, Any]) -> str:
     """Return all tables as markdown."""
-    parts = [_head, _ratios, _times, _roofline, _settings, _networks]
+    parts = [_head, _ratios, _times, _roofline, _curves, _memory, _settings, _networks]
     return "\n".join(line for part in parts for line in [*part(document), ""]).rstrip() + "\n"
 
 
-def number(value: float) -> str:
+def summary(document: Mapping[str, Any]) -> str:
+    """Return the tables that the documentation shows."""
+    parts = [_machine, _ratios, _times, _roofline, _curves, _memory]
+    return "\n".join(line for part in parts for line in [*part(document), ""]).rstrip() + "\n"
+
+
+def number(value: float | None) -> str:
     """Return a number with three digits."""
-    if value is None or math.isnan(value):
+    if value is None:
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -38,11 +43,15 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _head(document: Mapping[str, Any]) -> Iterator[str]:
-    machine = document["machine"]
     yield "# Speed of the event simulator"
     yield ""
     yield "Written by `run.py`; `README.md` says what is measured and how."
     yield ""
+    yield from _machine(document)
+
+
+def _machine(document: Mapping[str, Any]) -> Iterator[str]:
+    machine = document["machine"]
     load = f"load {machine['load_at_start']:.1f} at the start"
     if "load_at_end" in machine:
         load += f", {machine['load_at_end']:.1f} at the end"
@@ -123,23 +132,79 @@ def _roofline(document: Mapping[str, Any]) -> Iterator[str]:
         lines = [[k, *(number(rates[f"{k} x{n}"] / 1e9) for n in (1, 2))] for k in kernels]
         yield from table(["kernel", "1 thread", "2 threads"], lines)
     yield ""
-    yield "Ours on one thread, neurons and all [1e9/s]:"
+    yield "Ours on one thread, with neurons, input and the call itself:"
     yield ""
-    lines = []
+    yield from table(
+        ["", "1e9/s", "of int32", "of int16"],
+        [
+            [name, number(rate / 1e9), *(_share(rate, rates, kernel.format(w)) for w in WIDTHS)]
+            for name, rate, kernel in _rates(document)
+        ],
+    )
+
+
+WIDTHS = ("int32", "int16")
+SHORT = ("cnn", "vgg")
+"""Networks whose rows of weights are those of convolutions; the others' are dense."""
+
+
+def _rates(document: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """Yield name, rate and kernel of each layer and network of ours."""
+    for layer in document.get("layers", ()):
+        yield layer["name"], layer["rate"], layer["kernel"]
     for network in document["networks"]:
+        kernel = "short {}" if network["name"] in SHORT else "dense {} L2"
         rate = network["operations"] / (network["one_thread_ms"] / 1000)
-        kind = "short" if network["name"] in ("cnn", "vgg") else "dense"
-        shares = ["", ""]
-        if not isinstance(rates, str) and network["name"] != "sparse":
-            where = "" if kind == "short" else " L2"
-            shares = [
-                f"{100 * rate / rates[f'{kind} {width}{where} x1']:.0f} %"
-                for width in ("int32", "int16")
-            ]
-        operations = f"{network['operations'] / 1e6:.3g}"
-        lines.append([network["name"], operations, number(rate / 1e9), *shares])
-    head = ["network", "operations a sample [1e6]", "rate", "share of int32", "share of int16"]
-    yield from table(head, lines)
+        yield network["title"], rate, "" if network["name"] == "sparse" else kernel
+
+
+def _share(rate: float, rates: Mapping[str, float] | str, kernel: str) -> str:
+    if isinstance(rates, str) or not kernel:
+        return ""
+    return f"{100 * rate / rates[f'{kernel} x1']:.0f} %"
+
+
+def _curves(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## How time grows"
+    yield ""
+    curves = document.get("curves")
+    if not curves:
+        yield "Not measured in this run."
+        return
+    yield "One thread, batches of 16 (but for the curve of batches), shortest of five rounds."
+    yield ""
+    lines = [
+        [
+            curve["name"],
+            curve["unit"],
+            " ".join(number(x) for x in curve["x"]),
+            curve["what"],
+            " ".join(number(ms) for ms in curve["ms"]),
+            f"{number(curve['offset'])} + {number(curve['slope'])} x",
+            f"{curve['r2']:.4f}",
+        ]
+        for curve in curves
+    ]
+    yield from table(["curve", "x", "at", "y", "measured", "line", "R2"], lines)
+
+
+def _memory(document: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Memory of a run"
+    yield ""
+    rows = document.get("memory")
+    if not rows or isinstance(rows, str):
+        yield f"Not measured: {rows}." if rows else "Not measured in this run."
+        return
+    yield (
+        "Peak above what was resident before the run, its parameters and input among it; one "
+        "sample of 784-512-512-10 [MB]."
+    )
+    yield ""
+    steps = list(dict.fromkeys(row["steps"] for row in rows))
+    found = {(row["record"], row["steps"]): row["bytes"] for row in rows}
+    records = list(dict.fromkeys(row["record"] for row in rows))
+    lines = [[r, *(f"{found[r, t] / 1e6:.1f}" for t in steps)] for r in records]
+    yield from table(["recorded", *(f"T={t}" for t in steps)], lines)
 
 
 def _settings(document: Mapping[str, Any]) -> Iterator[str]:
@@ -151,7 +216,7 @@ def _settings(document: Mapping[str, Any]) -> Iterator[str]:
             row["network"],
             f"{row['simulator']} ({row['versions']})",
             row["best"],
-            "" if math.isnan(row["spread"]) else f"{100 * row['spread']:.0f} %",
+            "" if row["spread"] is None else f"{100 * row['spread']:.0f} %",
             row["agreement"],
         ]
         for row in document["rows"]

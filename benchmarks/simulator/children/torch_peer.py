@@ -34,7 +34,9 @@ class Pooled(nn.Module):
         pre = int(index[1].max()) + 1 if layer.pre is None else layer.pre
         size = (int(np.prod(layer.shape)), pre)
         coo = torch.sparse_coo_tensor(torch.as_tensor(index.astype(np.int64)), weight, size)
-        self.weight = coo.coalesce().to_sparse_csr()
+        csr = coo.coalesce().to_sparse_csr()
+        rows, columns = csr.crow_indices().int(), csr.col_indices().int()  # twice as fast as int64
+        self.weight = torch.sparse_csr_tensor(rows, columns, csr.values(), size)
 
     def forward(self, x):
         """Return the map of x [n, ...]."""
