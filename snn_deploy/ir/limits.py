@@ -349,12 +349,12 @@ def _lines_of_kind(
 
 
 def room() -> int:
-    """Return the memory of this machine [bytes]."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return what one array may take [bytes]: half of the memory, for it is copied at times."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def check_room(what: str, sides: Sequence[int], item: int = 4) -> None:
-    """Refuse an array that this machine has no memory for.
+    """Refuse an array that this machine has no room for.
 
     Args:
         what: What is to be kept, as the subject of a sentence.
@@ -362,11 +362,11 @@ def check_room(what: str, sides: Sequence[int], item: int = 4) -> None:
         item: Bytes of each number.
 
     Raises:
-        DataError: it is larger than the memory of the machine.
+        DataError: it is larger than `room`.
     """
     needed, there = math.prod(sides) * item, room()
     if needed > there:
         raise DataError(
-            f"{what} would take {needed / 2**30:.3g} GiB, but there are {there / 2**30:.3g}",
+            f"{what} would take {needed / 2**30:.3g} GiB; there is room for {there / 2**30:.3g}",
             fix="run fewer samples or steps at once, or record less",
         )

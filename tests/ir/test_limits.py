@@ -258,7 +258,7 @@ def test_what_this_machine_has_no_memory_for_is_refused(
     with pytest.raises(DataError) as problem:
         run()
     assert str(problem.value) == (
-        f"error[SNN208]: {what}, but there are 0.000977\n"
+        f"error[SNN208]: {what}; there is room for 0.000977\n"
         "  fix: run fewer samples or steps at once, or record less"
     )
 
@@ -271,7 +271,7 @@ def run(lag: int, delay: int = 0) -> None:
     ReferenceBackend().run(late, (Values(name="x", values=LONG[:, :, :1]),), EVERYTHING)
 
 
-def test_memory_of_this_machine_is_known() -> None:
+def test_there_is_room_on_this_machine() -> None:
     assert limits.room() > 2**28
 
 
