@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from snn_deploy.ir.maps import LinearMap
 from snn_deploy.ir.network import Bias, Population
-from snn_deploy.ir.neuron import State
+from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.quantize.rounded import Rounded, Wire, by_weight
 
-Means = Callable[[str], Float[np.ndarray, " neuron"]]
-"""Mean payload of each neuron of a source."""
+Means = Callable[[str], Float[np.ndarray, "step neuron"]]
+"""Mean payload of each neuron of a source in each step."""
 
 
 def missing_current(
@@ -27,7 +28,8 @@ def missing_current(
 
     By state, for each that something drives.
 
-    Neurons that share their weights share what they miss: the mean over them.
+    Neurons that share their weights share what they miss: the mean over them. A table of gains
+    acts on what arrives and not on a bias, so what is missing counts as often as it says.
 
     Args:
         population: As trained.
@@ -42,9 +44,11 @@ def missing_current(
         scale = by_weight(whole.map, made.scale, population.shape)
         stored = whole.map.with_numbers(whole.map.numbers() * 2.0**whole.shift / scale)
         name = whole.source
-        lost = real.apply(wanted(name).reshape(real.in_shape)).ravel()
-        lost = lost - stored.apply(sent(name).reshape(stored.in_shape)).ravel()
+        lost = real.apply(_frames(wanted(name), real)) - stored.apply(_frames(sent(name), stored))
+        lost = lost.reshape(len(lost), -1)
         into = wire.projection.into or population.entry
+        delay = round(float(np.mean(wire.projection.delay)))
+        lost = np.mean(lost * gains_of(population, into, len(lost), delay), axis=0)
         missing[into] = missing.get(into, np.zeros(population.size)) + lost
     rows = min((w.projection.map.out_shape[0] for w in wires), default=population.size)
     if len(population.shape) < 2 or rows != population.shape[0]:
@@ -53,6 +57,31 @@ def missing_current(
     return {
         into: lost.reshape(rows, -1).mean(axis=1).reshape(column) for into, lost in missing.items()
     }
+
+
+def _frames(means: np.ndarray, linear: LinearMap) -> np.ndarray:
+    return means.reshape(len(means), *linear.in_shape)
+
+
+def gains_of(
+    population: Population, into: State, steps: int, delay: int
+) -> Float[np.ndarray, "step neuron"]:
+    """Return the gain on what arrives at `into`, for what was sent in each of `steps` steps.
+
+    Args:
+        population: Its tables.
+        into: A state.
+        steps: Of the sources, from 0 on.
+        delay: From there to `population` [steps].
+    """
+    gains = np.ones((steps, population.size))
+    for table in population.tables:
+        if table.what is Tabled.GAIN and table.into is into:
+            for step in range(steps):
+                row = table.at(step + delay)
+                if row is not None:
+                    gains[step] = np.broadcast_to(row, population.shape).ravel()
+    return gains
 
 
 def corrected(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from snn_deploy.errors import UnsupportedError
+from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir import network as real
 from snn_deploy.ir.arithmetic import Arithmetic, Decay
 from snn_deploy.ir.checks import spike_range
@@ -25,6 +25,9 @@ Scale = Float[np.ndarray, "..."]
 """State units per real unit: one number, or of a shape that broadcasts to the neurons'."""
 
 Rounding = Callable[[np.ndarray], np.ndarray]
+
+LARGEST_MULTIPLIER = 2**31 - 1
+"""Of a chain, in units of 1 / 2**decay_bits: a program stores 32 bits."""
 
 GAIN_BITS = 15
 """Bits of the multiplier of a gain, sign apart."""
@@ -47,6 +50,7 @@ def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: R
 
     Raises:
         UnsupportedError: the chip multiplies nothing, and the current takes from another.
+        DoesNotFitError: it takes more of the other than a multiplier says.
     """
     chain = synapse.chain
     if chain is not None and target.arithmetic.decay is not Decay.MULTIPLY:
@@ -61,11 +65,20 @@ def whole_current(synapse: Synapse, target: Target, *, state: Rounding, decay: R
         into_membrane=synapse.into_membrane,
         chain=None
         if chain is None
-        else Chain(
-            multiplier=whole(np.asarray(np.rint(chain.gain * target.decay_one))),
-            reads=chain.reads,
-        ),
+        else Chain(multiplier=_chain_multiplier(chain.gain, target), reads=chain.reads),
     )
+
+
+def _chain_multiplier(gain: np.ndarray, target: Target) -> np.ndarray:
+    multiplier = np.rint(gain * target.decay_one)
+    largest = float(np.abs(multiplier).max(initial=0.0))
+    if largest > LARGEST_MULTIPLIER:
+        raise DoesNotFitError(
+            f"a synaptic current takes {largest / target.decay_one:.6g} times another in each "
+            f"step; a multiplier says up to {LARGEST_MULTIPLIER / target.decay_one:.6g} times",
+            fix="train a smaller factor, with larger weights into the first current",
+        )
+    return whole(np.asarray(multiplier))
 
 
 def extras(population: Population, target: Target, scale: Scale) -> dict[str, Any]:

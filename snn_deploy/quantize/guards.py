@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Num
 
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import Fires
@@ -73,6 +73,28 @@ def _saturated(population: Population, wanted: np.ndarray, sent: np.ndarray) -> 
             reason="the threshold or the bias is lost beside the weights; more "
             f"--bits {population.name}=N, or --preset per-channel",
         )
+
+
+def leave_finding(
+    name: str, scale: Float[np.ndarray, "..."], provable: Float[np.ndarray, " neuron"]
+) -> Finding | None:
+    """Return a finding where leave to overflow was made use of.
+
+    Args:
+        name: Of the layer.
+        scale: State units per real unit, one or of each neuron.
+        provable: The largest with which no input leaves a register, by estimate.
+    """
+    ratio = float(np.max(np.ravel(scale) / provable))
+    if ratio <= 1:
+        return None
+    return Finding(
+        kind=Kind.UNPROVEN,
+        layer=name,
+        amount=f"its scale is {ratio:.3g} times the largest that was found safe for any input",
+        reason="so --allow-overflow allows; without it smaller scales come first, and with "
+        "--prove there are no others",
+    )
 
 
 def state_findings(

@@ -9,14 +9,16 @@ from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.maps import Shape
-from snn_deploy.ir.network import Network, Population, Projection
+from snn_deploy.ir.network import Between, Network, Population, Projection
 from snn_deploy.ir.neuron import Fires
 from snn_deploy.quantize.channels import channel_choice
 from snn_deploy.quantize.correction import corrected, missing_current
 from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
 from snn_deploy.quantize.estimate import Choice
 from snn_deploy.quantize.extras import payloads_of
+from snn_deploy.quantize.guards import leave_finding
 from snn_deploy.quantize.lag import chip_period, must_lower
+from snn_deploy.quantize.limits import Limits
 from snn_deploy.quantize.moments import Moment
 from snn_deploy.quantize.options import Method, Objective, Options, Rounding
 from snn_deploy.quantize.rounded import Rounded, Wire, round_population
@@ -73,7 +75,7 @@ class Layers:
         return self.target.parameter_groups.value // _distinct_rows(parameters, population.shape)
 
     def _rounded(self, task: Task, wires: Sequence[Wire], choice: Choice) -> Rounded:
-        made = round_population(task, wires, choice)
+        made = self._told(task, round_population(task, wires, choice))
         most = self.target.weights.bits.value
         fewest = min((most if w.bits is None else w.bits for w in wires), default=most)
         if self.trials is None or fewest > self.method.corrected_bits:
@@ -83,9 +85,17 @@ class Layers:
         )
         population = corrected(task.population, missing)
         lowered = self._lowered(population)
-        return round_population(
-            replace(task, population=population, lowered=lowered), wires, choice
-        )
+        task = replace(task, population=population, lowered=lowered)
+        return self._told(task, round_population(task, wires, choice))
+
+    def _told(self, task: Task, made: Rounded) -> Rounded:
+        """Return `made` with a finding where it uses leave to overflow."""
+        if not task.allow_overflow:
+            return made
+        shape = task.population.shape
+        scale = np.broadcast_to(made.scale, shape).ravel()
+        told = leave_finding(task.population.name, scale, Limits.of(task).provable)
+        return made if told is None else replace(made, findings=(*made.findings, told))
 
     def _task(self, population: Population, moments: Mapping[str, Moment | None]) -> Task:
         method, options, name = self.method, self.options, population.name
@@ -114,8 +124,13 @@ class Layers:
             sigmas=options.sigmas,
             prove=options.prove,
             allow_overflow=options.allow_overflow,
-            seen=None if self.trials is None else self.trials.largest_state(name),
+            steps=self._steps(),
+            seen=None if self.trials is None else self.trials.largest_states(name),
         )
+
+    def _steps(self) -> int | None:
+        fresh = self.network.boundary.between is Between.FRESH
+        return self.encoding.steps if fresh else None
 
     def _lowered(self, population: Population) -> tuple[bool, ...]:
         lag, target = self.lag[population.name], self.target

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from snn_deploy.ir.arithmetic import Overflow
+from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.task import Task, geometric, memory_of
 from snn_deploy.targets import Target
@@ -13,7 +15,17 @@ OCTAVES = 6
 """Octaves below the largest provable scale that are searched."""
 
 HEADROOM = 4.0
-"""How many thresholds the membrane register must hold at least."""
+"""How many thresholds the membrane register must hold beside the usual drive, without data."""
+
+SEEN_HEADROOM = 2.0
+"""How many it must hold at least, where data tells of the drive."""
+
+SATURATION_GUARD = 1.5
+"""How many times the largest state on the data a register must hold that saturates: beyond it, a
+rare input loses what is too much."""
+
+WRAP_GUARD = 2.0
+"""The same of a register that wraps: beyond it, a state changes its sign."""
 
 DEVIATIONS = 8.0
 """Standard deviations of the usual drive that the registers must hold."""
@@ -31,7 +43,8 @@ LARGEST_SCALE = 2.0**300
 """Larger scales come from numbers that are all 0."""
 
 CROSSINGS = 256.0
-"""Worst-case steps that a membrane without leak must take before it can saturate."""
+"""Worst-case steps that a membrane without leak must take before it can saturate, where nothing
+says how long a sample is."""
 
 
 def full_scale(drive: Drive, shift: int) -> float:
@@ -60,11 +73,9 @@ class Limits:
         target, population = task.target, task.population
         shift, exponent = target.weights.shift.value, target.weights.exponent.high
         threshold = np.abs(task.neurons(population.threshold)) * task.fires
-        level = threshold
-        for other in task.levels:
-            level = np.maximum(level, np.abs(task.neurons(other)))
-        needed = np.maximum(HEADROOM * level + usual_state(task), 2 * task.largest_seen)
-        highest = target.highest_state / np.maximum(needed, TINY)
+        proven = PROOF_MARGIN * _proven(task)
+        highest = target.highest_state / np.maximum(_needed(task, threshold), TINY)
+        highest = np.maximum(highest, proven)
         for bias, lowered in zip(population.biases, task.lowered, strict=True):
             size = np.maximum(np.abs(task.neurons(bias.value)), TINY)
             highest = np.minimum(highest, _bias_room(target, lowered) / size)
@@ -74,8 +85,28 @@ class Limits:
             highest = np.minimum(highest, room * 2.0 ** (shift + exponent))
         unbounded = 2.0 ** (target.states.membrane.bits - 2)  # no number has a size there
         highest = np.where(highest > LARGEST_SCALE, unbounded, highest)
-        provable = np.minimum(PROOF_MARGIN * _proven(task), highest)
+        provable = np.minimum(proven, highest)
         return cls(provable=provable, highest=provable if task.prove else highest)
+
+
+def _needed(task: Task, threshold: Float[np.ndarray, " neuron"]) -> Float[np.ndarray, " neuron"]:
+    """Return the largest state that the registers must hold in any case, real units.
+
+    With leave to overflow, what the calibration data caused is enough.
+    """
+    level = threshold
+    for other in task.levels:
+        level = np.maximum(level, np.abs(task.neurons(other)))
+    if task.seen is None:
+        return HEADROOM * level + usual_state(task)
+    needed = SEEN_HEADROOM * level
+    rules = task.target.arithmetic
+    for state, largest in task.seen.items():
+        register = rules.membrane if state is State.MEMBRANE else rules.current
+        wraps = register.overflow in (Overflow.WRAP, Overflow.WRAP_ONCE)
+        guard = WRAP_GUARD if wraps else SATURATION_GUARD
+        needed = np.maximum(needed, largest * (1.0 if task.allow_overflow else guard))
+    return needed
 
 
 def _proven(task: Task) -> Float[np.ndarray, " neuron"]:
@@ -110,7 +141,7 @@ def _sums(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 
 def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
-    """Return a large but usual membrane: some standard deviations of the drive, and biases."""
+    """Return a large but usual state: some standard deviations of the drive, and biases."""
     memory = memory_of(task)
     usual = np.zeros(task.population.size)
     for drive in task.drives:
@@ -122,19 +153,41 @@ def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
         usual += np.repeat(rows, task.population.size // drive.rows)
     for bias in task.population.biases:
         usual += np.abs(task.neurons(bias.value)) * memory
+    usual = usual * np.maximum(_tabled(task, Tabled.GAIN), 1)
+    usual += _tabled(task, Tabled.BIAS) * memory
+    for synapse in task.population.further:
+        if synapse.chain is not None:
+            usual = usual * np.maximum(np.abs(task.neurons(synapse.chain.gain)), 1)
     return usual
 
 
 def _worst(task: Task) -> Float[np.ndarray, " neuron"]:
-    """Return the largest state that any input can cause; a membrane without leak: see CROSSINGS."""
+    """Return the largest state that any input can cause in a sample.
+
+    Where nothing says how long that is, a membrane without leak takes CROSSINGS steps.
+    """
     population = task.population
-    up, down = _sums(task)
+    gain, constant = (_tabled(task, what) for what in (Tabled.GAIN, Tabled.BIAS))
+    up, down = (np.maximum(gain, 1) * part + constant for part in _sums(task))
     for bias, lowered in zip(population.biases, task.lowered, strict=True):
         if not lowered:
             up = up + np.maximum(task.neurons(bias.value), 0)
             down = down + np.maximum(-task.neurons(bias.value), 0)
     step = np.maximum(up, down)
-    if population.synapse is not None:
-        step = step * geometric(task.neurons(population.synapse.decay), 4096.0)
-    membrane = step * geometric(task.neurons(population.decay), CROSSINGS)
-    return membrane + np.abs(task.neurons(population.threshold))
+    total = before = np.zeros(population.size)
+    for synapse in population.synapses:
+        taken = 0.0 if synapse.chain is None else np.abs(task.neurons(synapse.chain.gain)) * before
+        before = (step + taken) * geometric(task.neurons(synapse.decay), task.steps or 4096.0)
+        total = total + abs(synapse.into_membrane) * before
+    entering = total if population.synapses else step
+    membrane = entering * geometric(task.neurons(population.decay), task.steps or CROSSINGS)
+    return np.maximum(membrane, before) + np.abs(task.neurons(population.threshold))
+
+
+def _tabled(task: Task, what: Tabled) -> Float[np.ndarray, " neuron"]:
+    """Return the largest number by size that tables have for each neuron, 0 without any."""
+    found = np.zeros(task.population.size)
+    for table in task.population.tables:
+        if table.what is what:
+            found = np.maximum(found, task.neurons(np.abs(table.rows).max(axis=0)))
+    return found

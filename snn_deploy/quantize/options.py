@@ -49,8 +49,8 @@ class Preset(Enum):
     """Methods that go together; what an option states itself comes first."""
 
     AUTO = "auto"
-    """PER_CHANNEL where each neuron of the target may have its own threshold, else PER_LAYER, or
-    PLAIN where no layer has fewer than 7 bits; without calibration data PLAIN."""
+    """PER_CHANNEL where each neuron of the target may have its own threshold, else PER_LAYER;
+    without calibration data PLAIN."""
 
     PLAIN = "plain"
     """One scale per layer by MEMBRANE, nearest rounding."""
@@ -68,9 +68,6 @@ MANY_GROUPS = 1024
 FEW_BITS = 5
 """Bits of a layer up to which a preset corrects biases; with more it gains nothing, and may need
 a clock neuron that the program does without."""
-
-PLENTY = 7
-"""Bits from which on rounding to the nearest loses no accuracy that could be measured."""
 
 EVERY_BIT = 64
 """More bits than any weight has."""
@@ -170,15 +167,8 @@ class Options:
             return self.preset
         if not calibrated or not self.search:
             return Preset.PLAIN
-        if target.parameter_groups.value > MANY_GROUPS:
-            return Preset.PER_CHANNEL
-        return Preset.PLAIN if self._fewest(target) >= PLENTY else Preset.PER_LAYER
-
-    def _fewest(self, target: Target) -> int:
-        """Return the bits of the layer with the fewest."""
-        if isinstance(self.weight_bits, Mapping):
-            return min(self.weight_bits.values(), default=target.weights.bits.value)
-        return target.weights.bits.value if self.weight_bits is None else self.weight_bits
+        many = target.parameter_groups.value > MANY_GROUPS
+        return Preset.PER_CHANNEL if many else Preset.PER_LAYER
 
     def checked(self, target: Target) -> "Options":
         """Return these options.

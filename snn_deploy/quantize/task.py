@@ -1,12 +1,13 @@
 """One population with everything that its scale must fit, and what follows from its parameters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.ir.network import Population
-from snn_deploy.ir.neuron import Fires, ResetKind, Tabled
+from snn_deploy.ir.neuron import Fires, ResetKind, State, Tabled
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.moments import MEMORY
 from snn_deploy.quantize.options import Objective
@@ -32,8 +33,11 @@ class Task:
 
     prove: bool = False
     allow_overflow: bool = False
-    seen: Float[np.ndarray, " neuron"] | None = None
-    """Largest membrane or current that the calibration data caused, real units."""
+    steps: int | None = None
+    """Of a sample that starts fresh; None: any number."""
+
+    seen: Mapping[State, Float[np.ndarray, " neuron"]] | None = None
+    """Largest membrane and currents that the calibration data caused, by size, real units."""
 
     def neurons(self, parameter: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return a parameter at full length."""
@@ -42,7 +46,7 @@ class Task:
     @property
     def largest_seen(self) -> Float[np.ndarray, " neuron"]:
         """Largest state seen, 0 without calibration data."""
-        return np.zeros(self.population.size) if self.seen is None else self.seen
+        return np.maximum.reduce([np.zeros(self.population.size), *(self.seen or {}).values()])
 
     @property
     def fires(self) -> bool:
@@ -55,7 +59,7 @@ class Task:
         population, levels = self.population, [self.population.initial]
         levels += [synapse.initial for synapse in population.synapses]
         for table in population.tables:
-            if table.what in (Tabled.THRESHOLD, Tabled.LOWER):
+            if table.what in (Tabled.THRESHOLD, Tabled.LOWER, Tabled.BIAS):
                 levels += [np.asarray(table.rows.max(axis=0)), np.asarray(table.rows.min(axis=0))]
         if population.fires is Fires.TERNARY:
             levels.append(population.lower)
@@ -69,6 +73,7 @@ class Task:
 def memory_of(task: Task, most: float = MEMORY) -> Float[np.ndarray, " neuron"]:
     """Return over how many steps a membrane adds up a constant drive."""
     population = task.population
+    most = most if task.steps is None else min(most, task.steps)
     steps = geometric(task.neurons(population.decay), most)
     if population.synapse is not None:
         steps = steps * geometric(task.neurons(population.synapse.decay), most)

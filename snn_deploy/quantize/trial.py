@@ -93,22 +93,22 @@ class Trials:
         payload = self.sent[source].reshape(-1, int(np.prod(self.sent[source].shape[2:])))
         return Activity(mean=payload.mean(axis=0), power=np.square(payload).mean(axis=0))
 
-    def sent_mean(self, source: str) -> Float[np.ndarray, " neuron"]:
-        """Return the mean payload of each neuron of `source`, rounded where that is known."""
-        payload = self.sent[source]
-        return payload.mean(axis=(0, 1)).ravel()
+    def sent_mean(self, source: str) -> Float[np.ndarray, "step neuron"]:
+        """Return the mean payload in each step of each neuron, rounded where that is known."""
+        return _step_means(self.sent[source])
 
-    def wanted_mean(self, source: str) -> Float[np.ndarray, " neuron"]:
+    def wanted_mean(self, source: str) -> Float[np.ndarray, "step neuron"]:
         """Return the same of the real-valued network."""
-        wanted = self.wanted_sent[source]
-        return wanted.mean(axis=(0, 1)).ravel()
+        return _step_means(self.wanted_sent[source])
 
-    def largest_state(self, name: str) -> Float[np.ndarray, " neuron"]:
-        """Return the largest membrane or current of each neuron in the real-valued run, by size."""
-        states = [self.wanted[name].state(state) for state in (State.MEMBRANE, *CURRENTS)]
-        there = [s for s in states if s is not None]
-        sizes = [np.abs(s).max(axis=(0, 1)).ravel().astype(np.float64) for s in there]
-        return np.maximum.reduce(sizes)
+    def largest_states(self, name: str) -> dict[State, Float[np.ndarray, " neuron"]]:
+        """Return the largest membrane and currents of each neuron in the real-valued run."""
+        found = {}
+        for state in (State.MEMBRANE, *CURRENTS):
+            values = self.wanted[name].state(state)
+            if values is not None:
+                found[state] = np.abs(values).max(axis=(0, 1)).ravel().astype(np.float64)
+        return found
 
     def moment(self, projection: real.Projection, population: real.Population) -> Moment | None:
         """Return the second moment of what arrives at a row of `projection`."""
@@ -196,6 +196,10 @@ class Trials:
         )
         record = Recording(states=frozenset({State.PAYLOAD, State.MEMBRANE}))
         return simulate(network, inputs, record)[name]
+
+
+def _step_means(payload: Float[np.ndarray, "sample step ..."]) -> Float[np.ndarray, "step neuron"]:
+    return payload.mean(axis=0).reshape(payload.shape[1], -1)
 
 
 def as_real(population: whole.Population, rules: Arithmetic) -> real.Population:
