@@ -157,7 +157,10 @@ def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
     usual += _tabled(task, Tabled.BIAS) * memory
     for synapse in task.population.further:
         if synapse.chain is not None:
-            usual = usual * np.maximum(np.abs(task.neurons(synapse.chain.gain)), 1)
+            taken = np.abs(task.neurons(synapse.chain.gain)) * geometric(
+                task.neurons(synapse.decay)
+            )
+            usual = usual * np.maximum(taken, 1)
     return usual
 
 

@@ -127,16 +127,16 @@ def filters(gain, **fields):
     first = Synapse(decay=np.asarray(0.5), into_membrane=0)
     second = Synapse(decay=np.asarray(0.5), chain=Chain(gain=np.asarray(gain)))
     return counting(
-        Decode.MEMBRANE_END, decay=np.asarray(0.5), fires=Fires.NEVER, reset=Reset(), initial=np.zeros(()),
-        synapse=first, further=(second,), **fields,
+        Decode.MEMBRANE_END, decay=np.asarray(0.5), fires=Fires.NEVER, reset=Reset(),
+        initial=np.zeros(()), synapse=first, further=(second,), **fields,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("calibrated", [False, True])
-def test_what_a_chain_multiplies_stays_within_the_registers(calibrated):
+@pytest.mark.parametrize("proven", [False, True], ids=["calibrated", "proven"])
+def test_what_a_chain_multiplies_stays_within_the_registers(proven):
     network, inputs = filters(1000.0)
-    given = inputs if calibrated else None
-    made = compile_network(network, CPU, encoding=PIXELS, calibration=given)
+    given, options = None if proven else inputs, Options(prove=proven)
+    made = compile_network(network, CPU, encoding=PIXELS, calibration=given, options=options)
     trace = run(made, inputs)
     wanted = simulate(network, inputs, EVERYTHING)["l"].membrane
     assert trace.overflows == 0
