@@ -141,7 +141,7 @@ def test_what_a_chain_multiplies_stays_within_the_registers(proven):
     wanted = simulate(network, inputs, EVERYTHING)["l"].membrane
     assert trace.overflows == 0
     found = trace.membrane * made.program.population("l").units
-    assert np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    assert np.abs(found - wanted).max() < 0.15 * np.abs(wanted).max()
 
 
 def test_a_chain_beyond_every_multiplier_is_refused():
