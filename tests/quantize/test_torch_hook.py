@@ -338,8 +338,14 @@ def test_neurons_that_it_does_not_compute_are_refused_by_what_they_have():
 def test_a_chip_whose_decays_are_shifts_is_refused():
     start = prepare(two_layers(), LOIHI, options=PLAIN).start
     arithmetic = replace(start.program.arithmetic, decay=Decay.SHIFT)
+    three = np.asarray(3, np.int32)
+    shifted = tuple(
+        replace(p, decay=three, current=p.current and replace(p.current, decay=three))
+        for p in start.program.populations
+    )
+    program = replace(start.program, arithmetic=arithmetic, populations=shifted)
     with pytest.raises(UnsupportedError, match="its decay cannot be trained as integers"):
-        FineTune(start.with_program(replace(start.program, arithmetic=arithmetic)))
+        FineTune(start.with_program(program))
 
 
 def test_wrong_inputs_are_named():
