@@ -120,7 +120,7 @@ def evaluate(
     with _kept(work, kept, options) as (done, keep):
         found.update(done)
         left = [number for number in range(plan.blocks) if number not in found]
-        with bar(f"integers ({question.backend})", plan.samples) as advance:
+        with bar(f"integers ({question.backend})", plan.samples, counted=True) as advance:
             advance(sum(len(one.label) for one in done.values()))
             for one in _run(work, left, pool):
                 keep(one)
@@ -172,6 +172,7 @@ def _run(work: Work, blocks: list[int], pool: Pool | None) -> Iterator[Found]:
     if not blocks:
         return
     model = Model.of(work.deployment)
+    request = None if source.request is None else source.request.anywhere()
 
     def tasks() -> Iterator[Task]:
         for block in blocks:
@@ -182,7 +183,7 @@ def _run(work: Work, blocks: list[int], pool: Pool | None) -> Iterator[Found]:
                 block=block,
                 start=start,
                 stop=stop,
-                data=source.request or source.read(start, stop),
+                data=source.read(start, stop) if request is None else request,
             )
 
     yield from run_tasks(tasks(), pool)

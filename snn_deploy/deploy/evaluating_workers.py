@@ -29,7 +29,8 @@ from snn_deploy.deploy.evaluating_block import Found, Question, run_block
 from snn_deploy.errors import ArtifactDamagedError, DeployError, WorkersLostError
 
 ATTEMPTS = 3
-"""How often in a row workers may be lost without any block being done meanwhile."""
+"""How often in a row workers may be lost without any block being done meanwhile, before blocks are
+run one at a time; and how often the worker of each of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,32 +168,37 @@ def _follow_parent() -> None:
 def run_tasks(tasks: Iterable[Task], pool: Pool) -> Iterator[Found]:
     """Yield what each block shows, in the order in which they get done.
 
-    Blocks whose worker died are submitted again. Before an error is raised, all that is under way
-    is waited for and yielded.
+    Blocks whose worker died are submitted again, after all others; where that does not help, one
+    at a time, so that those stay whose worker always dies. Before an error is raised, all that is
+    under way is waited for and yielded.
 
     Args:
         tasks: The blocks; each is taken when it can be submitted.
         pool: Runs them.
 
     Raises:
-        WorkersLostError: workers died again and again.
+        WorkersLostError: the workers of some blocks died again and again.
         DeployError: what a block raised.
     """
-    waiting, again, lost = iter(tasks), deque[Task](), 0
+    waiting, again = iter(tasks), deque[Task]()
+    lost, alone = 0, False
     while True:
         with pool.make() as executor:
-            flight = _Flight(executor, pool.in_flight)
+            flight = _Flight(executor)
             try:
-                while flight.fill(waiting, again):
+                while flight.fill(waiting, again, 1 if alone else pool.in_flight, alone=alone):
                     for found in flight.landed(again):
                         lost = 0
                         yield found
                     if flight.error is not None:
                         yield from flight.rest(again)
                         raise flight.error
+                    alone = alone and bool(again or flight.tasks)
                     lost += flight.failure is not None
-                    if lost >= ATTEMPTS:
+                    if lost >= ATTEMPTS and not alone:
                         yield from flight.rest(again)
+                        lost, alone = 0, True
+                    if lost >= ATTEMPTS * max(1, len(again)):
                         raise _lost(again, flight.failure)
                     if flight.broken:
                         yield from flight.rest(again)
@@ -206,9 +212,8 @@ def run_tasks(tasks: Iterable[Task], pool: Pool) -> Iterator[Found]:
 class _Flight:
     """The blocks that an executor has."""
 
-    def __init__(self, executor: Executor, most: int) -> None:
+    def __init__(self, executor: Executor) -> None:
         self.executor = executor
-        self.most = most
         self.tasks: dict[Landing, Task] = {}
         self.error: Exception | None = None
         """What a block raised."""
@@ -219,11 +224,21 @@ class _Flight:
         self.broken = False
         """Whether the executor takes no further blocks."""
 
-    def fill(self, waiting: Iterator[Task], again: deque[Task]) -> bool:
-        """Submit blocks, first those to be done again; return whether there is any to wait for."""
+    def fill(self, waiting: Iterator[Task], again: deque[Task], most: int, *, alone: bool) -> bool:
+        """Submit blocks until `most` are under way; return whether there is any to wait for.
+
+        Args:
+            waiting: Blocks that were not submitted yet.
+            again: Blocks whose worker was lost; they come last, or, when they are run `alone`,
+                before all others.
+            most: Blocks under way.
+            alone: Whether lost blocks are run one at a time.
+        """
         self.failure = None
-        while len(self.tasks) < self.most:
-            task = again.popleft() if again else next(waiting, None)
+        while len(self.tasks) < most:
+            task = again.popleft() if alone and again else next(waiting, None)
+            if task is None and again:
+                task = again.popleft()
             if task is None:
                 break
             try:
@@ -271,7 +286,7 @@ def _lost(again: deque[Task], failure: Exception | None) -> WorkersLostError:
     blocks = sorted(again, key=lambda task: task.block)
     ranges = ", ".join(f"{task.start} to {task.stop - 1}" for task in blocks[:4])
     return WorkersLostError(
-        f"{ATTEMPTS} times in a row a worker was lost and no block got done: "
+        f"the worker of every block that is left was lost {ATTEMPTS} times: "
         f"{type(failure).__name__}: {failure}",
         where=f"samples {ranges}{', ...' if len(blocks) > 4 else ''}",
         fix="smaller blocks need less memory: --block N; fewer workers too. A script that asks for "

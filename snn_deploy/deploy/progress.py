@@ -12,15 +12,31 @@ Advance = Callable[[float], None]
 
 
 @contextmanager
-def bar(title: str, total: float) -> Iterator[Advance]:
-    """Show a bar called `title` that the given function advances; it vanishes at the end."""
+def bar(title: str, total: float, *, counted: bool = False) -> Iterator[Advance]:
+    """Show a bar called `title` that the given function advances; it vanishes at the end.
+
+    Args:
+        title: What is going on.
+        total: How much there is to do.
+        counted: Show how much of it is done, too.
+    """
     if not (wanted.get() and sys.stderr.isatty()):
         yield lambda amount: None
         return
     from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415 - the same
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TimeRemainingColumn())
+    columns = (
+        *(TextColumn("{task.description:24}"), BarColumn()),
+        *((MofNCompleteColumn(),) if counted else ()),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=total)
         yield lambda amount: progress.advance(task, amount)

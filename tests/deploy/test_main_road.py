@@ -212,6 +212,17 @@ def test_the_published_network_sees_a_four_in_reals_and_in_integers(
 
 
 @pytest.mark.shared
+def test_the_published_network_is_evaluated_on_a_folder_of_recordings(
+    published: Deployment, shared_data: Path, tmp_path: Path
+) -> None:
+    raw = (shared_data / "events" / "sample_nmnist.bin").read_bytes()
+    (tmp_path / "4").mkdir()
+    (tmp_path / "4" / "00001.bin").write_bytes(raw)
+    result = snn_deploy.evaluate(published, data=tmp_path, step_us=1000, steps=300, real=False)
+    assert (result.correct, result.samples, result.steps, result.late) == (1, 1, 300, 23)
+
+
+@pytest.mark.shared
 @pytest.mark.parametrize("backend", ["reference", pytest.param("lava", marks=needs_lava)])
 def test_the_published_network_is_bit_exact(
     published: Deployment, recording: Path, backend: str

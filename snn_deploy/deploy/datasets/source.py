@@ -42,6 +42,11 @@ class Request:
         """The inputs' names."""
         return tuple(entry.name for entry in self.inputs)
 
+    def anywhere(self) -> "Request":
+        """Return the same for a process that works in another folder."""
+        labels = None if self.labels is None else self.labels.resolve()
+        return replace(self, path=self.path.resolve(), labels=labels)
+
 
 @runtime_checkable
 class Source(Protocol):
