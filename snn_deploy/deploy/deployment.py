@@ -22,7 +22,13 @@ from snn_deploy.deploy.artifact import (
     write_folder,
 )
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import ArtifactDamagedError, ModelError, OptionError, TargetError
+from snn_deploy.errors import (
+    ArtifactDamagedError,
+    DeployError,
+    ModelError,
+    OptionError,
+    TargetError,
+)
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Program
@@ -156,8 +162,9 @@ def read_deployment(folder: Path) -> Deployment:
     try:
         deployment = _deployment(manifest, files, folder)
     except _NONSENSE as problem:
+        reason = problem.message if isinstance(problem, DeployError) else repr(problem)
         raise ArtifactDamagedError(
-            f"the artifact's files do not make sense: {problem!r:.200}",
+            f"the artifact's files do not make sense: {reason:.200}",
             where=str(folder),
             fix="export the model again",
         ) from problem

@@ -120,6 +120,21 @@ def test_nonsense_in_the_manifest_is_one_numbered_error(
         snn_deploy.load(copy)
 
 
+def test_what_makes_no_sense_in_an_artifact_is_told(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "net"
+    shutil.copytree(folder, copy)
+    manifest = json.loads((copy / artifact.MANIFEST).read_text())
+    manifest["encoding"]["unit"] = 0
+    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactDamagedError) as caught:
+        snn_deploy.load(copy)
+    assert str(caught.value) == (
+        "error[SNN603]: the artifact's files do not make sense: no encoder has a unit of 0\n"
+        f"  at: {copy}\n"
+        "  fix: export the model again"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

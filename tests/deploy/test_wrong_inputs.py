@@ -53,6 +53,34 @@ def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("--input-unit", "0", "a unit of 0\n  fix: --input-unit U, a number above 0"),
+        ("--input-unit", "nan", "a unit of nan\n  fix: --input-unit U, a number above 0"),
+        ("--steps", "-1", "-1 steps per sample\n  fix: --steps T, a number of 1 to 1048576"),
+        ("--seed", "-2", f"a seed of -2\n  fix: --seed N, a number of 0 to {2**63 - 1}"),
+        (
+            "--input-range",
+            "0:9999999999",
+            "payloads from 0 to 9999999999\n"
+            "  fix: --input-range LOW:HIGH, the lower end first and both in 32 bits",
+        ),
+    ],
+)
+def test_an_option_of_the_encoder_that_makes_no_sense_is_told_how_it_must_be(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    demo_network: Path,
+    option: str,
+    value: str,
+    text: str,
+) -> None:
+    given = f"{option}={value}"
+    found = refused(demo_network, tmp_path, capsys, given)
+    assert found == f"error[SNN102]: no encoder has {text}\n"
+
+
 def test_a_file_that_is_not_hdf5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "net.nir"
     model.write_text("not a network")
