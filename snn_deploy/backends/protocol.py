@@ -72,8 +72,22 @@ def find_backend(name: str) -> Backend:
     return backend
 
 
+def padded(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
+    """Return `inputs` as `checked` does, with `program.lag` steps of zeros behind, as int32."""
+    return tuple(
+        Values(
+            name=values.name,
+            values=np.pad(
+                values.values.astype(np.int32),
+                ((0, 0), (0, program.lag), *((0, 0) for _ in values.values.shape[2:])),
+            ),
+        )
+        for values in checked(program, inputs)
+    )
+
+
 def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
-    """Return `inputs` in the program's order, padded by `program.lag` steps of zeros, as int32.
+    """Return `inputs` in the program's order; no array is copied.
 
     Raises:
         InputRangeError: a value lies outside what the program declares.
@@ -96,7 +110,6 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
     longest = max((int(p.delay.max(initial=0)) for p in program.projections), default=0)
     neurons = sum(node.size for node in program.nodes)
     check_room("what is under way in a sample", (min(longest, steps), neurons), 8)
-    padded = []
     for entry in program.inputs:
         array = given[entry.name]
         if array.shape[2:] != entry.shape:
@@ -111,9 +124,7 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
                 f"an integer program reads whole numbers, not {array.dtype}", where=entry.name
             )
         check_range(array, entry.name, entry.low, entry.high)
-        tail = ((0, 0), (0, program.lag), *((0, 0) for _ in entry.shape))
-        padded.append(Values(name=entry.name, values=np.pad(array.astype(np.int32), tail)))
-    return tuple(padded)
+    return tuple(Values(name=name, values=given[name]) for name in names)
 
 
 def check_range(array: np.ndarray, name: str, low: int, high: int) -> None:
@@ -122,8 +133,8 @@ def check_range(array: np.ndarray, name: str, low: int, high: int) -> None:
     Raises:
         InputRangeError: with the first one.
     """
-    outside = np.argwhere((array < low) | (array > high))
-    if len(outside):
+    if array.size and (array.min() < low or array.max() > high):
+        outside = np.argwhere((array < low) | (array > high))
         first = tuple(int(i) for i in outside[0])
         raise InputRangeError(
             f"the input value {int(array[first])} lies outside the declared {low}..{high}",

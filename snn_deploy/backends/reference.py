@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from snn_deploy.backends.protocol import Progress, checked, silent
+from snn_deploy.backends.protocol import Progress, padded, silent
 from snn_deploy.backends.reference_kinds import step_of_kind
 from snn_deploy.ir.arithmetic import Order, Register, Sums, rounded, scaled
 from snn_deploy.ir.delays import History, rows_arriving, sums_arriving
@@ -57,7 +57,7 @@ class ReferenceBackend:
         progress: Progress = silent,
     ) -> Trace:
         """Run `program`; see `Backend.run`."""
-        inputs = checked(program, inputs)
+        inputs = padded(program, inputs)
         samples, steps = inputs[0].values.shape[:2]
         order = [program.population(name) for name in step_order(program)]
         neurons = {p.name: Neurons.start(p, samples) for p in order}

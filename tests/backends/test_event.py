@@ -9,9 +9,9 @@ import pytest
 from strategies import ANYTHING, Sizes, random_program, unchecked
 from wild_programs import wild_inputs, wild_program
 
-from snn_deploy.backends.event import EventBackend
-from snn_deploy.backends.event.kinds import code_of
-from snn_deploy.backends.event.plan import make_plan
+from snn_deploy.backends.event import EventBackend, sources
+from snn_deploy.backends.event.stepwise.kinds import code_of
+from snn_deploy.backends.event.stepwise.plan import make_plan
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.ir.arithmetic import Overflow, Register, Sums
@@ -278,12 +278,10 @@ def test_every_kind_of_neurons_has_a_kernel():
 
 
 def test_kernels_of_other_sources_are_not_taken_from_the_cache(monkeypatch):
-    from snn_deploy.backends.event.kernels import loop
-
-    first = loop._digest()
-    assert first == loop.SOURCES
-    monkeypatch.setattr(loop, "DOORS", ())
-    assert loop._digest() != first
+    first = sources.digest()
+    assert first == sources.SOURCES
+    monkeypatch.setattr(sources, "CURRENTS", ())
+    assert sources.digest() != first
 
 
 def test_no_samples_and_no_steps_are_a_run_too():

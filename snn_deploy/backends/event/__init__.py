@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.protocol import Progress, checked, silent
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.program import Program
@@ -19,6 +20,9 @@ class EventBackend:
     threads: int | None = None
     """Samples run on this many threads; None: one for each processor. The result does not
     depend on it."""
+
+    choices: Choices = field(default_factory=Choices)
+    """How programs are run; the result does not depend on it."""
 
     def emit(self, program: Program, target: Target) -> Mapping[str, bytes]:
         """Return nothing: it runs the program itself."""
@@ -36,7 +40,8 @@ class EventBackend:
         progress: Progress = silent,
     ) -> Trace:
         """Run `program`; see `Backend.run`. Progress counts samples."""
-        from snn_deploy.backends.event.run import run_plan  # noqa: PLC0415 - loads numba
+        from snn_deploy.backends.event.run import run_program  # noqa: PLC0415 - loads numba
 
         threads = self.threads or os.cpu_count() or 1
-        return run_plan(program, checked(program, inputs), record, threads, progress)
+        given = checked(program, inputs)
+        return run_program(program, given, record, progress, threads=threads, choices=self.choices)

@@ -1,103 +1,88 @@
-"""Runs a plan: samples in blocks on threads, and what they leave as a trace."""
+"""Runs a program: samples in blocks on threads, and what they leave as a trace."""
 
+import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels.loop import SOURCES, run_samples
-from snn_deploy.backends.event.plan import make_plan
-from snn_deploy.backends.event.tables import ABSENT, REGISTER_OF, Records
+from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.records import Records, Room
+from snn_deploy.backends.event.session import Machine, Session
+from snn_deploy.backends.event.units import Sent
 from snn_deploy.backends.protocol import Progress
-from snn_deploy.ir.graph import step_order
-from snn_deploy.ir.neuron import State
-from snn_deploy.ir.program import Population, Program
-from snn_deploy.ir.trace import PopulationTrace, Recording, Trace, Values
+from snn_deploy.ir.program import Program
+from snn_deploy.ir.trace import Recording, Trace, Values
 
 _BLOCKS_PER_THREAD = 8
 """So that threads end together although samples differ in activity."""
 
+_TOGETHER = 8
+"""Most samples of a block: each has states and streams of its own."""
 
-def run_plan(
+
+def run_program(
     program: Program,
     inputs: Sequence[Values],
     record: Recording,
-    threads: int,
     progress: Progress,
+    *,
+    threads: int,
+    choices: Choices,
 ) -> Trace:
-    """Run `program` on checked, padded `inputs`, as many blocks of samples at once as threads."""
-    samples, steps = inputs[0].values.shape[:2]
-    payloads = [
-        given.values.reshape(samples, steps, entry.size)
-        for entry, given in zip(program.inputs, inputs, strict=True)
-    ]
-    together = payloads[0] if len(payloads) == 1 else np.concatenate(payloads, axis=2)
-    plan = make_plan(program, steps)
-    order = [program.population(name) for name in step_order(program)]
-    room = _Room(order, record, samples, steps)
-    block = max(1, samples // (threads * _BLOCKS_PER_THREAD))
+    """Run `program` on checked `inputs`, as many blocks of samples at once as threads."""
+    samples, given_steps = inputs[0].values.shape[:2]
+    steps = given_steps + program.lag
+    machine = Machine(program, steps, choices)
+    order = [program.population(name) for name in machine.order]
+    room = Room(order, record, samples, 0, steps)
+    block = min(_TOGETHER, max(1, samples // (threads * _BLOCKS_PER_THREAD)))
+    work = _Work(machine, tuple(inputs), steps, room.records, queue.SimpleQueue())
     with ThreadPoolExecutor(threads) as pool:
-        running = [
-            pool.submit(
-                run_samples, plan, together, first, min(first + block, samples), room.records
-            )
-            for first in range(0, samples, block)
-        ]
-        for done, future in enumerate(running, 1):
-            assert future.result() == SOURCES, "kernels compiled from other sources"
-            progress(min(done * block, samples), samples)
+        for done in pool.map(
+            work.run, range(0, samples, block), [*range(block, samples, block), samples]
+        ):
+            progress(done, samples)
     traces = tuple(room.trace(population.name) for population in program.populations)
     return Trace(steps=steps, populations=traces)
 
 
-class _Room:
-    """The arrays that a run fills, and each population's part of them."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What all threads share."""
 
-    def __init__(
-        self, order: Sequence[Population], record: Recording, samples: int, steps: int
-    ) -> None:
-        self._order = {p.name: (row, p) for row, p in enumerate(order)}
-        self._samples, self._steps = samples, steps
-        blocks = np.full((len(order), len(REGISTER_OF)), ABSENT, np.int64)
-        end = 0
-        for row, population in enumerate(order):
-            for state, column in REGISTER_OF.items():
-                if state in population.states and record.wants(population.name, state):
-                    blocks[row, column] = end
-                    end += samples * steps * population.size
-        counts = np.cumsum([0, *(samples * p.size for p in order)])
-        self.records = Records(
-            states=np.zeros(end, np.int32),
-            blocks=blocks,
-            events=np.zeros(counts[-1], np.int64),
-            spikes=np.zeros(counts[-1], np.int64),
-            count_block=counts[:-1].astype(np.int64),
-            overflows=np.zeros((samples, len(order)), np.int64),
-        )
+    machine: Machine
+    inputs: tuple[Values, ...]
+    steps: int
+    records: Records
+    free: "queue.SimpleQueue[Session]"
+    """Sessions of the usual number of samples that no thread uses now."""
 
-    def trace(self, name: str) -> PopulationTrace:
-        """Return the record of one population."""
-        row, population = self._order[name]
-        begin = int(self.records.count_block[row])
-        counts = slice(begin, begin + self._samples * population.size)
-        shape = (self._samples, *population.shape)
-        return PopulationTrace(
-            name=name,
-            events=self.records.events[counts].reshape(shape),
-            spikes=self.records.spikes[counts].reshape(shape),
-            states={
-                state: kept
-                for state in State
-                if (kept := self._state(row, population, state)) is not None
-            },
-            overflows=int(self.records.overflows[:, row].sum()),
-        )
+    def run(self, first: int, end: int) -> int:
+        """Run the samples from `first` to before `end`; return `end`."""
+        try:
+            session = self.free.get_nowait()
+        except queue.Empty:
+            session = Session(self.machine, end - first)
+        if session.samples != end - first:
+            session = Session(self.machine, end - first)
+        session.reset()
+        for begin in range(0, self.steps, self.machine.chunk):
+            stretch = slice(begin, min(begin + self.machine.chunk, self.steps))
+            now = given_in(self.inputs, slice(first, end), stretch)
+            session.advance(now, first, self.records)
+        self.free.put(session)
+        return end
 
-    def _state(self, row: int, population: Population, state: State) -> np.ndarray | None:
-        begin = int(self.records.blocks[row, REGISTER_OF[state]])
-        if begin < 0:
-            return None
-        size = self._samples * self._steps * population.size
-        return self.records.states[begin : begin + size].reshape(
-            self._samples, self._steps, *population.shape
-        )
+
+def given_in(inputs: Sequence[Values], samples: slice, steps: slice) -> Sent:
+    """Return what enters in some steps, 0 after the inputs' own: the only copy that is made."""
+    given = {}
+    for values in inputs:
+        part = values.values[samples, steps]
+        shape = part.shape[0], steps.stop - steps.start, int(np.prod(part.shape[2:]))
+        dense = np.zeros(shape, np.int32)
+        dense[:, : part.shape[1]] = part.reshape(part.shape[0], part.shape[1], shape[2])
+        given[values.name] = dense
+    return given

@@ -14,7 +14,7 @@ from snn_deploy.backends.lava.child import run_child
 from snn_deploy.backends.lava.environment import find_environment, required_environment
 from snn_deploy.backends.lava.exchange import pack_inputs, read_trace
 from snn_deploy.backends.lava.planner import by_row, make_plan, without_delay
-from snn_deploy.backends.protocol import Progress, checked, silent
+from snn_deploy.backends.protocol import Progress, padded, silent
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
@@ -79,12 +79,12 @@ class LavaBackend:
             InputRangeError: a value lies outside what the program declares.
             DataError: an input is missing, or has a wrong shape or dtype.
         """
-        padded = checked(program, inputs)
+        given = padded(program, inputs)
         files = {**_runner(), "lava_plan.json": make_plan(program).dump()}
         python = required_environment(self.python)
         stored = dump_program(program)
         files |= {"program.json": stored.json, "program.npz": stored.npz}
-        files["input.npz"] = pack_inputs(program, padded)
+        files["input.npz"] = pack_inputs(program, given)
         with tempfile.TemporaryDirectory(prefix="snn-deploy-lava-") as name:
             folder = Path(name)
             for path, content in files.items():
@@ -98,7 +98,7 @@ class LavaBackend:
                 line=_Reporter(progress),
                 variables={"TMPDIR": name},  # what it leaves behind goes with the folder
             )
-            return read_trace(program, record, folder / "trace.npz", _steps(padded))
+            return read_trace(program, record, folder / "trace.npz", _steps(given))
 
 
 def _impossible(layer: str, reason: str) -> Finding:
@@ -112,8 +112,8 @@ def _arguments(record: Recording) -> list[str]:
     return ["--input", "input.npz", "--output", "trace.npz", "--record", states]
 
 
-def _steps(padded: Sequence[Values]) -> int:
-    return int(padded[0].values.shape[1])
+def _steps(given: Sequence[Values]) -> int:
+    return int(given[0].values.shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from snn_deploy.backends.event.flat import Flat, Room
-from snn_deploy.backends.event.kinds import code_of, options_of, parameters_of
-from snn_deploy.backends.event.tables import (
-    ABSENT,
+from snn_deploy.backends.event.records import ABSENT, REGISTER_OF
+from snn_deploy.backends.event.rest import FOREVER, rests
+from snn_deploy.backends.event.stepwise.kinds import code_of, options_of, parameters_of
+from snn_deploy.backends.event.stepwise.tables import (
     AFTER_RESET,
     AMOUNT,
     BEFORE_TEST,
@@ -23,7 +24,6 @@ from snn_deploy.backends.event.tables import (
     FACTOR,
     FIRED,
     FLOOR,
-    FOREVER,
     GAIN,
     GENERAL,
     GRADED,
@@ -36,8 +36,6 @@ from snn_deploy.backends.event.tables import (
     NO_RESET,
     NOT_REFRACTORY,
     NOW,
-    PLAIN,
-    REGISTER_OF,
     RETESTED,
     ROUNDED,
     SUBTRACT,
@@ -46,7 +44,7 @@ from snn_deploy.backends.event.tables import (
     THRESHOLD,
     TO_VALUE,
 )
-from snn_deploy.ir.arithmetic import Arithmetic, Decay, Order, Overflow, Sums
+from snn_deploy.ir.arithmetic import Sums
 from snn_deploy.ir.neuron import (
     Compare,
     During,
@@ -82,37 +80,9 @@ _TABLED = {
 }
 
 
-def _kernel(program: Program, population: Population) -> int:
+def _kernel(population: Population) -> int:
     """Return which kernel computes a population."""
-    if population.kind is not None:
-        return code_of(population.kind)
-    return PLAIN if is_plain(program, population) else GENERAL
-
-
-def is_plain(program: Program, population: Population) -> bool:
-    """Return whether the kernel for plain neurons computes a canonical population."""
-    doors = {program.entry(projection) for projection in program.into(population.name)}
-    current = population.current
-    return (
-        _is_plain_arithmetic(program.arithmetic)
-        and program.period == 1
-        and doors <= {population.entry}
-        and population.states <= {State.CURRENT, State.MEMBRANE, State.PAYLOAD}
-        and not (population.gains or population.tables)
-        and population.fires in (Fires.NEVER, Fires.BINARY, Fires.COUNT)
-        and population.reset.when in (When.NOW, When.NEXT)
-        and population.window is None
-        and population.restart is None
-        and (current is None or current.into_membrane == 1)
-    )
-
-
-def _is_plain_arithmetic(rules: Arithmetic) -> bool:
-    ways = (rules.decay, rules.order, rules.sums)
-    usual = ways == (Decay.MULTIPLY, Order.DECAY_FIRST, Sums.TOGETHER)
-    overflows = {rules.current.overflow, rules.membrane.overflow}
-    narrow = overflows <= {Overflow.WRAP_ONCE, Overflow.SATURATE}
-    return usual and narrow and rules.accumulator is None and rules.change is None
+    return GENERAL if population.kind is None else code_of(population.kind)
 
 
 def doors_of(population: Population) -> tuple[State, ...]:
@@ -256,7 +226,7 @@ def _describe(record: np.void, program: Program, population: Population) -> None
     record["size"] = population.size
     floor, reset, refractory = population.floor, population.reset, population.refractory
     window, restart = population.window, population.restart
-    record["kernel"] = _kernel(program, population)
+    record["kernel"] = _kernel(population)
     record["lag"] = population.lag
     record["fires"] = _FIRES[population.fires]
     record["greater"] = population.compare is Compare.GREATER
@@ -272,34 +242,7 @@ def _describe(record: np.void, program: Program, population: Population) -> None
     record["restart_at"] = 0 if restart is None else restart.offset
     record["waits"] = State.STARTED in population.states
     together = program.arithmetic.sums is Sums.TOGETHER
-    record["rests"] = population.kind is None and together and _rests(population)
+    record["rests"] = population.kind is None and together and rests(population)
+    record["sent"] = ABSENT
     acting = [bias.start for bias in population.biases if not bias.waits]
     record["first_bias"] = min(acting, default=FOREVER)
-
-
-def _rests(population: Population) -> bool:
-    """Return whether a neuron with all states 0, no input and no bias stays as it is.
-
-    Decays, gains, rounding and registers keep a 0; so do tests of which 0 is not above, and a
-    restart where every initial state is 0. A bias that waits acts only where a state is not 0.
-    """
-    equal = population.compare is Compare.GREATER_EQUAL
-    lowest = _ends(population, Tabled.THRESHOLD, population.threshold)[0]
-    highest = _ends(population, Tabled.LOWER, population.lower)[1]
-    above = lowest <= 0 if equal else lowest < 0
-    below = highest >= 0 if equal else highest > 0
-    ternary = population.fires is Fires.TERNARY
-    fires = population.fires in (Fires.BINARY, Fires.TERNARY) and above
-    lifted = population.floor is not None and int(population.floor.value.max(initial=0)) > 0
-    returns = population.restart is not None and any(
-        initial.any() for initial in population.initial_states.values()
-    )
-    driven = any(table.what is Tabled.BIAS for table in population.tables)
-    return not (fires or (ternary and below) or lifted or returns or driven)
-
-
-def _ends(population: Population, what: Tabled, always: np.ndarray) -> tuple[int, int]:
-    """Return the smallest and the largest value that a parameter ever has."""
-    rows = [table.rows for table in population.tables if table.what is what]
-    values = np.concatenate([always.ravel(), *(row.ravel() for row in rows)])
-    return int(values.min(initial=2**31 - 1)), int(values.max(initial=-(2**31)))

@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels.arithmetic import compiled, inlined
-from snn_deploy.backends.event.tables import Plan, Way
+from snn_deploy.backends.event.arithmetic import compiled, inlined
+from snn_deploy.backends.event.stepwise.tables import Plan, Way
 
 _DENSE, _ROWS = int(Way.DENSE), int(Way.ROWS)
 
 
 @compiled
 def deliver(
-    plan: Plan, cells: np.ndarray, edge: int, edge_end: int, count: int, step: int, steps: int
+    plan: Plan, cells: np.ndarray, edge: int, edge_end: int, count: int, step: int, horizon: int
 ) -> None:
     """Send the first `count` events through the edges of their source.
 
@@ -26,7 +26,7 @@ def deliver(
         for k in range(count):
             source, value = cells[rules.event + k], cells[rules.value + k]
             arrives = step + numbers[way.delay + way.delay_stride * source]
-            if arrives >= steps:
+            if arrives >= horizon:
                 continue
             slot = arrives % way.slots
             cells[way.arrived + slot] = 1

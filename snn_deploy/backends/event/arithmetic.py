@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 
-from snn_deploy.backends.event.tables import (
+from snn_deploy.backends.event.stepwise.tables import (
     BINARY,
     COUNT,
     SATURATE,
@@ -17,10 +18,18 @@ from snn_deploy.backends.event.tables import (
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+Scalar = Any
+"""A number, of the width that the compiler finds for it."""
 
-_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+as32: Any = np.int32
+as64: Any = np.int64
+"""Numbers of a stated width; of several that are added, the compiler else takes the widest."""
+
+
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
 """Nothing but compiled code calls these: to be called from Python, each would have to be compiled
-together with the unpacking of all its arrays."""
+together with the unpacking of all its arrays. No kernel makes an array, so none is counted:
+counting references took half of the time."""
 
 
 def compiled(kernel: Kernel) -> Kernel:
@@ -28,9 +37,25 @@ def compiled(kernel: Kernel) -> Kernel:
     return numba.njit(**_INNER)(kernel)
 
 
+def entry(kernel: Kernel) -> Kernel:
+    """Compile a function that the interpreter calls, once for all runs of this installation."""
+    return numba.njit(nogil=True, cache=True, _nrt=False)(kernel)
+
+
 def inlined(kernel: Kernel) -> Kernel:
     """Compile a function into each of those that call it."""
     return numba.njit(forceinline=True, **_INNER)(kernel)
+
+
+def spliced(kernel: Kernel) -> Kernel:
+    """Put a function's lines into those that call it: only so can it return an array."""
+    return numba.njit(inline="always")(kernel)
+
+
+@spliced
+def part(array: np.ndarray, first: int, size: int) -> np.ndarray:
+    """Return `size` items of an array; the compiler then knows that no index is negative."""
+    return array[first : first + size]
 
 
 @inlined

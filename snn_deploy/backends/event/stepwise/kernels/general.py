@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels.arithmetic import (
+from snn_deploy.backends.event.arithmetic import (
     after_reset,
     compiled,
     decayed,
@@ -18,9 +18,9 @@ from snn_deploy.backends.event.kernels.arithmetic import (
     signed_spikes_of,
     spikes_of,
 )
-from snn_deploy.backends.event.kernels.rows import enter_rows, sum_rows
-from snn_deploy.backends.event.tables import (
-    ABSENT,
+from snn_deploy.backends.event.records import ABSENT
+from snn_deploy.backends.event.stepwise.kernels.rows import enter_rows, sum_rows
+from snn_deploy.backends.event.stepwise.tables import (
     AFTER_RESET,
     AMOUNT,
     BEFORE_TEST,

@@ -4,9 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels.arithmetic import compiled, held, scaled
-from snn_deploy.backends.event.kernels.general import Here, arriving, hold_total, notice, send
-from snn_deploy.backends.event.tables import (
+from snn_deploy.backends.event.arithmetic import compiled, held, scaled
+from snn_deploy.backends.event.stepwise.kernels.general import (
+    Here,
+    arriving,
+    hold_total,
+    notice,
+    send,
+)
+from snn_deploy.backends.event.stepwise.tables import (
     ACTIVATION,
     ADAPTIVE,
     CROSSING,

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.backends.event.kernels.arithmetic import compiled, held
-from snn_deploy.backends.event.kernels.delivery import add_event
-from snn_deploy.backends.event.tables import Plan
+from snn_deploy.backends.event.arithmetic import compiled, held
+from snn_deploy.backends.event.stepwise.kernels.delivery import add_event
+from snn_deploy.backends.event.stepwise.tables import Plan
 
 
 @compiled

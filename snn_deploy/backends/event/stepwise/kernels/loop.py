@@ -3,28 +3,22 @@
 A step sums what arrives into a ring of future steps, one for each state that projections drive.
 """
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
-from snn_deploy.backends.event.kernels.arithmetic import compiled
-from snn_deploy.backends.event.kernels.delivery import deliver
-from snn_deploy.backends.event.kernels.general import advance_general
-from snn_deploy.backends.event.kernels.kinds import advance_kind
-from snn_deploy.backends.event.kernels.plain import advance_plain
-from snn_deploy.backends.event.kernels.rows import remember
-from snn_deploy.backends.event.tables import (
-    DOORS,
+from snn_deploy.backends.event.arithmetic import compiled, entry
+from snn_deploy.backends.event.records import ABSENT, Records
+from snn_deploy.backends.event.sources import SOURCES
+from snn_deploy.backends.event.stepwise.kernels.delivery import deliver
+from snn_deploy.backends.event.stepwise.kernels.general import advance_general
+from snn_deploy.backends.event.stepwise.kernels.kinds import advance_kind
+from snn_deploy.backends.event.stepwise.kernels.rows import remember
+from snn_deploy.backends.event.stepwise.tables import (
     GENERAL,
     PAYLOAD,
-    PLAIN,
-    REGISTER_OF,
     Plan,
-    Records,
 )
 
 
@@ -41,15 +35,22 @@ def _start(plan: Plan, cells: np.ndarray) -> None:
 
 @compiled
 def _step(
-    plan: Plan, cells: np.ndarray, payloads: np.ndarray, sample: int, step: int, records: Records
+    plan: Plan,
+    cells: np.ndarray,
+    payloads: np.ndarray,
+    sample: int,
+    step: int,
+    horizon: int,
+    sent: np.ndarray,
+    records: Records,
 ) -> None:
     """Run one step of one sample."""
-    steps, period = payloads.shape[1], plan.rules[0].period
+    period = plan.rules[0].period
     for bias in plan.biases:
         if bias.start == step:
             for n in range(bias.size):
                 cells[bias.first + n] += plan.numbers[bias.value + n]
-    _read(plan, cells, payloads, sample, step)
+    _read(plan, cells, payloads, step, horizon)
     for index in range(plan.populations.size):
         population = plan.populations[index]
         heard = _hears(cells, population, step)
@@ -57,46 +58,45 @@ def _step(
         still = population.rests and cells[population.moving] == 0 and step < population.first_bias
         count = 0
         if acts and (heard or not still):
-            if population.kernel == PLAIN:
-                count, overflows = advance_plain(plan, cells, population, step)
-            elif population.kernel == GENERAL:
+            if population.kernel == GENERAL:
                 count, overflows = advance_general(plan, cells, population, step)
             else:
                 count, overflows = advance_kind(plan, cells, population, step)
             records.overflows[sample, index] += overflows
-            _count(plan, cells, population, index, count, sample, records)
+            _count(plan, cells, population, index, count, sample, sent, records)
         elif period > 1:
             _hush(cells, population)
-        _send(plan, cells, population, count, step, steps)
+        _send(plan, cells, population, count, step, horizon)
         if heard:
             _forget(cells, population, step)
-        if cells[population.moving] != 0:
-            _keep(plan, cells, population, index, sample * steps + step, records)
+        if cells[population.moving] != 0 and step >= records.first:
+            row = sample * records.steps + step - records.first
+            _keep(plan, cells, population, index, row, records)
 
 
 @compiled
-def _read(plan: Plan, cells: np.ndarray, payloads: np.ndarray, sample: int, step: int) -> None:
+def _read(plan: Plan, cells: np.ndarray, payloads: np.ndarray, step: int, horizon: int) -> None:
     """Send what enters in this step."""
-    rules, steps = plan.rules[0], payloads.shape[1]
-    for entry in plan.inputs:
+    rules = plan.rules[0]
+    for source in plan.inputs:
         count = 0
-        for index in range(entry.size):
-            payload = payloads[sample, step, entry.first + index]
+        for index in range(source.size):
+            payload = payloads[source.first + index]
             if payload != 0:
                 cells[rules.event + count] = index
                 cells[rules.value + count] = payload
                 count += 1
-        _send(plan, cells, entry, count, step, steps)
+        _send(plan, cells, source, count, step, horizon)
 
 
 @compiled
-def _send(plan: Plan, cells: np.ndarray, node: Any, count: int, step: int, steps: int) -> None:
+def _send(plan: Plan, cells: np.ndarray, node: Any, count: int, step: int, horizon: int) -> None:
     """Send the first `count` events on their way, or keep them for those who ask."""
     # Numbers, not the record: a function is compiled for each type of what it is given.
     if plan.rules[0].by_row:
         remember(plan, cells, node.history, node.kept, node.size, count, step)
     elif count != 0:
-        deliver(plan, cells, node.edge, node.edge_end, count, step, steps)
+        deliver(plan, cells, node.edge, node.edge_end, count, step, horizon)
 
 
 @compiled
@@ -135,14 +135,17 @@ def _count(
     index: int,
     count: int,
     sample: int,
+    sent: np.ndarray,
     records: Records,
 ) -> None:
-    """Add this step's events to the counts."""
+    """Add this step's events to the counts, and list them for those who read them elsewhere."""
     rules, block = plan.rules[0], records.count_block[index] + sample * population.size
     for k in range(count):
-        at = block + plan.numbers[population.place + cells[rules.event + k]]
-        records.events[at] += 1
-        records.spikes[at] += cells[rules.value + k]
+        neuron = plan.numbers[population.place + cells[rules.event + k]]
+        records.events[block + neuron] += 1
+        records.spikes[block + neuron] += cells[rules.value + k]
+        if population.sent != ABSENT:
+            sent[population.sent + neuron] = cells[rules.value + k]
 
 
 @compiled
@@ -159,30 +162,31 @@ def _keep(
             records.states[at + plan.numbers[population.place + n]] = cells[first + n]
 
 
-def _digest() -> int:
-    """Return a number that differs where any module of this simulator does."""
-    sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
-    content = b"".join(source.read_bytes() for source in sources)
-    content += repr((REGISTER_OF, DOORS)).encode()  # constants of these modules, made elsewhere
-    return int.from_bytes(hashlib.sha256(content).digest()[:7], "big")
-
-
-def _entry(sources: int) -> Callable[[Plan, np.ndarray, int, int, Records], int]:
-    # The compiler's cache follows changes of the module that holds an entry, not of those it calls;
-    # but the numbers around a function are part of its key.
-    def run(plan: Plan, payloads: np.ndarray, first: int, last: int, records: Records) -> int:
-        cells = np.zeros(plan.rules[0].cells, np.int64)
-        for sample in range(first, last):
-            _start(plan, cells)
-            for step in range(payloads.shape[1]):
-                _step(plan, cells, payloads, sample, step, records)
+def _entry(sources: int) -> Callable[..., int]:
+    def run(
+        plan: Plan,
+        cells: np.ndarray,
+        payloads: np.ndarray,
+        sample: int,
+        start: int,
+        horizon: int,
+        sent: np.ndarray,
+        records: Records,
+    ) -> int:
+        for lane in range(cells.shape[0]):
+            if start == 0:
+                _start(plan, cells[lane])
+            for index in range(payloads.shape[1]):
+                step = start + index
+                _step(plan, cells[lane], payloads[lane, index], sample + lane, step, horizon,
+                      sent[lane, index], records)  # fmt: skip
         return sources
 
-    return numba.njit(nogil=True, cache=True)(run)
+    return entry(run)
 
 
-SOURCES = _digest()
-
-run_samples = _entry(SOURCES)
-"""Run the samples `first` to `last` of `payloads` [sample, step, input value], and return the
-digest of the sources that it was compiled from."""
+advance_steps = _entry(SOURCES)
+"""Run the steps from `start` on of samples from `sample` on, whose states are `cells` [lane, cell],
+on `payloads` [lane, step, input value]; nothing is delivered after the step `horizon`. What the
+populations send goes into `sent` [lane, step, ...] too, where `sent` of the population says so.
+Returns the digest of the sources that it was compiled from."""

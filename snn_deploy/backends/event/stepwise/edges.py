@@ -1,51 +1,14 @@
 """The edges of a plan: what of each projection goes where, and its weights in rows."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from snn_deploy.backends.event.flat import Flat
-from snn_deploy.backends.event.tables import EDGE, Way
-from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
+from snn_deploy.backends.event.parts import Part, parts_of
+from snn_deploy.backends.event.stepwise.tables import EDGE, Way
+from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.program import Projection
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A map of which all synapses, or all of one source, have the same delay."""
-
-    linear: LinearMap
-    delay: np.ndarray
-    """One number, or one per source."""
-
-
-def _parts(projection: Projection) -> Iterator[_Part]:
-    """Yield the parts of a projection; more than one only for delays per weight."""
-    linear, delay = projection.map, projection.delay
-    if delay.ndim == 0 or delay.shape == (linear.in_size,):
-        yield _Part(linear, delay)
-        return
-    for steps in np.unique(delay):
-        mask = delay == steps
-        if isinstance(linear, Convolution):
-            part: LinearMap = linear.with_numbers(linear.numbers() * mask)
-        else:
-            part = _selected(linear, mask)
-        yield _Part(part, np.asarray(steps))
-
-
-def _selected(linear: LinearMap, mask: np.ndarray) -> Sparse:
-    """Return the synapses whose stored weight is within `mask`."""
-    triplets = linear.triplets()
-    kept = mask.ravel()[triplets.number]
-    return Sparse(
-        post=triplets.post[kept],
-        pre=triplets.pre[kept],
-        weight=linear.numbers().ravel()[triplets.number[kept]],
-        post_shape=linear.out_shape,
-        pre_shape=linear.in_shape,
-    )
 
 
 class Edges:
@@ -69,12 +32,12 @@ class Edges:
         for projection in projections:
             if projection.source == name:
                 begin = len(self._table)
-                for part in _parts(projection):
+                for part in parts_of(projection, projection.map):
                     self._add_part(projection, part)
                 self.of[projection.name] = range(begin, len(self._table))
         record["edge_end"] = len(self._table)
 
-    def _add_part(self, projection: Projection, part: _Part) -> None:
+    def _add_part(self, projection: Projection, part: Part) -> None:
         edge = np.zeros(1, EDGE)
         source, target = self._places[projection.source], self._places[projection.target]
         edge["size"] = target.size

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.backends.event.tables import ADAPTIVE, DELTA, RESONATOR, SIGMA, SIGMA_DELTA
+from snn_deploy.backends.event.stepwise.tables import ADAPTIVE, DELTA, RESONATOR, SIGMA, SIGMA_DELTA
 from snn_deploy.ir.kinds import Adaptive, Delta, NeuronKind, Resonator, Sigma, SigmaDelta
 
 _CODES: dict[type[NeuronKind], int] = {

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from snn_deploy.backends.event.records import REGISTER_OF
 from snn_deploy.ir.neuron import CURRENTS, State
 
 NEVER, BINARY, COUNT, GRADED, ROUNDED, TERNARY = range(6)
@@ -32,8 +33,8 @@ NOT_REFRACTORY, INTEGRATES, HELD, CLAMPED = range(4)
 WRAP_ONCE, WRAP, SATURATE, SATURATE_FULL = range(4)
 """Codes of `Overflow`."""
 
-PLAIN, GENERAL, ADAPTIVE, RESONATOR, SIGMA, DELTA, SIGMA_DELTA = range(7)
-"""Which kernel advances a population: canonical neurons have the first two, kinds the others."""
+GENERAL, ADAPTIVE, RESONATOR, SIGMA, DELTA, SIGMA_DELTA = range(6)
+"""Which kernel advances a population: canonical neurons have the first, kinds the others."""
 
 CROSSING, LEVEL = range(2)
 """Codes of `Resonance`."""
@@ -41,19 +42,10 @@ CROSSING, LEVEL = range(2)
 UNIT, RELU = range(2)
 """Codes of `Activation`."""
 
-FOREVER = 2**62
-"""A step that never comes."""
-
-ABSENT = -1
-"""An offset of what is not there."""
-
 DOORS = (State.MEMBRANE, *CURRENTS)
 """The doors of canonical neurons."""
 
 DOOR_OF = {state: door for door, state in enumerate(DOORS)}
-
-REGISTER_OF = {state: row for row, state in enumerate(State)}
-"""Number of each state, in a population's `registers` and in what a run records."""
 
 MEMBRANE, PAYLOAD = REGISTER_OF[State.MEMBRANE], REGISTER_OF[State.PAYLOAD]
 COUNTDOWN, STARTED = REGISTER_OF[State.COUNTDOWN], REGISTER_OF[State.STARTED]
@@ -114,7 +106,7 @@ POPULATION = _record(
     *("kernel", "lag", "entry", "fires", "greater", "most", "payload_shift"),
     *("reset", "when", "floor", "during", "refractory", "opens", "shuts"),
     *("restart_every", "restart_at", "waits", "register", "registers_end", "initial"),
-    *("moving", "rests", "first_bias", "door_end"),
+    *("moving", "rests", "first_bias", "door_end", "sent"),
     doors=(DOOR, len(DOORS)),
     registers=(np.int64, REGISTERS),
     parameters=(np.int64, PARAMETERS),
@@ -127,7 +119,8 @@ step `opens` until `shuts`. Its states are the cells from `register` on, each of
 own place, and what they start from stands at `initial`. Each of `parameters` begins at a place of
 its own, `tabled` says which table replaces it; `options` are a kind's own choices. The cell
 `moving` says whether some state is not 0; `rests`: if none is, no input and no bias leave it so,
-until `first_bias`, the first step in which one acts."""
+until `first_bias`, the first step in which one acts. What it sends goes to `sent`, too, for those
+who read it elsewhere."""
 
 EDGE = _record(
     *("way", "size", "slots", "ring", "arrived", "weight", "row", "post", "delay", "delay_stride"),
@@ -186,21 +179,3 @@ class Plan(NamedTuple):
 
     weights: np.ndarray
     """Weights, already shifted; int32 where all of them fit, else int64."""
-
-
-class Records(NamedTuple):
-    """What a run leaves, flat; each population has a block of its own, in the program's order."""
-
-    states: np.ndarray
-    """All that is wanted, each [sample, step, neuron]."""
-
-    blocks: np.ndarray
-    """Where a state of a population begins, [population, state]; `ABSENT`: it is not wanted."""
-
-    events: np.ndarray
-    spikes: np.ndarray
-    count_block: np.ndarray
-    """Where the counts [sample, neuron] of a population begin."""
-
-    overflows: np.ndarray
-    """Overflows [sample, population]."""

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from snn_deploy.backends.event.edges import Edges
 from snn_deploy.backends.event.flat import Flat, Room
-from snn_deploy.backends.event.neurons import Neurons, doors_of
-from snn_deploy.backends.event.tables import (
+from snn_deploy.backends.event.stepwise.edges import Edges
+from snn_deploy.backends.event.stepwise.neurons import Neurons, doors_of
+from snn_deploy.backends.event.stepwise.tables import (
     DOORS,
     FEED,
     POPULATION,

@@ -1,0 +1,1 @@
+"""Plain neurons, one layer over many steps: most programs consist of nothing else."""

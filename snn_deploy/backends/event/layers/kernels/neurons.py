@@ -1,0 +1,301 @@
+"""One step of a block of plain neurons: the lines of `ir/program.py`, for many neurons at once.
+
+Nearly always no register overflows, and then all lines are one loop without a branch. It writes to
+the side; where some register would overflow, the block is computed again, neuron by neuron.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snn_deploy.backends.event.arithmetic import (
+    Scalar,
+    as32,
+    as64,
+    compiled,
+    inlined,
+    part,
+    scaled,
+)
+from snn_deploy.backends.event.layers.tables import (
+    AMOUNT,
+    BINARY,
+    BLOCK,
+    COUNT,
+    CURRENT_DECAY,
+    CURRENT_WRAPS,
+    DECAY,
+    FLOOR_AFTER,
+    FLOOR_BEFORE,
+    FRACTION,
+    HALF_CURRENT,
+    HALF_MEMBRANE,
+    MEMBRANE_WRAPS,
+    SAFE_CURRENT,
+    SAFE_MEMBRANE,
+    SILENT,
+    THRESHOLD,
+    LayerPlan,
+)
+
+
+class Desk(NamedTuple):
+    """Room to compute a block in."""
+
+    drive: np.ndarray
+    """What arrives, shifted."""
+
+    current: np.ndarray
+    membrane: np.ndarray
+    payload: np.ndarray
+    fired: np.ndarray
+    """One byte per neuron: whether it sends anything."""
+
+    eights: np.ndarray
+    """The same bytes, eight in a number."""
+
+
+def new_desk() -> Desk:
+    """Return an empty desk."""
+    drive, current, membrane, payload = (np.zeros(BLOCK, np.int32) for _ in range(4))
+    fired = np.zeros(BLOCK, np.uint8)
+    return Desk(drive, current, membrane, payload, fired, fired.view(np.uint64))
+
+
+@inlined
+def _size(value: Scalar) -> Scalar:
+    """Return how far from 0 a number is: its absolute value, or one less below 0."""
+    return as32(value ^ (value >> 31))
+
+
+@inlined
+def _leaked(value: Scalar, multiplier: Scalar) -> Scalar:
+    """Return value * multiplier / 2**FRACTION, rounded toward zero, within 32 bits."""
+    # The upper bits times the multiplier are whole; only the lower ones have to be rounded. The
+    # shift is a constant so that the compiler sees that 32 bits are enough.
+    size = as32(abs(value))
+    upper, lower = as32(size >> FRACTION), as32(size & ((1 << FRACTION) - 1))
+    kept = as32(upper * multiplier) + as32(as32(lower * multiplier) >> FRACTION)
+    return as32(-kept if value < 0 else kept)
+
+
+@compiled
+def compute_block(
+    plan: LayerPlan,
+    layer: Any,
+    block: int,
+    first: int,
+    size: int,
+    cells: np.ndarray,
+    bias: Any,
+    desk: Desk,
+) -> tuple[bool, int]:
+    """Compute the neurons `first` to `first + size` of a layer from `desk.drive`.
+
+    Args:
+        plan: The tables.
+        layer: The population.
+        block: Which of its blocks.
+        first: First neuron.
+        size: How many.
+        cells: The states of one sample.
+        bias: The biases of this step (`EPOCH`).
+        desk: Where to compute; leaves there what each neuron sends.
+
+    Returns:
+        Whether some state is not 0, and how many registers overflowed.
+    """
+    fits, alive = _try(plan, layer, block, first, size, cells, bias, desk)
+    overflows = 0
+    if not fits:
+        alive, overflows = _carefully(plan, layer, block, first, size, cells, bias, desk)
+    membrane = part(cells, layer.membrane + first, size)
+    payload = part(cells, layer.payload + first, size)
+    for n in range(size):
+        membrane[n] = desk.membrane[n]
+        payload[n] = desk.payload[n]
+        desk.fired[n] = desk.payload[n] != 0
+    if layer.has_current:
+        current = part(cells, layer.current + first, size)
+        for n in range(size):
+            current[n] = desk.current[n]
+    return alive, overflows
+
+
+@compiled
+def _try(
+    plan: LayerPlan,
+    layer: Any,
+    block: int,
+    first: int,
+    size: int,
+    cells: np.ndarray,
+    bias: Any,
+    desk: Desk,
+) -> tuple[bool, bool]:
+    """Compute a block as if nothing overflowed; return if that is so, and if a state is not 0."""
+    numbers, at, by = plan.numbers, layer.parameters, layer.strides
+    driven = part(desk.drive, 0, size)
+    alive = as32(0)
+    if layer.has_current:
+        largest, alive = _currents(plan, layer, block, first, size, cells, bias, desk)
+        old = part(cells, layer.current + first, size)
+        driven = old if layer.reads_old else part(desk.current, 0, size)
+        if largest >= plan.rules[SAFE_CURRENT]:
+            return False, True
+    v = part(cells, layer.membrane + first, size)
+    given = part(plan.numbers, bias.membrane + first, size)
+    decay = part(numbers, at[DECAY] + block * by[DECAY], size)
+    threshold = part(numbers, at[THRESHOLD] + block * by[THRESHOLD], size)
+    amount = part(numbers, at[AMOUNT] + block * by[AMOUNT], size)
+    before = part(numbers, at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE], size)
+    after = part(numbers, at[FLOOR_AFTER] + block * by[FLOOR_AFTER], size)
+    last = part(cells, layer.payload + first, size)
+    membrane, payload = part(desk.membrane, 0, size), part(desk.payload, 0, size)
+    late, hard = layer.late != 0, layer.hard != 0
+    most, greater = as32(layer.most), as32(layer.greater)
+    worst = as32(0)
+    if layer.sends == COUNT or late:
+        counts = layer.sends == COUNT
+        for n in range(size):
+            x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
+            worst = as32(max(worst, _size(x)))
+            x = as32(x - (_drop(x, amount[n], last[n], hard) if late else 0))
+            worst = as32(max(worst, _size(x)))
+            x = max(x, before[n])
+            spikes = as32(x > threshold[n])
+            if counts:
+                reached = np.floor(np.float64(x - greater) / np.float64(threshold[n]))
+                spikes = min(max(as32(reached), as32(0)), most)
+            x = as32(x - (0 if late else _drop(x, amount[n], spikes, hard)))
+            worst = as32(max(worst, _size(x)))
+            membrane[n], payload[n] = max(x, after[n]), spikes
+            alive = as32(alive | membrane[n] | spikes)
+    else:
+        for n in range(size):
+            x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
+            worst = as32(max(worst, _size(x)))
+            x = max(x, before[n])
+            fires = x > threshold[n]
+            lost = as32(x - amount[n]) if hard else amount[n]
+            x = as32(x - (lost if fires else as32(0)))
+            worst = as32(max(worst, _size(x)))
+            membrane[n], payload[n] = max(x, after[n]), as32(fires)
+            alive = as32(alive | membrane[n] | as32(fires))
+    return worst < plan.rules[SAFE_MEMBRANE], alive != 0
+
+
+@inlined
+def _drop(x: Scalar, amount: Scalar, spikes: Scalar, hard: bool) -> Scalar:
+    """Return what a reset takes from a membrane."""
+    if hard:
+        return as32(x - amount) if spikes != 0 else as32(0)
+    return as32(spikes * amount)
+
+
+@compiled
+def _currents(
+    plan: LayerPlan,
+    layer: Any,
+    block: int,
+    first: int,
+    size: int,
+    cells: np.ndarray,
+    bias: Any,
+    desk: Desk,
+) -> tuple[int, int]:
+    """Compute the synaptic currents of a block to the side.
+
+    Returns:
+        The largest size of one, old or new, and something that is 0 where all of them are.
+    """
+    numbers, at, by = plan.numbers, layer.parameters, layer.strides
+    u, drive = part(cells, layer.current + first, size), part(desk.drive, 0, size)
+    given = part(plan.numbers, bias.current + first, size)
+    decay = part(numbers, at[CURRENT_DECAY] + block * by[CURRENT_DECAY], size)
+    current = part(desk.current, 0, size)
+    largest, alive = as32(0), as32(0)
+    for n in range(size):
+        x = as32(_leaked(u[n], decay[n]) + drive[n] + given[n])
+        largest = as32(max(largest, _size(u[n]), _size(x)))
+        current[n] = x
+        alive = as32(alive | x)
+    return largest, alive
+
+
+@inlined
+def _held(value: Scalar, half: Scalar, wraps: int) -> tuple[Scalar, bool]:
+    """Return what a register keeps, one that wraps once or saturates; and if that differs."""
+    if wraps:
+        if value > half:
+            return value - 2 * half, True
+        if value <= -half:
+            return value + 2 * half, True
+        return value, False
+    kept = min(max(value, 1 - half), half - 1)
+    return kept, kept != value
+
+
+@compiled
+def _carefully(
+    plan: LayerPlan,
+    layer: Any,
+    block: int,
+    first: int,
+    size: int,
+    cells: np.ndarray,
+    bias: Any,
+    desk: Desk,
+) -> tuple[bool, int]:
+    """Compute a block in which registers overflow; return if a state is not 0, and how many do."""
+    numbers, at, by = plan.numbers, layer.parameters, layer.strides
+    u_half, u_wraps = plan.rules[HALF_CURRENT], plan.rules[CURRENT_WRAPS]
+    half, wraps = plan.rules[HALF_MEMBRANE], plan.rules[MEMBRANE_WRAPS]
+    overflows, alive = 0, False
+    for k in range(size):
+        n = first + k
+        integrated = as64(desk.drive[k])
+        if layer.has_current:
+            old = as64(cells[layer.current + n])
+            decay = numbers[at[CURRENT_DECAY] + block * by[CURRENT_DECAY] + k]
+            u = scaled(old, decay, FRACTION) + integrated + plan.numbers[bias.current + n]
+            u, lost = _held(u, u_half, u_wraps)
+            overflows += lost
+            desk.current[k] = u
+            alive |= u != 0
+            integrated = old if layer.reads_old else u
+        amount = as64(numbers[at[AMOUNT] + block * by[AMOUNT] + k])
+        decay = numbers[at[DECAY] + block * by[DECAY] + k]
+        v = scaled(as64(cells[layer.membrane + n]), decay, FRACTION)
+        v, lost = _held(v + integrated + plan.numbers[bias.membrane + n], half, wraps)
+        overflows += lost
+        if layer.late:
+            v, lost = _held(v - _loss(v, amount, cells[layer.payload + n], layer.hard), half, wraps)
+            overflows += lost
+        v = max(v, as64(numbers[at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE] + k]))
+        spikes = _spikes(layer, v, numbers[at[THRESHOLD] + block * by[THRESHOLD] + k])
+        if not layer.late:
+            v, lost = _held(v - _loss(v, amount, spikes, layer.hard), half, wraps)
+            overflows += lost
+        v = max(v, as64(numbers[at[FLOOR_AFTER] + block * by[FLOOR_AFTER] + k]))
+        desk.membrane[k], desk.payload[k] = v, spikes
+        alive |= v != 0 or spikes != 0
+    return alive, overflows
+
+
+@inlined
+def _loss(v: Scalar, amount: Scalar, spikes: Scalar, hard: int) -> Scalar:
+    """Return what a reset takes from a membrane."""
+    if hard:
+        return v - amount if spikes != 0 else 0
+    return spikes * amount
+
+
+@inlined
+def _spikes(layer: Any, v: Scalar, threshold: Scalar) -> Scalar:
+    """Return how many spikes a membrane is worth."""
+    if layer.sends == BINARY:
+        return int(v > threshold)
+    if layer.sends == SILENT:
+        return 0
+    return min(max((v - layer.greater) // threshold, 0), layer.most)

@@ -1,0 +1,203 @@
+"""What arrives: the weights of all events that reach a population in a step, added up.
+
+All of it is adding rows of small weights to a few thousand sums; the compiler makes vector code of
+such a loop where arrays are slices, so that no index can be negative, and numbers stay narrow.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from snn_deploy.backends.event.arithmetic import compiled, inlined
+from snn_deploy.backends.event.layers.tables import ABSENT, LayerPlan, Streams, Way
+
+_DENSE, _ROWS = int(Way.DENSE), int(Way.ROWS)
+
+
+@compiled
+def gather(
+    plan: LayerPlan,
+    streams: Streams,
+    lane: int,
+    layer: Any,
+    local: int,
+    narrow: np.ndarray,
+    wide: np.ndarray,
+    rest: np.ndarray,
+) -> bool:
+    """Add up what reaches a layer in a step; return whether anything does.
+
+    Args:
+        plan: The tables.
+        streams: Events that were sent.
+        lane: Which of the samples that run together.
+        layer: The population.
+        local: The step, counted from the first that runs now.
+        narrow: Sums in 16 bits, one per neuron.
+        wide: Sums in 32 bits.
+        rest: Room for as many numbers as the widest node has neurons.
+    """
+    there = False
+    for number in range(layer.edge, layer.edge_end):
+        edge = plan.edges[number]
+        node = plan.nodes[edge.node]
+        at = node.begins + node.history + local - edge.delay
+        first = node.events + streams.begins[lane, at]
+        end = node.events + streams.begins[lane, at + 1]
+        if first == end:
+            continue
+        there = True
+        events, values = streams.events[lane, first:end], streams.values[lane, first:end]
+        if edge.narrow:
+            _add(plan, edge, node, events, values, narrow, plan.bytes, rest)
+        elif edge.words:
+            _add(plan, edge, node, events, values, wide, plan.words, rest)
+        else:
+            _add(plan, edge, node, events, values, wide, plan.bytes, rest)
+    return there
+
+
+@compiled
+def _add(
+    plan: LayerPlan,
+    edge: Any,
+    node: Any,
+    events: np.ndarray,
+    values: np.ndarray,
+    sums: np.ndarray,
+    weights: np.ndarray,
+    rest: np.ndarray,
+) -> None:
+    """Add the weights of the events that one edge carries in this step."""
+    numbers = plan.numbers
+    if edge.way == _DENSE and node.binary and edge.delays == ABSENT:
+        _add_dense(numbers, edge, node.size, events, sums, weights, rest)
+        return
+    for k in range(events.size):
+        source, value = events[k], 1
+        if edge.delays != ABSENT and numbers[edge.delays + source] != edge.delay:
+            continue
+        if not node.binary:
+            value = values[k]
+        if edge.way == _DENSE:
+            _add_row(sums, 0, weights, edge.weight + source * edge.size, edge.size, value)
+        elif edge.way == _ROWS:
+            begin, end = numbers[edge.row + source], numbers[edge.row + source + 1]
+            posts = numbers[edge.post + begin : edge.post + end]
+            _scatter(sums, posts, weights[edge.weight + begin : edge.weight + end], value)
+        else:
+            _add_kernel(plan, edge, source, value, sums, weights)
+
+
+@inlined
+def _add_dense(
+    numbers: np.ndarray,
+    edge: Any,
+    sources: int,
+    events: np.ndarray,
+    sums: np.ndarray,
+    weights: np.ndarray,
+    rest: np.ndarray,
+) -> None:
+    """Add the rows of sources that sent a spike, or all rows without those that did not."""
+    if 2 * events.size <= sources:
+        _add_rows(sums, weights, edge.weight, edge.size, events, False)
+        return
+    silent, following = 0, 0
+    for k in range(events.size):
+        for source in range(following, events[k]):
+            rest[np.uint64(silent)] = source
+            silent += 1
+        following = events[k] + 1
+    for source in range(following, sources):
+        rest[np.uint64(silent)] = source
+        silent += 1
+    total = numbers[edge.total : edge.total + edge.size]
+    for n in range(edge.size):
+        sums[n] += total[n]
+    _add_rows(sums, weights, edge.weight, edge.size, rest[:silent], True)
+
+
+@compiled
+def _add_rows(
+    sums: np.ndarray, weights: np.ndarray, first: int, size: int, rows: np.ndarray, minus: bool
+) -> None:
+    """Add or subtract rows of weights; four at once, so that each sum is read less often."""
+    to = sums[:size]
+    k = 0
+    while k + 4 <= rows.size:
+        at = first + rows[k] * size, first + rows[k + 1] * size
+        a, b = weights[at[0] : at[0] + size], weights[at[1] : at[1] + size]
+        at = first + rows[k + 2] * size, first + rows[k + 3] * size
+        c, d = weights[at[0] : at[0] + size], weights[at[1] : at[1] + size]
+        if minus:
+            for n in range(size):
+                to[n] -= a[n] + b[n] + c[n] + d[n]
+        else:
+            for n in range(size):
+                to[n] += a[n] + b[n] + c[n] + d[n]
+        k += 4
+    for left in range(k, rows.size):
+        at_left = first + rows[left] * size
+        row = weights[at_left : at_left + size]
+        if minus:
+            for n in range(size):
+                to[n] -= row[n]
+        else:
+            for n in range(size):
+                to[n] += row[n]
+
+
+@inlined
+def _add_row(
+    sums: np.ndarray, at: int, weights: np.ndarray, first: int, size: int, value: int
+) -> None:
+    """Add `value` times a row of weights to consecutive sums."""
+    to, row = sums[at : at + size], weights[first : first + size]
+    if value == 1:
+        for n in range(size):
+            to[n] += row[n]
+    else:
+        times = np.int32(value)
+        for n in range(size):
+            to[n] += np.int32(row[n] * times)
+
+
+@inlined
+def _scatter(sums: np.ndarray, posts: np.ndarray, row: np.ndarray, value: int) -> None:
+    """Add `value` times weights to the sums of a list of targets."""
+    if value == 1:
+        for k in range(posts.size):
+            sums[np.uint64(posts[k])] += row[k]
+    else:
+        for k in range(posts.size):
+            sums[np.uint64(posts[k])] += row[k] * value
+
+
+@compiled
+def _add_kernel(
+    plan: LayerPlan, edge: Any, source: int, value: int, sums: np.ndarray, weights: np.ndarray
+) -> None:
+    """Add one event through a convolution: taps side by side in the output are one row."""
+    numbers = plan.numbers
+    point = edge.point + 3 * source
+    channel = numbers[point]
+    from_top, from_left = numbers[point + 1] + edge.top, numbers[point + 2] + edge.left
+    first_out = channel // edge.per_group * edge.outs
+    weight = edge.weight + channel * edge.kernel_y * edge.kernel_x * edge.outs
+    listed = edge.run + from_left % edge.stride_x
+    for tap in range(edge.kernel_y):
+        y = from_top - tap * edge.dilation_y
+        if y < 0 or y % edge.stride_y != 0 or y // edge.stride_y >= edge.height:
+            continue
+        to = y // edge.stride_y * edge.width * edge.channels + first_out
+        for number in range(numbers[listed], numbers[listed + 1]):
+            run = plan.runs[number]
+            x = (from_left - run.reach) // edge.stride_x
+            left_out = max(0, -x)
+            taps = min(run.taps, edge.width - x) - left_out
+            if taps <= 0:
+                continue
+            begin = weight + (tap * edge.kernel_x + run.begin + left_out) * edge.outs
+            at = to + (x + left_out) * edge.channels
+            _add_row(sums, at, weights, begin, taps * edge.outs, value)

@@ -1,0 +1,271 @@
+"""Plain populations as flat tables: what the kernels of layers read.
+
+A population that convolutions drive is numbered channels last, so that one event adds contiguous
+rows of weights; a population's `place` leads back to the program's own order.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snn_deploy.backends.event.flat import Flat, Room
+from snn_deploy.backends.event.layers.edges import Edges, Scaled, most_shift, narrow_ones
+from snn_deploy.backends.event.layers.tables import (
+    AMOUNT,
+    BEGINS,
+    BINARY,
+    BLOCK,
+    CELLS,
+    COUNT,
+    CURRENT_DECAY,
+    CURRENT_WRAPS,
+    DECAY,
+    EPOCH,
+    EVENTS,
+    FLOOR_AFTER,
+    FLOOR_BEFORE,
+    FRACTION,
+    HALF_CURRENT,
+    HALF_MEMBRANE,
+    LAYER,
+    MEMBRANE_WRAPS,
+    MOST_SAFE_CURRENT,
+    MOST_SAFE_MEMBRANE,
+    NODE,
+    PARAMETERS,
+    RULES,
+    SAFE_CURRENT,
+    SAFE_MEMBRANE,
+    SILENT,
+    THRESHOLD,
+    WIDEST,
+    LayerPlan,
+    Streams,
+)
+from snn_deploy.backends.event.rest import FOREVER, rests
+from snn_deploy.ir.arithmetic import Overflow
+from snn_deploy.ir.maps import Convolution
+from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
+from snn_deploy.ir.program import Input, Population, Program
+
+_SENDS = {Fires.NEVER: SILENT, Fires.BINARY: BINARY, Fires.COUNT: COUNT}
+_LOWEST, _HIGHEST = -(2**31), 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """Layers that are ready to run, and how their program's names lead into the tables."""
+
+    plan: LayerPlan
+    nodes: Mapping[str, int]
+    """Number of the node of each input and population."""
+
+    places: Mapping[str, np.ndarray]
+    """The program's number of each neuron, in the plan's order."""
+
+    chunk: int
+    """Most steps that run at once."""
+
+    def streams(self, samples: int) -> Streams:
+        """Return room for some samples; `KERNELS.initialize` fills it."""
+        rules = self.plan.rules
+        return Streams(
+            cells=np.empty((samples, rules[CELLS]), np.int32),
+            events=np.empty((samples, rules[EVENTS]), np.int32),
+            values=np.empty((samples, rules[EVENTS]), np.int32),
+            begins=np.empty((samples, rules[BEGINS]), np.int64),
+        )
+
+
+def make_layers(
+    program: Program, groups: Sequence[Sequence[str]], chunk: int, *, narrow: bool
+) -> Layers:
+    """Return the layers of a program.
+
+    Args:
+        program: Whose.
+        groups: Names of the populations, in the order of the records; those of one group run step
+            by step together.
+        chunk: Most steps that run at once.
+        narrow: Sums may be of 16 bits where these suffice.
+    """
+    names = [name for group in groups for name in group]
+    order = [program.population(name) for name in names]
+    sources = {p.source for name in names for p in program.into(name)}
+    outside = [n for n in program.nodes if n.name in sources and n.name not in names]
+    nodes = {node.name: number for number, node in enumerate((*outside, *order))}
+    places = {node.name: np.arange(node.size) for node in outside}
+    places |= {p.name: _place(program, p) for p in order}
+    numbers = Flat(np.int32)
+    edges = Edges(nodes, places, numbers)
+    maker = _Maker(program, nodes, places, numbers, edges)
+    layers = np.zeros(len(order), LAYER)
+    for row, population in enumerate(order):
+        maker.describe(layers[row], population, row, narrow=narrow)
+    tables = _node_table(program, (*outside, *order), chunk)
+    made = edges.tables()
+    rules = np.array(_rules(program, maker.room.size, tables, chunk), np.int64)
+    ends = np.cumsum([0, *(len(group) for group in groups)])
+    plan = LayerPlan(
+        layers=layers,
+        edges=made[0],
+        runs=made[1],
+        epochs=np.array(maker.epochs, EPOCH),
+        nodes=tables,
+        groups=np.stack([ends[:-1], ends[1:]], axis=1),
+        rules=rules,
+        numbers=numbers.made(),
+        bytes=made[2],
+        words=made[3],
+    )
+    return Layers(plan=plan, nodes=nodes, places=places, chunk=chunk)
+
+
+def _place(program: Program, population: Population) -> np.ndarray:
+    """Return the population's neurons in the order that the plan gives them."""
+    neurons = np.arange(population.size)
+    maps = [p.map for p in program.into(population.name)]
+    shapes = {linear.out_shape for linear in maps if isinstance(linear, Convolution)}
+    if len(shapes) != 1:
+        return neurons
+    return neurons.reshape(shapes.pop()).transpose(1, 2, 0).ravel()
+
+
+def _node_table(program: Program, nodes: Sequence[Input | Population], chunk: int) -> np.ndarray:
+    table = np.zeros(len(nodes), NODE)
+    events = begins = 0
+    for record, node in zip(table, nodes, strict=True):
+        delays = [int(p.delay.max(initial=0)) for p in program.projections if p.source == node.name]
+        steps = max(delays, default=0) + chunk
+        record["size"], record["history"] = node.size, steps - chunk
+        record["events"], record["room"] = events, steps * node.size + 1
+        record["begins"] = begins
+        record["binary"] = program.payload_range(node.name) in ((0, 1), (0, 0), (1, 1))
+        events, begins = events + steps * node.size + 1, begins + steps + 1
+    return table
+
+
+def _rules(program: Program, cells: int, nodes: np.ndarray, chunk: int) -> list[int]:
+    """Return the rules in their order."""
+    arithmetic = program.arithmetic
+    halves = [1 << (register.bits - 1) for register in (arithmetic.current, arithmetic.membrane)]
+    last = nodes[-1]
+    given = {
+        HALF_CURRENT: halves[0],
+        SAFE_CURRENT: min(halves[0], MOST_SAFE_CURRENT) - 1,
+        CURRENT_WRAPS: int(arithmetic.current.overflow is Overflow.WRAP_ONCE),
+        HALF_MEMBRANE: halves[1],
+        SAFE_MEMBRANE: min(halves[1], MOST_SAFE_MEMBRANE) - 1,
+        MEMBRANE_WRAPS: int(arithmetic.membrane.overflow is Overflow.WRAP_ONCE),
+        WIDEST: int(nodes["size"].max(initial=0)),
+        CELLS: cells,
+        EVENTS: int(last["events"] + last["room"]),
+        BEGINS: int(last["begins"] + last["history"]) + chunk + 1,
+    }
+    return [given[rule] for rule in range(len(RULES))]
+
+
+class _Maker:
+    """Describes layers, and gives their states room."""
+
+    def __init__(
+        self,
+        program: Program,
+        nodes: Mapping[str, int],
+        places: Mapping[str, np.ndarray],
+        numbers: Flat,
+        edges: Edges,
+    ) -> None:
+        self._program, self._nodes, self._places = program, nodes, places
+        self._numbers, self._edges = numbers, edges
+        self.room = Room()
+        self.epochs: list[tuple[int, int, int]] = []
+
+    def describe(self, record: np.void, population: Population, row: int, *, narrow: bool) -> None:
+        """Fill a population's row of the table."""
+        place, current, reset = self._places[population.name], population.current, population.reset
+        record["node"], record["row"] = self._nodes[population.name], row
+        record["size"], record["lag"] = population.size, population.lag
+        record["place"] = self._numbers.put(place)
+        record["has_current"] = current is not None
+        record["reads_old"] = current is not None and current.reads is Reads.OLD
+        record["late"], record["hard"] = reset.when is When.NEXT, reset.kind is ResetKind.VALUE
+        record["sends"] = _SENDS[population.fires]
+        record["greater"] = population.compare is Compare.GREATER
+        record["most"] = population.max_spikes
+        record["rests"] = rests(population)
+        self._add_states(record, population, place)
+        self._add_parameters(record, population, place)
+        self._add_epochs(record, population, place)
+        self._add_edges(record, population, narrow=narrow)
+
+    def _add_states(self, record: np.void, population: Population, place: np.ndarray) -> None:
+        for name in ("membrane", "payload", "current"):
+            record[name] = self.room.take(population.size)
+        record["quiet"] = self.room.take(-(-population.size // BLOCK))
+        record["initial"] = self._numbers.put(_spread(population.initial, population, place))
+        for current in population.currents:
+            self._numbers.put(_spread(current.initial, population, place))
+
+    def _add_parameters(self, record: np.void, population: Population, place: np.ndarray) -> None:
+        equal_fires = population.compare is Compare.GREATER_EQUAL
+        threshold = population.threshold
+        if population.fires is Fires.NEVER:
+            threshold = np.asarray(_HIGHEST)
+        elif population.fires is Fires.BINARY and equal_fires:
+            threshold = threshold.astype(np.int64) - 1
+        floor, reset = population.floor, population.reset
+        keeps = reset.kind is ResetKind.NONE
+        floors = {FloorWhen.BEFORE_TEST: _LOWEST, FloorWhen.AFTER_RESET: _LOWEST}
+        lowest: dict[FloorWhen, np.ndarray | int] = {**floors}
+        if floor is not None:
+            lowest[floor.when] = floor.value
+        left = FRACTION - self._program.arithmetic.decay_bits
+        given: dict[int, np.ndarray | int] = {
+            DECAY: population.decay << left,
+            CURRENT_DECAY: population.current.decay << left if population.current else 0,
+            THRESHOLD: threshold,
+            AMOUNT: 0 if keeps else reset.amount,
+            FLOOR_BEFORE: lowest[FloorWhen.BEFORE_TEST],
+            FLOOR_AFTER: lowest[FloorWhen.AFTER_RESET],
+        }
+        for number in range(PARAMETERS):
+            values = np.asarray(given[number])
+            same = values.size == 1
+            spread = np.full(BLOCK, values.item()) if same else _spread(values, population, place)
+            record["parameters"][number] = self._numbers.put(spread)
+            record["strides"][number] = 0 if same else BLOCK
+
+    def _add_epochs(self, record: np.void, population: Population, place: np.ndarray) -> None:
+        starts = sorted({0, *(bias.start for bias in population.biases)})
+        record["epoch"] = len(self.epochs)
+        record["first_bias"] = min((b.start for b in population.biases), default=FOREVER)
+        for start in starts:
+            at: list[int] = []
+            for state in (State.CURRENT, State.MEMBRANE):
+                total = np.zeros(population.size, np.int64)
+                for bias in population.biases:
+                    if bias.into is state and bias.start <= start:
+                        total += _spread(bias.value, population, place)
+                at.append(self._numbers.put(total))
+            self.epochs.append((start, at[0], at[1]))
+        record["epoch_end"] = len(self.epochs)
+
+    def _add_edges(self, record: np.void, population: Population, *, narrow: bool) -> None:
+        into = [Scaled.of(self._program, p) for p in self._program.into(population.name)]
+        small = narrow_ones(into) if narrow else []
+        large = [scaled for scaled in into if not any(scaled is other for other in small)]
+        record["edge"] = self._edges.count
+        record["narrow"], record["wide"] = bool(small), bool(large)
+        record["narrow_shift"], record["wide_shift"] = most_shift(small), most_shift(large)
+        for group, is_narrow in ((small, True), (large, False)):
+            for scaled in group:
+                left = scaled.shift - most_shift(group)
+                self._edges.add(scaled, left, narrow=is_narrow)
+        record["edge_end"] = self._edges.count
+
+
+def _spread(parameter: np.ndarray, population: Population, place: np.ndarray) -> np.ndarray:
+    """Return one number per neuron, in the plan's order."""
+    return np.broadcast_to(parameter, population.shape).ravel()[place]

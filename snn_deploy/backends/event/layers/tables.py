@@ -1,0 +1,140 @@
+"""The tables of layers: one record per node, population, sum of edges, edge.
+
+A node is an input or a population; what it sends in a step is a list of events in its stream. A
+population adds up, in each step, the weights of the events that reach each of its neurons, and
+then computes these block by block.
+"""
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int, Int8
+
+BLOCK = 256
+"""Neurons that are computed, or skipped, together; what they need of one step fits the first
+cache."""
+
+CURRENT_DECAY, DECAY, THRESHOLD, AMOUNT, FLOOR_BEFORE, FLOOR_AFTER, PARAMETERS = range(7)
+"""Numbers of the parameters. A neuron fires above its threshold: where it does at the threshold,
+the number that stands here is one less."""
+
+FRACTION = 15
+"""Fraction bits of the decay multipliers; those of an arithmetic with fewer are shifted left. Then
+the lower bits of a state times a multiplier fit 32 bits."""
+
+BINARY, COUNT, SILENT = range(3)
+"""What a neuron sends: a spike, as many as its membrane is worth, or nothing."""
+
+
+class Way(IntEnum):
+    """How an edge's weights are laid out."""
+
+    DENSE = 0
+    """One row of all targets per source."""
+
+    ROWS = 1
+    """Per source its own list of targets."""
+
+    KERNEL = 2
+    """A convolution: per input channel, row of taps and place within a stride the taps that lie
+    beside each other in the output, last tap first, each with all output channels."""
+
+
+def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
+    arrays = [(name, of, (length,)) for name, (of, length) in inner.items()]
+    return np.dtype([*((name, np.int64) for name in names), *arrays])
+
+
+NODE = _record("size", "history", "events", "room", "begins", "binary")
+"""A node sends at most `size` events in a step. Its stream holds those of the last `history` steps
+and of the steps that run: they begin at `events` and have `room`, and `begins` says where those of
+each step do.
+`binary`: every event is worth 1."""
+
+LAYER = _record(
+    *("node", "row", "size", "place", "lag", "edge", "edge_end"),
+    *("narrow", "narrow_shift", "wide", "wide_shift"),
+    *("has_current", "reads_old", "late", "hard", "sends", "greater", "most"),
+    *("current", "membrane", "payload", "quiet", "initial", "epoch", "epoch_end"),
+    *("rests", "first_bias"),
+    parameters=(np.int64, PARAMETERS),
+    strides=(np.int64, PARAMETERS),
+)
+"""A population: its node, its row in the records, the program's number of each of its neurons
+(`place`), its edges, and what all its neurons have in common. Weights add up in 16 bits (`narrow`:
+some edge does), the others in 32 (`wide`), and are then shifted left. Its states are cells from
+`current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on, says that all
+states of the block are 0. Parameter p of block b begins at `parameters[p] + b * strides[p]`.
+`rests`: a neuron of which all states are 0 stays so without input, until the step `first_bias`."""
+
+EDGE = _record(
+    *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
+    *("total", "point", "per_group", "outs", "kernel_y", "kernel_x", "stride_y", "stride_x"),
+    *("dilation_y", "top", "left", "height", "width", "channels", "run"),
+)
+"""A projection from `node`, or its part with one `delay`; of a part, `delays` is where the delays
+of all sources begin, and only those with this one count. `narrow`: it adds up in 16 bits; `words`:
+its weights are int32. `total` is where the sums of all weights of each target begin. `run` is where
+the first runs of sources of each rest are listed (`RUN`)."""
+
+RUN = _record("reach", "taps", "begin")
+"""Taps of a row of a kernel that lie beside each other in the output, for sources whose column
+leaves the same rest when divided by the stride: the first of the `taps` reaches the output that is
+`reach` columns before the source; their weights begin `begin` taps into the row's."""
+
+EPOCH = _record("start", "current", "membrane")
+"""From step `start` on, the biases of the current and the membrane are these, per neuron."""
+
+ABSENT = -1
+"""An offset of what is not there."""
+
+
+class LayerPlan(NamedTuple):
+    """Plain populations for the kernels: tables, and the numbers that they point into."""
+
+    layers: np.ndarray
+    edges: np.ndarray
+    runs: np.ndarray
+    epochs: np.ndarray
+    nodes: np.ndarray
+    groups: Int[np.ndarray, "group end"]
+    """First and last layer of those that have to run step by step together, and of single ones."""
+
+    rules: Int[np.ndarray, " rule"]
+    """`RULES`: half a register's range, what is surely no overflow of it, and whether it wraps;
+    then how much room a sample takes."""
+
+    numbers: Int[np.ndarray, " number"]
+    """Parameters, initial states, targets of synapses, delays, positions; int32."""
+
+    bytes: Int8[np.ndarray, " weight"]
+    words: Int[np.ndarray, " weight"]
+    """Weights that fit 8 bits, and those that need up to 32."""
+
+
+RULES = (
+    *("HALF_CURRENT", "SAFE_CURRENT", "CURRENT_WRAPS"),
+    *("HALF_MEMBRANE", "SAFE_MEMBRANE", "MEMBRANE_WRAPS"),
+    *("WIDEST", "CELLS", "EVENTS", "BEGINS"),
+)
+HALF_CURRENT, SAFE_CURRENT, CURRENT_WRAPS, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
+MEMBRANE_WRAPS, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
+
+MOST_SAFE_CURRENT, MOST_SAFE_MEMBRANE = 2**28, 2**30
+"""Sizes below which a state is surely what the sum of 32 bits says. A membrane of up to 2**31 and
+all that one step adds (less than 2**28 + 2**27) may leave 32 bits; what is left of it there is
+larger than 2**30."""
+
+
+class Streams(NamedTuple):
+    """The states and events of some samples while they run, one row for each."""
+
+    cells: Int[np.ndarray, "lane cell"]
+    events: Int[np.ndarray, "lane event"]
+    """Which neuron, in the order of its population in the plan."""
+
+    values: Int[np.ndarray, "lane event"]
+    """What it sent; of nodes that are not binary."""
+
+    begins: Int[np.ndarray, "lane begin"]

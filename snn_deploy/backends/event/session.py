@@ -1,0 +1,86 @@
+"""A program that is ready to run, and some samples that run on it."""
+
+import numpy as np
+
+from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.layers.plan import Layers, make_layers
+from snn_deploy.backends.event.records import Records
+from snn_deploy.backends.event.schedule import schedule
+from snn_deploy.backends.event.units import Ends, Running, RunningLayers, RunningSteps, Sent
+from snn_deploy.ir.neuron import State
+from snn_deploy.ir.program import Program
+
+
+class Machine:
+    """A program that is ready to run; any number of sessions can use it at the same time.
+
+    Args:
+        program: What to run.
+        horizon: No run has more steps.
+        choices: How.
+    """
+
+    def __init__(self, program: Program, horizon: int, choices: Choices) -> None:
+        self.program, self.horizon = program, horizon
+        self.chunk = max(1, min(choices.chunk, horizon))
+        self.order: tuple[str, ...] = ()
+        """The populations, in the order of the records."""
+
+        self._units: list[tuple[Ends, Layers | None]] = []
+        for unit in schedule(program, layers=choices.layers):
+            ends = Ends.of(program, unit, len(self.order))
+            layers = None
+            if unit.plain:
+                layers = make_layers(program, unit.groups, self.chunk, narrow=choices.narrow)
+            self._units.append((ends, layers))
+            self.order += unit.names
+
+    def start(self, samples: int) -> tuple[Running, ...]:
+        """Return the units with the states of some samples."""
+        return tuple(
+            RunningSteps(ends, self.program, self.horizon, samples)
+            if layers is None
+            else RunningLayers(ends, layers, samples)
+            for ends, layers in self._units
+        )
+
+    def unit_of(self, name: str) -> int:
+        """Return which unit a population belongs to."""
+        return next(n for n, (ends, _) in enumerate(self._units) if name in ends.unit.names)
+
+
+class Session:
+    """Some samples that run on a machine, all from their start.
+
+    Args:
+        machine: The program.
+        samples: How many run together.
+    """
+
+    def __init__(self, machine: Machine, samples: int) -> None:
+        self.machine, self.samples = machine, samples
+        self._units = machine.start(samples)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the start."""
+        self.step = 0
+        for unit in self._units:
+            unit.reset()
+
+    def advance(self, given: Sent, sample: int, records: Records) -> None:
+        """Run some steps, at most as many as the machine's chunk.
+
+        Args:
+            given: What enters each input in these steps.
+            sample: The first of this session's samples in `records`.
+            records: What to leave.
+        """
+        sent = dict(given)
+        for unit in self._units:
+            unit.advance(sent, self.step, sample, records)
+        self.step += next(iter(given.values())).shape[1]
+
+    def state(self, name: str, state: State) -> np.ndarray:
+        """Return a state of a population as the last step left it, [sample, neuron]."""
+        return self._units[self.machine.unit_of(name)].state(name, state)

@@ -1,0 +1,186 @@
+"""The units of a program, ready to run: each takes what others sent and gives what it sends.
+
+Between units, what neurons send in a stretch of steps is a dense array in the program's order; it
+exists for one stretch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int32
+
+from snn_deploy.backends.event.layers.kernels.advance import KERNELS, new_room
+from snn_deploy.backends.event.layers.plan import Layers
+from snn_deploy.backends.event.records import ABSENT, REGISTER_OF, Records
+from snn_deploy.backends.event.schedule import Unit
+from snn_deploy.backends.event.sources import SOURCES
+from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
+from snn_deploy.backends.event.stepwise.plan import make_plan
+from snn_deploy.ir.network import Output
+from snn_deploy.ir.neuron import Decode, State
+from snn_deploy.ir.program import Input, Program
+
+Sent = dict[str, Int32[np.ndarray, "sample step neuron"]]
+"""What nodes send in a stretch of steps, in the program's order of neurons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """How a unit hangs together with the others."""
+
+    unit: Unit
+    reads: tuple[str, ...]
+    """Nodes outside that drive it."""
+
+    gives: tuple[str, ...]
+    """Populations of its own that drive others."""
+
+    rows: slice
+    """Its populations in the records."""
+
+    @classmethod
+    def of(cls, program: Program, unit: Unit, first: int) -> "Ends":
+        """Return the ends of a unit whose first population has the row `first`."""
+        inside, projections = set(unit.names), program.projections
+        read = {p.source for p in projections if p.target in inside} - inside
+        given = {p.source for p in projections if p.target not in inside} & inside
+        names = [node.name for node in program.nodes]
+        return cls(
+            unit=unit,
+            reads=tuple(name for name in names if name in read),
+            gives=tuple(name for name in names if name in given),
+            rows=slice(first, first + len(unit.names)),
+        )
+
+
+class Running(Protocol):
+    """A unit with the states of some samples."""
+
+    def reset(self) -> None:
+        """Set every state to its initial value; nothing is on its way."""
+
+    def advance(self, sent: Sent, start: int, sample: int, records: Records) -> None:
+        """Run the steps that `sent` has, from step `start` on, and add to it what others read.
+
+        Args:
+            sent: What the nodes that it reads send; the samples are those of this unit.
+            start: The first step.
+            sample: The first of these samples in `records`.
+            records: What to leave.
+        """
+
+    def state(self, name: str, state: State) -> np.ndarray:
+        """Return a state of one of its populations, [sample, neuron], in the program's order."""
+
+
+class RunningLayers:
+    """Layers with the states of some samples."""
+
+    def __init__(self, ends: Ends, layers: Layers, samples: int) -> None:
+        self._ends, self._layers, self._samples = ends, layers, samples
+        self._streams, self._room = layers.streams(samples), new_room(layers.plan)
+
+    def reset(self) -> None:
+        """See `Running`."""
+        _check(KERNELS.initialize(self._layers.plan, self._streams))
+
+    def advance(self, sent: Sent, start: int, sample: int, records: Records) -> None:
+        """See `Running`."""
+        layers, streams = self._layers, self._streams
+        steps = next(iter(sent.values())).shape[1]
+        for name in self._ends.reads:
+            _check(KERNELS.read(layers.plan, streams, layers.nodes[name], sent[name]))
+        groups, times = (0, len(self._ends.unit.groups)), (start, start + steps)
+        part = records.of(self._ends.rows)
+        _check(KERNELS.advance(layers.plan, streams, self._room, groups, sample, times, part))
+        for name in self._ends.gives:
+            values = np.empty((self._samples, steps, layers.places[name].size), np.int32)
+            node, place = layers.nodes[name], layers.places[name]
+            _check(KERNELS.unroll(layers.plan, streams, node, place, values))
+            sent[name] = values
+        _check(KERNELS.roll(layers.plan, streams, steps))
+
+    def state(self, name: str, state: State) -> np.ndarray:
+        """See `Running`."""
+        layer = self._layers.plan.layers[self._ends.unit.names.index(name)]
+        first, place = int(layer[_CELL_OF[state]]), self._layers.places[name]
+        values = np.empty((self._samples, place.size), np.int32)
+        values[:, place] = self._streams.cells[:, first : first + place.size]
+        return values
+
+
+_CELL_OF = {State.CURRENT: "current", State.MEMBRANE: "membrane", State.PAYLOAD: "payload"}
+
+
+class RunningSteps:
+    """Populations of any kind with the states of some samples.
+
+    Args:
+        ends: How the unit hangs together with the others.
+        program: The whole program.
+        horizon: No run has more steps.
+        samples: How many.
+    """
+
+    def __init__(self, ends: Ends, program: Program, horizon: int, samples: int) -> None:
+        self._ends, self._samples, self._horizon = ends, samples, horizon
+        self._plan = make_plan(part_of(program, ends.unit.names, ends.reads), horizon)
+        self._given: dict[str, slice] = {}
+        end = 0
+        for name in ends.gives:
+            size = program.population(name).size
+            self._plan.populations[ends.unit.names.index(name)]["sent"] = end
+            self._given[name] = slice(end, end + size)
+            end += size
+        self._cells = np.zeros((samples, int(self._plan.rules[0]["cells"])), np.int64)
+        self._width = end
+
+    def reset(self) -> None:
+        """See `Running`. The kernel itself sets the states before step 0."""
+
+    def advance(self, sent: Sent, start: int, sample: int, records: Records) -> None:
+        """See `Running`."""
+        steps = next(iter(sent.values())).shape[1]
+        none = np.zeros((self._samples, steps, 0), np.int32)
+        payloads = np.concatenate([none, *(sent[name] for name in self._ends.reads)], axis=2)
+        given = np.zeros((self._samples, steps, self._width), np.int32)
+        part = records.of(self._ends.rows)
+        _check(
+            advance_steps(
+                self._plan, self._cells, payloads, sample, start, self._horizon, given, part
+            )
+        )
+        for name, columns in self._given.items():
+            sent[name] = np.ascontiguousarray(given[:, :, columns])
+
+    def state(self, name: str, state: State) -> np.ndarray:
+        """See `Running`."""
+        population = self._plan.populations[self._ends.unit.names.index(name)]
+        first, size = int(population["registers"][REGISTER_OF[state]]), int(population["size"])
+        assert first != ABSENT
+        place = self._plan.numbers[int(population["place"]) :][:size]
+        values = np.empty((self._samples, size), np.int64)
+        values[:, place] = self._cells[:, first : first + size]
+        return values
+
+
+def part_of(program: Program, names: Sequence[str], reads: Sequence[str]) -> Program:
+    """Return a program of some populations, whose inputs are all the nodes that they read."""
+    inputs = []
+    for node in program.nodes:
+        if node.name in reads:
+            low, high = program.payload_range(node.name)
+            inputs.append(Input(name=node.name, shape=node.shape, low=low, high=high))
+    return replace(
+        program,
+        inputs=tuple(inputs),
+        populations=tuple(program.population(name) for name in names),
+        projections=tuple(p for p in program.projections if p.target in names),
+        outputs=(Output(name="y", population=names[0], decode=Decode.MEMBRANE_END),),
+    )
+
+
+def _check(sources: int) -> None:
+    assert sources == SOURCES, "kernels compiled from other sources"
