@@ -73,16 +73,25 @@ def find_backend(name: str) -> Backend:
 
 
 def padded(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
-    """Return `inputs` as `checked` does, with `program.lag` steps of zeros behind, as int32."""
+    """Return `inputs` as `checked` does, with `program.lag` steps of zeros behind, as int32.
+
+    Raises:
+        InputRangeError: a value lies outside what the program declares.
+        DataError: see `checked`, or the copies need more memory than there is.
+    """
+    given = checked(program, inputs)
+    samples, steps = given[0].values.shape[:2]
+    values = sum(entry.size for entry in program.inputs)
+    check_room("the inputs of a run", (samples, steps + program.lag, values))
     return tuple(
         Values(
-            name=values.name,
+            name=entry.name,
             values=np.pad(
-                values.values.astype(np.int32),
-                ((0, 0), (0, program.lag), *((0, 0) for _ in values.values.shape[2:])),
+                entry.values.astype(np.int32),
+                ((0, 0), (0, program.lag), *((0, 0) for _ in entry.values.shape[2:])),
             ),
         )
-        for values in checked(program, inputs)
+        for entry in given
     )
 
 
@@ -103,10 +112,7 @@ def checked(program: Program, inputs: Sequence[Values]) -> tuple[Values, ...]:
     lead = {array.shape[:2] for array in given.values()}
     if len(lead) != 1:
         raise DataError(f"the inputs differ in samples or steps: {sorted(lead)}")
-    ((samples, steps),) = lead
-    values = sum(entry.size for entry in program.inputs)
-    steps += program.lag
-    check_room("the inputs of a run", (samples, steps, values))
+    steps = next(iter(lead))[1] + program.lag
     longest = max((int(p.delay.max(initial=0)) for p in program.projections), default=0)
     neurons = sum(node.size for node in program.nodes)
     check_room("what is under way in a sample", (min(longest, steps), neurons), 8)

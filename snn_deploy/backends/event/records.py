@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, Int64
 
+from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population
 from snn_deploy.ir.trace import PopulationTrace, Recording
@@ -63,6 +64,7 @@ class Room:
                 if state in population.states and record.wants(population.name, state):
                     blocks[row, column] = end
                     end += samples * steps * population.size
+        check_room("the recorded states", (end,))
         counts = np.cumsum([0, *(samples * p.size for p in order)])
         self.records = Records(
             first=first,

@@ -31,7 +31,7 @@ class Machine:
             ends = Ends.of(program, unit, len(self.order))
             layers = None
             if unit.plain:
-                layers = make_layers(program, unit.groups, self.chunk, narrow=choices.narrow)
+                layers = make_layers(program, unit.groups, horizon, choices)
             self._units.append((ends, layers))
             self.order += unit.names
 

@@ -55,11 +55,23 @@ def narrow_ones(projections: Sequence[Scaled]) -> Sequence[Scaled]:
 
 
 class Edges:
-    """The edges of all layers, while they grow."""
+    """The edges of all layers, while they grow.
+
+    Args:
+        nodes: Number of each node.
+        places: The program's number of each neuron, in the plan's order.
+        numbers: What the tables point into.
+        horizon: No run has more steps: longer delays never end.
+    """
 
     def __init__(
-        self, nodes: Mapping[str, int], places: Mapping[str, np.ndarray], numbers: Flat
+        self,
+        nodes: Mapping[str, int],
+        places: Mapping[str, np.ndarray],
+        numbers: Flat,
+        horizon: int,
     ) -> None:
+        self._horizon = horizon
         self._nodes, self._places, self._numbers = nodes, places, numbers
         self._table: list[np.ndarray] = []
         self._runs: list[tuple[int, ...]] = []
@@ -89,7 +101,7 @@ class Edges:
             if delays.size > 1:
                 source = self._places[scaled.projection.source]
                 edge["delays"] = self._numbers.put(part.delay[source])
-            for delay in delays:
+            for delay in delays[delays < self._horizon]:
                 edge["delay"] = delay
                 self._table.append(edge.copy())
 

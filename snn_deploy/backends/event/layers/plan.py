@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.flat import Flat, Room
 from snn_deploy.backends.event.layers.edges import Edges, Scaled, most_shift, narrow_ones
 from snn_deploy.backends.event.layers.tables import (
@@ -79,7 +80,7 @@ class Layers:
 
 
 def make_layers(
-    program: Program, groups: Sequence[Sequence[str]], chunk: int, *, narrow: bool
+    program: Program, groups: Sequence[Sequence[str]], horizon: int, choices: Choices
 ) -> Layers:
     """Return the layers of a program.
 
@@ -87,9 +88,10 @@ def make_layers(
         program: Whose.
         groups: Names of the populations, in the order of the records; those of one group run step
             by step together.
-        chunk: Most steps that run at once.
-        narrow: Sums may be of 16 bits where these suffice.
+        horizon: No run has more steps.
+        choices: How to run them.
     """
+    chunk = max(1, min(choices.chunk, horizon))
     names = [name for group in groups for name in group]
     order = [program.population(name) for name in names]
     sources = {p.source for name in names for p in program.into(name)}
@@ -98,12 +100,12 @@ def make_layers(
     places = {node.name: np.arange(node.size) for node in outside}
     places |= {p.name: _place(program, p) for p in order}
     numbers = Flat(np.int32)
-    edges = Edges(nodes, places, numbers)
+    edges = Edges(nodes, places, numbers, horizon)
     maker = _Maker(program, nodes, places, numbers, edges)
     layers = np.zeros(len(order), LAYER)
     for row, population in enumerate(order):
-        maker.describe(layers[row], population, row, narrow=narrow)
-    tables = _node_table(program, (*outside, *order), chunk)
+        maker.describe(layers[row], population, row, narrow=choices.narrow)
+    tables = _node_table(program, (*outside, *order), chunk, horizon)
     made = edges.tables()
     rules = np.array(_rules(program, maker.room.size, tables, chunk), np.int64)
     ends = np.cumsum([0, *(len(group) for group in groups)])
@@ -132,12 +134,14 @@ def _place(program: Program, population: Population) -> np.ndarray:
     return neurons.reshape(shapes.pop()).transpose(1, 2, 0).ravel()
 
 
-def _node_table(program: Program, nodes: Sequence[Input | Population], chunk: int) -> np.ndarray:
+def _node_table(
+    program: Program, nodes: Sequence[Input | Population], chunk: int, horizon: int
+) -> np.ndarray:
     table = np.zeros(len(nodes), NODE)
     events = begins = 0
     for record, node in zip(table, nodes, strict=True):
         delays = [int(p.delay.max(initial=0)) for p in program.projections if p.source == node.name]
-        steps = max(delays, default=0) + chunk
+        steps = min(max(delays, default=0), horizon) + chunk
         record["size"], record["history"] = node.size, steps - chunk
         record["events"], record["room"] = events, steps * node.size + 1
         record["begins"] = begins
