@@ -4,7 +4,7 @@
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
-# make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.*
+# make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.* and docs/speed.*
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
@@ -78,10 +78,12 @@ $(ORACLES)/.done: tests/oracles/requirements.txt
 	@touch $@
 
 peers: $(VENV)/.product $(VENV)/.dev oracles
-	@$(BIN)/snn-deploy lava setup
+	@$(BIN)/snn-deploy lava setup || echo "Lava will be left out"
+	@$(ORACLES)/bin/python -m pip install --quiet nest-simulator==3.10.0 || echo "NEST will be left out"
 
 benchmark: peers
 	$(BIN)/python benchmarks/simulator/run.py --output benchmarks/simulator/RESULTS
+	$(BIN)/python benchmarks/simulator/publish.py
 
 clean:
 	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build

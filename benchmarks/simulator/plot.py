@@ -45,7 +45,7 @@ def _ratios(document: Mapping[str, Any], figure: Any) -> None:
 
 
 def _curves(curves: list[dict[str, Any]], figure: Any) -> None:
-    for axes, curve in zip(figure.subplots(1, len(curves)), curves, strict=True):
+    for axes, curve in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
         axes.plot(curve["x"], curve["ms"], "o", markersize=3)
         ends = [min(curve["x"]), max(curve["x"])]
         axes.plot(ends, [curve["offset"] + curve["slope"] * x for x in ends], linewidth=0.8)

@@ -24,14 +24,13 @@ MOST_BYTES = 3e9
 class Pooled(nn.Module):
     """The map of a layer: sum pooling, then dense, convolution or sparse."""
 
-    def __init__(self, layer, weight, index, scale):
+    def __init__(self, layer, weight, index, scale, pre):
         super().__init__()
         self.layer = layer
         weight = torch.as_tensor(np.asarray(weight, np.float32) * scale)
         if index is None:
             self.weight = nn.Parameter(weight, requires_grad=False)
             return
-        pre = int(index[1].max()) + 1 if layer.pre is None else layer.pre
         size = (int(np.prod(layer.shape)), pre)
         coo = torch.sparse_coo_tensor(torch.as_tensor(index.astype(np.int64)), weight, size)
         csr = coo.coalesce().to_sparse_csr()
@@ -170,7 +169,9 @@ class Sinabs:
         if layer.recurrent is None:
             self.neuron = sl.LIF(**how)
         else:
-            feedback = Feedback(layer, layer.recurrent, layer.recurrent_index, 1.0)
+            feedback = Feedback(
+                layer, layer.recurrent, layer.recurrent_index, 1.0, int(np.prod(layer.shape))
+            )
             self.neuron = sl.LIFRecurrent(rec_connect=feedback, **how)
 
     scale = staticmethod(lambda layer: 1.0)
@@ -204,14 +205,15 @@ class Simulator:
         self.maps, self.neurons, self.feedback = [], [], []
         pre = sizes[0]
         for layer in case.layers:
-            layer.pre = pre
             scale = framework.scale(layer)
-            self.maps.append(Pooled(layer, layer.weight, layer.index, scale))
+            self.maps.append(Pooled(layer, layer.weight, layer.index, scale, pre))
             self.neurons.append(framework(layer))
-            layer.pre = pre = int(np.prod(layer.shape))
+            pre = int(np.prod(layer.shape))
             own = layer.recurrent is not None and name != "sinabs"
             index = layer.recurrent_index
-            self.feedback.append(Feedback(layer, layer.recurrent, index, scale) if own else None)
+            self.feedback.append(
+                Feedback(layer, layer.recurrent, index, scale, pre) if own else None
+            )
         self.prepared = None
 
     def prepare(self, batch, threads, mode):
@@ -276,7 +278,7 @@ class Simulator:
 
     def check(self):
         """Return the spikes of each layer in the first sample."""
-        self.prepare(1, 2, "layers")
+        self.prepare(1, 1, "layers")
         counts = []
         self.run(counts)
         return {"spikes": counts}
