@@ -1,5 +1,6 @@
 """The networks that are timed are what they say, and the checks before the clock can fail."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,20 +129,28 @@ def test_a_network_of_too_many_synapses_is_refused_with_their_number() -> None:
     )
 
 
+@pytest.fixture
+def torch_as_it_was() -> Iterator[None]:
+    """Undo what a peer sets for its whole process."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
+
+
 @pytest.mark.torch
+@pytest.mark.usefixtures("torch_as_it_was")
 @pytest.mark.parametrize("mode", ["layers", "steps"])
 @pytest.mark.parametrize("name", ["snntorch", "norse", "sinabs", "spikingjelly"])
 def test_frameworks_have_the_spikes_of_the_program(name: str, mode: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
     pytest.importorskip(name)
-    import torch
     from case import write_case
     from link import Case
     from measure import agreement
     from networks import dense_case, recurrent
     from torch_peer import Simulator
 
-    threads = torch.get_num_threads()
     for case, most in (
         (dense_case("small", (100, 60, 20), steps=50, rate=0.1, samples=3), 0.1),
         (recurrent(), 1.0),  # with feedback a rounded decay grows: numbers of spikes alone remain
@@ -159,4 +168,3 @@ def test_frameworks_have_the_spikes_of_the_program(name: str, mode: str, tmp_pat
         found = simulator.run().numpy()
         assert abs(found.sum() - expected.sum()) < 0.15 * expected.sum()
         assert np.abs(found - expected).sum() <= most * expected.sum()
-    torch.set_num_threads(threads)
