@@ -29,6 +29,9 @@ from snn_deploy.deploy.version import version
 from snn_deploy.errors import DataError, MissingLibraryError, OptionError, UnknownNameError
 from snn_deploy.quantize.ranges import prove
 
+CONNECT = "10s"
+"""How long a Dask scheduler may take to answer."""
+
 MakesExecutor = Executor | Callable[[], AbstractContextManager[Executor]]
 
 
@@ -289,7 +292,7 @@ def _dask(address: str) -> Iterator[Pool]:
             "Dask is not installed", where="--dask", fix="pip install 'snn-deploy[dask]'"
         ) from None
     try:
-        client: Any = Client(address, set_as_default=False)
+        client: Any = Client(address, set_as_default=False, timeout=CONNECT)
     except (OSError, ValueError, TimeoutError) as problem:
         raise OptionError(
             f"the Dask scheduler does not answer: {problem}",

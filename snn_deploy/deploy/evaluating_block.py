@@ -27,7 +27,7 @@ from snn_deploy.ir.trace import Recording, Trace
 BLOCK_SAMPLES = 256
 """Samples of a block at most: so many are lost when a run is ended."""
 
-BLOCK_VALUES = 25_000_000
+BLOCK_VALUES = 8_000_000
 """Values of a block at most, that enter or are recorded: bounds the memory of a run."""
 
 TILE = 16

@@ -3,11 +3,14 @@
 import itertools
 import json
 import math
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -262,6 +265,38 @@ def test_recordings_are_not_encoded_again(deployment: Deployment, tmp_path: Path
         f"error[SNN102]: a recording is not encoded by current\n  at: {tmp_path / 'r.bin'}\n"
         "  fix: export again with --encode recorded"
     )
+
+
+PEAKS = """
+import sys, tracemalloc, snn_deploy
+tracemalloc.start()
+for samples in (40, 40, 800):
+    tracemalloc.reset_peak()
+    snn_deploy.evaluate(
+        sys.argv[1], data=sys.argv[2], backend="reference", block=10, samples=samples
+    )
+    print(tracemalloc.get_traced_memory()[1])
+"""
+"""The first of the three includes what is imported."""
+
+
+def test_memory_follows_the_block_and_not_the_data(tmp_path: Path) -> None:
+    two = np.ones(2)
+    nodes = {
+        "input": nir.Input(np.array([2000])),
+        "fc": nir.Linear(np.eye(2, 2000)),
+        "if": nir.IF(r=two, v_threshold=two),
+        "output": nir.Output(np.array([2])),
+    }
+    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)))
+    snn_deploy.export(graph, dialect="nir", dt=1e-3, output=tmp_path / "net")
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file.create_dataset("input", (800, 25, 2000), np.uint8, chunks=(10, 25, 2000))
+        file["label"] = np.zeros(800, np.int64)
+    words = [sys.executable, "-c", PEAKS, str(tmp_path / "net"), str(tmp_path / "d.h5")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    _, some, all_of_them = map(int, done.stdout.split())
+    assert all_of_them < some + 2 * 2**20  # of 38 MiB of data
 
 
 # --- results ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from concurrent.futures import (
 )
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nir
@@ -591,6 +592,22 @@ def test_without_dask_the_error_names_the_extra(
         snn_deploy.evaluate(deployment, data=file, dask="tcp://localhost:1", **PLAIN)
     assert str(problem.value) == (
         "error[SNN103]: Dask is not installed\n  at: --dask\n  fix: pip install 'snn-deploy[dask]'"
+    )
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error(
+    deployment: Deployment, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def client(*given: Any, **named: Any) -> None:
+        raise OSError("Timed out trying to connect")
+
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=client))
+    with pytest.raises(OptionError) as problem:
+        snn_deploy.evaluate(deployment, data=file, dask="tcp://localhost:1", **PLAIN)
+    assert str(problem.value) == (
+        "error[SNN102]: the Dask scheduler does not answer: Timed out trying to connect\n"
+        "  at: --dask tcp://localhost:1\n"
+        "  fix: give the address that `dask scheduler` prints, such as tcp://host:8786"
     )
 
 
