@@ -19,7 +19,7 @@ from snn_deploy.ir.trace import EVERYTHING, Trace
 LIMIT = 60.0
 """Seconds that one run may take."""
 
-START_LIMIT = 120.0
+START_LIMIT = 90.0
 """Seconds that a child may take to start; some build the network then, and run a sample."""
 
 SEARCH_SHARE = 0.55

@@ -71,12 +71,12 @@ def _plans() -> list[tuple[str, str, list[Point]]]:
     return [
         (
             "activity",
-            "million synaptic operations a sample",
+            "synaptic operations [1e6]",
             [Point(x=a, case=dense((512,) * 4, 50, a)) for a in ACTIVITIES],
         ),
         (
             "width",
-            "million synaptic operations a sample",
+            "synaptic operations [1e6]",
             [Point(x=w, case=dense((w,) * 3, 25)) for w in WIDTHS],
         ),
         ("depth", "layers", [Point(x=d, case=dense((256,) * (d + 1), 50)) for d in DEPTHS]),

@@ -36,6 +36,9 @@ class Peer:
     exact: bool
     """It computes the same integers."""
 
+    refused: str = ""
+    """Why it can run none of the networks; empty if it can."""
+
 
 def _frameworks() -> Path | None:
     named = os.environ.get(FRAMEWORKS_VARIABLE)
@@ -83,6 +86,18 @@ PEERS = (
     _emulator("nengo-loihi", "nengo_peer.py", "nengo_loihi", exact=True),
     _emulator("brian2-loihi", "brian2_peer.py", "brian2_loihi", exact=True),
     _emulator("nest", "nest_peer.py", "nest", exact=False),
+    Peer(
+        name="xylosim",
+        script="",
+        package="xylosim",
+        python=_oracles,
+        install="make peers",
+        exact=True,
+        refused=(
+            "a Xylo has 16 inputs, 1,000 hidden neurons and 8 outputs, and another arithmetic "
+            "(decay by shifts, saturation after each row): it can run none of these programs"
+        ),
+    ),
     _torch("snntorch", "snntorch"),
     _torch("norse", "norse"),
     _torch("sinabs", "sinabs"),
@@ -92,6 +107,8 @@ PEERS = (
 
 def missing(peer: Peer) -> str:
     """Return why a peer cannot run here at all; empty if it can."""
+    if peer.refused:
+        return peer.refused
     python = peer.python()
     if python is None:
         return f"no environment: {peer.install}"

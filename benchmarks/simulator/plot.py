@@ -36,7 +36,7 @@ def _ratios(document: Mapping[str, Any], figure: Any) -> None:
     for i, name in enumerate(names):
         measured = [r for r in document["rows"] if r["simulator"] == name and not r["reason"]]
         at = [networks.index(r["network"]) + 0.8 * ((i + 0.5) / len(names) - 0.5) for r in measured]
-        axes.bar(at, [r["ratio"] for r in measured], 0.8 / len(names), label=name)
+        axes.bar(at, [r["ratio"] - OURS for r in measured], 0.8 / len(names), OURS, label=name)
     axes.axhline(OURS, color="black", linewidth=0.8)
     axes.set(yscale="log", ylabel="times as long as ours")
     axes.set_xticks(range(len(networks)), networks)

@@ -103,8 +103,11 @@ def _ratios(document: Mapping[str, Any]) -> Iterator[str]:
     reasons = [row for row in document["rows"] if row["reason"]]
     if reasons:
         yield ""
+        by_reason: dict[tuple[str, str], list[str]] = {}
         for row in reasons:
-            yield f"- {row['simulator']}, {row['network']}: {row['reason']}"
+            by_reason.setdefault((row["simulator"], row["reason"]), []).append(row["network"])
+        for (simulator, reason), networks in by_reason.items():
+            yield f"- {simulator} ({', '.join(networks)}): {reason}"
 
 
 def _times(document: Mapping[str, Any]) -> Iterator[str]:

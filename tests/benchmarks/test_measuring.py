@@ -154,9 +154,12 @@ def test_a_peer_without_an_environment_is_left_out_with_the_command_that_makes_i
 ) -> None:
     from peers import ORACLES_VARIABLE, PEERS, missing
 
-    nest = next(peer for peer in PEERS if peer.name == "nest")
+    peers = {peer.name: peer for peer in PEERS}
     monkeypatch.setenv(ORACLES_VARIABLE, str(tmp_path / "python"))
-    assert missing(nest) == "no environment: make peers"
+    assert missing(peers["nest"]) == "no environment: make peers"
+    monkeypatch.setenv(ORACLES_VARIABLE, sys.executable)
+    assert missing(peers["nest"]) == "nest is not installed: make peers"
+    assert missing(peers["xylosim"]).startswith("a Xylo has 16 inputs")
 
 
 @given(
