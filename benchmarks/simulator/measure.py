@@ -10,6 +10,10 @@ from child import Child, ChildError, Setting, now
 SHORT = 0.05
 """Runs shorter than this are timed several at a time [s]."""
 
+HOPELESS = 5.0
+"""Settings that are slower than another by this factor are not tried with larger batches: so are
+two threads on a machine whose cores are busy."""
+
 MOST_PAIRS = 9
 FEWEST_PAIRS = 3
 ACTIVITY_FACTOR = 1.5
@@ -68,7 +72,8 @@ class Measured:
 def search(child: Child, seconds: float, limit: float) -> list[Tried]:
     """Return the settings that were tried, best first.
 
-    Batches grow until they would take more than a quarter of the time that is left.
+    Batches grow until they would take more than a quarter of the time that is left, or until the
+    threads and mode are `HOPELESS` times slower than others at the same batch.
 
     Args:
         child: The simulator.
@@ -85,18 +90,24 @@ def search(child: Child, seconds: float, limit: float) -> list[Tried]:
             for threads in facts["threads"]:
                 setting = Setting(batch=batch, threads=threads, mode=mode)
                 guess = expected([t for t in found if t.setting.alike(setting)], batch)
-                if found and (guess > (end - now()) / 4 or now() > end):
+                if found and (guess > (end - now()) / 4 or now() > end or hopeless(found, setting)):
                     continue
                 try:
                     runs = child.run(setting, limit)
-                    if runs[0] < SHORT * 10:  # the first run of a setting warms up
-                        runs += child.run(setting, limit, times=2)
+                    if runs[0] < (end - now()) / 8:  # the first run of a setting warms up
+                        runs += child.run(setting, limit, times=2 if runs[0] < 10 * SHORT else 1)
                 except ChildError:
                     if not found:
                         raise
                     return sorted(found, key=lambda t: t.ms)
                 found.append(Tried(setting=setting, ms=1000 * min(runs) / batch))
     return sorted(found, key=lambda t: t.ms)
+
+
+def hopeless(found: Sequence[Tried], setting: Setting) -> bool:
+    """Return whether its threads and mode were much slower than others at a smaller batch."""
+    own = {t.setting.batch: t.ms for t in found if t.setting.alike(setting)}
+    return any(ms > HOPELESS * t.ms for t in found for b, ms in own.items() if t.setting.batch == b)
 
 
 def expected(found: Sequence[Tried], batch: int) -> float:

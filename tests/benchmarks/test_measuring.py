@@ -89,6 +89,14 @@ def test_batches_that_would_take_too_long_are_not_tried() -> None:
     assert {t.setting.batch for t in tried} == {1, 8}
 
 
+def test_a_setting_that_is_far_slower_than_another_is_not_tried_with_larger_batches() -> None:
+    from measure import search
+
+    fake = Fake(lambda s: 0.1 if s.threads == 1 else 0.6)
+    search(fake, 60.0, 60.0)
+    assert {(s.batch, s.threads) for s in fake.ran} == {(1, 1), (8, 1), (64, 1), (1, 2)}
+
+
 def test_the_search_keeps_what_it_has_when_a_larger_batch_fails() -> None:
     from child import ChildError
     from measure import search
