@@ -94,9 +94,7 @@ def _needed(task: Task, threshold: Float[np.ndarray, " neuron"]) -> Float[np.nda
 
     With leave to overflow, what the calibration data caused is enough.
     """
-    level = threshold
-    for other in task.levels:
-        level = np.maximum(level, np.abs(task.neurons(other)))
+    level = np.maximum(threshold, _level(task))
     if task.seen is None:
         return HEADROOM * level + usual_state(task)
     needed = SEEN_HEADROOM * level
@@ -107,6 +105,12 @@ def _needed(task: Task, threshold: Float[np.ndarray, " neuron"]) -> Float[np.nda
         guard = WRAP_GUARD if wraps else SATURATION_GUARD
         needed = np.maximum(needed, largest * (1.0 if task.allow_overflow else guard))
     return needed
+
+
+def _level(task: Task) -> Float[np.ndarray, " neuron"]:
+    """Return the largest membrane by size that a parameter of each neuron is."""
+    sizes = [np.abs(task.neurons(level)) for level in task.levels]
+    return np.maximum.reduce([np.zeros(task.population.size), *sizes])
 
 
 def _proven(task: Task) -> Float[np.ndarray, " neuron"]:
@@ -184,7 +188,8 @@ def _worst(task: Task) -> Float[np.ndarray, " neuron"]:
         total = total + abs(synapse.into_membrane) * before
     entering = total if population.synapses else step
     membrane = entering * geometric(task.neurons(population.decay), task.steps or CROSSINGS)
-    return np.maximum(membrane, before) + np.abs(task.neurons(population.threshold))
+    worst = np.maximum(membrane, before) + np.abs(task.neurons(population.threshold))
+    return np.maximum(worst, _level(task))
 
 
 def _tabled(task: Task, what: Tabled) -> Float[np.ndarray, " neuron"]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.ir.network import Population
-from snn_deploy.ir.neuron import Fires, ResetKind, State, Tabled
+from snn_deploy.ir.neuron import Fires, State, Tabled
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.moments import MEMORY
 from snn_deploy.quantize.options import Objective
@@ -63,8 +63,7 @@ class Task:
                 levels += [np.asarray(table.rows.max(axis=0)), np.asarray(table.rows.min(axis=0))]
         if population.fires is Fires.TERNARY:
             levels.append(population.lower)
-        if population.reset.kind is not ResetKind.NONE:
-            levels.append(population.reset.amount)
+        levels.append(population.reset.amount)  # stored also where nothing is reset
         if population.floor is not None:
             levels.append(population.floor.value)
         return tuple(levels)

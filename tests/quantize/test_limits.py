@@ -12,6 +12,7 @@ from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import (
     Chain,
+    Floor,
     Input,
     Network,
     Output,
@@ -120,6 +121,16 @@ def test_a_table_of_biases_stays_within_the_registers():
     made = compile_network(network, CPU, encoding=PIXELS).program.population("l")
     assert np.abs(made.tables[0].rows).max() <= CPU.highest_state
     np.testing.assert_allclose(made.tables[0].rows * made.units, rows, rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", [ResetKind.NONE, ResetKind.VALUE])
+def test_numbers_far_above_the_threshold_bound_the_scale_of_neurons_that_nothing_drives(kind):
+    reset = Reset(kind=kind, amount=np.asarray(-40.0))
+    network, _ = counting(reset=reset, floor=Floor(value=np.asarray(-50.0)))
+    silent = replace(network.projections[0], map=Dense(weight=np.zeros((16, 60))))
+    network = replace(network, projections=(silent,))
+    made = compile_network(network, CPU, encoding=PIXELS).program.population("l")
+    assert -CPU.highest_state <= made.floor.value < made.reset.amount < 0
 
 
 def filters(gain, **fields):
