@@ -97,9 +97,19 @@ def journal(path: Path, heading: Heading) -> Iterator[Journal]:
         opened = Journal(descriptor, path, done, end)
         if not lines:
             opened.append(first)
+            _sync_folder(path)
         yield opened
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """Put the name of a new file on the disk; without it the file is lost with the power."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _read(lines: list[bytes], path: Path, heading: Heading) -> dict[int, Found]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 import traceback
 from collections import deque
@@ -20,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.datasets.opening import reopened
@@ -142,12 +144,23 @@ def run_task(task: Task) -> Found | DeployError | _Bug:
         return _Bug(trace=traceback.format_exc())
 
 
+class _Processes(ProcessPoolExecutor):
+    """Processes that never see an interrupt, not even while they start: the main one ends them."""
+
+    def submit(self, function: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit it
+        try:
+            return super().submit(function, *arguments, **named)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def processes(workers: int) -> ProcessPoolExecutor:
     """Return an executor with so many processes, which end when this one does.
 
     They are started anew, not forked: a fork in the midst of threads may never wake.
     """
-    return ProcessPoolExecutor(
+    return _Processes(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent
     )
 
