@@ -28,6 +28,9 @@ SEARCH_SHARE = 0.55
 CHECK_LIMIT = 180.0
 """Seconds for the check, before which some compile; what it takes is not part of the budget."""
 
+OUR_SHARE = 1.5
+"""Time for the search of our best setting, once a network, by a peer's."""
+
 OURS = "event"
 
 
@@ -52,7 +55,7 @@ def contest(
     trace = held_to_reference(case)
     write_expected(trace, folder)
     with Child(our_command(folder), folder / "ours.log", START_LIMIT) as child:
-        tried = search(child, budget / 2, LIMIT)
+        tried = search(child, OUR_SHARE * budget, LIMIT)
         ring = Ring(
             folder=folder, ours=child, tried=tried, spikes=counted(case, trace), budget=budget
         )

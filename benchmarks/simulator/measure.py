@@ -72,7 +72,7 @@ class Measured:
 def search(child: Child, seconds: float, limit: float) -> list[Tried]:
     """Return the settings that were tried, best first.
 
-    Batches grow until they would take more than a quarter of the time that is left, or until the
+    Batches grow until they would take more than a third of the time that is left, or until the
     threads and mode are `HOPELESS` times slower than others at the same batch.
 
     Args:
@@ -90,7 +90,7 @@ def search(child: Child, seconds: float, limit: float) -> list[Tried]:
             for threads in facts["threads"]:
                 setting = Setting(batch=batch, threads=threads, mode=mode)
                 guess = expected([t for t in found if t.setting.alike(setting)], batch)
-                if found and (guess > (end - now()) / 4 or now() > end or hopeless(found, setting)):
+                if found and (guess > (end - now()) / 3 or now() > end or hopeless(found, setting)):
                     continue
                 try:
                     runs = child.run(setting, limit)
@@ -116,7 +116,7 @@ def expected(found: Sequence[Tried], batch: int) -> float:
     if not taken:
         return 0.0
     if len(taken) == 1:
-        return taken[0][1] * batch / taken[0][0] / 2  # most simulators gain from batches
+        return taken[0][1] * batch / taken[0][0] / 4  # most simulators gain from batches
     (small, short), (large, long) = taken
     return long + max(0.0, long - short) / (large - small) * (batch - large)
 
