@@ -36,21 +36,27 @@ class Simulator:
         self.batch = batch
         if self.built == threads and self.left >= 4 * batch:
             return
+        if self.built:
+            nest.Cleanup()
         self.built, self.left = threads, SAMPLES
+        self._build(threads)
+        nest.Prepare()
+        self.run()
+
+    def _build(self, threads):
+        """Return the populations of a new kernel."""
         nest.ResetKernel()
         nest.set_verbosity("M_ERROR")
         nest.SetKernelStatus({"resolution": 1.0, "local_num_threads": threads})
-        source = self._inputs()
-        self.populations = []
+        source, populations = self._inputs(), []
         for layer, shape in unrolled.sources(self.case):
             neurons = self._neurons(layer)
             connect(source, neurons, unrolled.triplets(layer, shape))
             if layer.recurrent is not None:
                 connect(neurons, neurons, unrolled.feedback(layer))
-            self.populations.append(neurons)
+            populations.append(neurons)
             source = neurons
-        nest.Prepare()
-        self.run()
+        return populations
 
     def _inputs(self):
         values = self.case.inputs[0].reshape(self.case.steps, -1)
@@ -80,23 +86,11 @@ class Simulator:
 
     def check(self):
         """Return the spikes of each layer in the first sample."""
-        self.prepare(1, 1, "exact")
-        self.built = None
-        nest.Cleanup()
         recorders = []
-        nest.ResetKernel()
-        nest.set_verbosity("M_ERROR")
-        nest.SetKernelStatus({"resolution": 1.0, "local_num_threads": 1})
-        source = self._inputs()
-        for layer, shape in unrolled.sources(self.case):
-            neurons = self._neurons(layer)
-            connect(source, neurons, unrolled.triplets(layer, shape))
-            if layer.recurrent is not None:
-                connect(neurons, neurons, unrolled.feedback(layer))
+        for neurons in self._build(1):
             recorder = nest.Create("spike_recorder")
             nest.Connect(neurons, recorder)
             recorders.append(recorder)
-            source = neurons
         nest.Simulate(float(self.steps))
         return {"spikes": [float(recorder.n_events) for recorder in recorders]}
 
