@@ -8,6 +8,7 @@ from networks import Case, Layer
 
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.ir.maps import Convolution, LinearMap, fan_out
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
@@ -98,13 +99,27 @@ def counted(case: Case, trace: Trace) -> dict[str, float]:
     return {p.name: float(p.events[0].sum()) for p in trace.populations}
 
 
+def synapses_of(linear: LinearMap) -> np.ndarray:
+    """Return how many synapses each source has, as `fan_out` does, but without unrolling kernels."""
+    if not isinstance(linear, Convolution):
+        return fan_out(linear)
+    _, height, width = linear.out_shape
+    kernel, (top, _, left, _) = linear.weight.shape, linear.padding
+    reached = []
+    for axis, (size, before) in enumerate(((height, top), (width, left))):
+        taps = linear.dilation[axis] * np.arange(kernel[2 + axis])
+        at = (linear.stride[axis] * np.arange(size)[:, None] + taps - before).ravel()
+        extent = linear.source[1 + axis]
+        reached.append(np.bincount(at[(at >= 0) & (at < extent)], minlength=extent))
+    each = np.multiply.outer(reached[0], reached[1]) * (kernel[0] // linear.groups)
+    return np.tile(each.ravel(), linear.source[0])
+
+
 def operations(case: Case, trace: Trace) -> float:
     """Return the synaptic operations of the first sample: synapses that a spike or pixel used.
 
     Where a pixel is 0 nothing is added; other payloads count once.
     """
-    from snn_deploy.ir.maps import fan_out  # noqa: PLC0415 - next to its only use
-
     sent = {"input": np.count_nonzero(case.inputs[0].reshape(case.steps, -1), axis=0)}
     sent |= {p.name: p.events[0].ravel() for p in trace.populations}
-    return float(sum(sent[p.source] @ fan_out(p.map) for p in case.program.projections))
+    return float(sum(sent[p.source] @ synapses_of(p.map) for p in case.program.projections))

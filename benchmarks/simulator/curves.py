@@ -10,10 +10,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from case import synapses_of
 from networks import LEAK, Case, Kind, Layer, calibrated, dense_case, noise, weights
 
 from snn_deploy.backends.event import EventBackend
-from snn_deploy.ir.maps import fan_out
 from snn_deploy.ir.trace import COUNTS, Trace
 
 ROUNDS = 5
@@ -125,7 +125,7 @@ def _operations(case: Case, trace: Trace) -> float:
     inputs = case.batch(batch)[0].values.reshape(batch, case.steps, -1)
     sent = {"input": np.count_nonzero(inputs, axis=(0, 1))}
     sent |= {p.name: p.events.sum(axis=0).ravel() for p in trace.populations}
-    return float(sum(sent[p.source] @ fan_out(p.map) for p in case.program.projections))
+    return float(sum(sent[p.source] @ synapses_of(p.map) for p in case.program.projections))
 
 
 # --- single layers, for the share of the roofline ---------------------------------------------

@@ -114,6 +114,20 @@ def test_layers_are_unrolled_into_the_synapses_of_the_program(tmp_path: Path) ->
         shape = ours.shape
 
 
+def test_synapses_are_counted_without_unrolling_as_with_it() -> None:
+    from case import synapses_of
+    from networks import cnn, linear_map
+
+    from snn_deploy.ir.maps import fan_out
+
+    case = cnn()
+    shape = case.shape
+    for layer in case.layers:
+        linear = linear_map(layer, shape)
+        np.testing.assert_array_equal(synapses_of(linear), fan_out(linear))
+        shape = layer.shape
+
+
 def test_a_network_of_too_many_synapses_is_refused_with_their_number() -> None:
     from link import ImpossibleError
     from unrolled import check
