@@ -100,7 +100,7 @@ def counted(case: Case, trace: Trace) -> dict[str, float]:
 
 
 def synapses_of(linear: LinearMap) -> np.ndarray:
-    """Return how many synapses each source has, as `fan_out` does, but without unrolling kernels."""
+    """Return how many synapses each source has, as `fan_out` does, without unrolling kernels."""
     if not isinstance(linear, Convolution):
         return fan_out(linear)
     _, height, width = linear.out_shape
