@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.backends.event.flat import Flat
+from snn_deploy.backends.event.layers.kernel_rows import kernel_rows, runs_of
 from snn_deploy.backends.event.layers.suit import most_arriving
-from snn_deploy.backends.event.layers.tables import EDGE, RUN, Way
+from snn_deploy.backends.event.layers.tables import EDGE, Way
 from snn_deploy.backends.event.parts import parts_of
 from snn_deploy.backends.event.records import ABSENT
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
@@ -74,7 +75,6 @@ class Edges:
         self._horizon = horizon
         self._nodes, self._places, self._numbers = nodes, places, numbers
         self._table: list[np.ndarray] = []
-        self._runs: list[tuple[int, ...]] = []
         self._bytes, self._words = Flat(np.int8), Flat(np.int32)
 
     @property
@@ -82,10 +82,10 @@ class Edges:
         """Number of edges so far."""
         return len(self._table)
 
-    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return edges, runs, and the weights of 8 and of 32 bits."""
+    def tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return edges, and the weights of 8 and of 32 bits."""
         edges = np.concatenate([np.zeros(0, EDGE), *self._table])
-        return edges, np.array(self._runs, RUN), self._bytes.made(), self._words.made()
+        return edges, self._bytes.made(), self._words.made()
 
     def add(self, scaled: Scaled, left: int, *, narrow: bool) -> None:
         """Append a projection.
@@ -146,39 +146,14 @@ class Edges:
     def _kernel(self, edge: np.ndarray, linear: Convolution, source: np.ndarray) -> np.ndarray:
         outs, per_group = linear.weight.shape[0] // linear.groups, linear.weight.shape[1]
         grouped = linear.weight.reshape(linear.groups, outs, *linear.weight.shape[1:])
-        points = np.stack(np.unravel_index(source, linear.in_shape), axis=1)
-        edge["way"] = Way.KERNEL
-        edge["point"], edge["per_group"] = self._numbers.put(points), per_group
-        edge["outs"], edge["channels"] = outs, linear.out_shape[0]
-        edge["kernel_y"], edge["kernel_x"] = linear.weight.shape[2:]
-        edge["stride_y"], edge["stride_x"] = linear.stride
-        edge["dilation_y"] = linear.dilation[0]
-        edge["top"], edge["left"] = linear.padding[0], linear.padding[2]
-        edge["height"], edge["width"] = linear.out_shape[1:]
-        columns = self._list_runs(edge, linear)
+        channel, place = np.divmod(source, linear.in_shape[1] * linear.in_shape[2])
+        runs, columns = runs_of(linear)
+        begins, rows = kernel_rows(linear, runs)
+        edge["way"], edge["block"] = Way.KERNEL, outs * linear.weight[0, 0].size
+        edge["row"], edge["post"] = self._numbers.put(begins), self._numbers.put(rows)
+        points = np.stack([channel, place, channel // per_group * outs], axis=1)
+        edge["point"] = self._numbers.put(points)
         return grouped.transpose(0, 2, 3, 4, 1)[:, :, :, columns]
-
-    def _list_runs(self, edge: np.ndarray, linear: Convolution) -> list[int]:
-        """List the runs of each rest; return the columns of taps in their order."""
-        columns: list[int] = []
-        firsts = [len(self._runs)]
-        stride, dilation = linear.stride[1], linear.dilation[1]
-        taps, beside = linear.weight.shape[3], linear.groups == 1
-        for rest in range(stride):
-            last = None
-            for tap in reversed(range(taps)):
-                if (rest - tap * dilation) % stride != 0:
-                    continue
-                if beside and last is not None and (last - tap) * dilation == stride:
-                    reach, count, begin = self._runs[-1]
-                    self._runs[-1] = (reach, count + 1, begin)
-                else:
-                    self._runs.append((tap * dilation, 1, len(columns)))
-                columns.append(tap)
-                last = tap
-            firsts.append(len(self._runs))
-        edge["run"] = self._numbers.put(np.array(firsts))
-        return columns
 
 
 def most_shift(projections: Sequence[Scaled]) -> int:

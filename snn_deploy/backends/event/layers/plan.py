@@ -112,14 +112,13 @@ def make_layers(
     plan = LayerPlan(
         layers=layers,
         edges=made[0],
-        runs=made[1],
         epochs=np.array(maker.epochs, EPOCH),
         nodes=tables,
         groups=np.stack([ends[:-1], ends[1:]], axis=1),
         rules=rules,
         numbers=numbers.made(),
-        bytes=made[2],
-        words=made[3],
+        bytes=made[1],
+        words=made[2],
     )
     return Layers(plan=plan, nodes=nodes, places=places, chunk=chunk)
 

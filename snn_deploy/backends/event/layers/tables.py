@@ -37,8 +37,9 @@ class Way(IntEnum):
     """Per source its own list of targets."""
 
     KERNEL = 2
-    """A convolution: per input channel, row of taps and place within a stride the taps that lie
-    beside each other in the output, last tap first, each with all output channels."""
+    """A convolution: per input channel and row of taps the columns, those that lie beside each
+    other in the output together and last one first, each with all output channels. A source's rows
+    (`EDGE`) say which part of them reaches which targets."""
 
 
 def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
@@ -70,18 +71,15 @@ states of the block are 0. Parameter p of block b begins at `parameters[p] + b *
 
 EDGE = _record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
-    *("total", "point", "per_group", "outs", "kernel_y", "kernel_x", "stride_y", "stride_x"),
-    *("dilation_y", "top", "left", "height", "width", "channels", "run"),
+    *("total", "block", "point"),
 )
 """A projection from `node`, or its part with one `delay`; of a part, `delays` is where the delays
 of all sources begin, and only those with this one count. `narrow`: it adds up in 16 bits; `words`:
-its weights are int32. `total` is where the sums of all weights of each target begin. `run` is where
-the first runs of sources of each rest are listed (`RUN`)."""
-
-RUN = _record("reach", "taps", "begin")
-"""Taps of a row of a kernel that lie beside each other in the output, for sources whose column
-leaves the same rest when divided by the stride: the first of the `taps` reaches the output that is
-`reach` columns before the source; their weights begin `begin` taps into the row's."""
+its weights are int32. `total` is where the sums of all weights of each target begin. For each
+source of lists, `row` is where its targets begin among those from `post` on. For each source of a
+kernel, `point` has its channel, of `block` weights each, its place in the picture, and the first
+target of its group; for each place, `row` is where its rows begin among those from `post` on; a row
+is the first target, the first weight, and how many of both."""
 
 EPOCH = _record("start", "current", "membrane")
 """From step `start` on, the biases of the current and the membrane are these, per neuron."""
@@ -95,7 +93,6 @@ class LayerPlan(NamedTuple):
 
     layers: np.ndarray
     edges: np.ndarray
-    runs: np.ndarray
     epochs: np.ndarray
     nodes: np.ndarray
     groups: Int[np.ndarray, "group end"]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snn_deploy.backends.event.arithmetic import compiled, entry
+from snn_deploy.backends.event.arithmetic import as32, compiled, entry
 from snn_deploy.backends.event.layers.kernels.neurons import Desk, compute_block, new_desk
 from snn_deploy.backends.event.layers.kernels.sums import gather
 from snn_deploy.backends.event.layers.tables import (
@@ -113,7 +113,7 @@ def _step(
             )
             cells[layer.quiet + block] = not alive
             records.overflows[sample, layer.row] += overflows
-            count = _send(plan, streams, lane, layer, node, first, size, count, room.desk)
+            count = _send(streams, lane, layer, node, first, size, count, room.desk)
         _count(
             plan, streams, lane, layer, node, streams.begins[lane, begin], count, sample, records
         )
@@ -145,24 +145,25 @@ def _arrives(layer: Any, room: Room, first: int, size: int) -> bool:
 def _take(layer: Any, room: Room, first: int, size: int, there: bool) -> None:
     """Put what arrives at a block on the desk, shifted, and clear its sums."""
     drive = room.desk.drive[:size]
-    drive[:] = 0
-    if not there:
+    if not there or not (layer.narrow or layer.wide):
+        for n in range(size):
+            drive[n] = 0
         return
     if layer.narrow:
-        sums, shift = room.narrow[first : first + size], layer.narrow_shift
+        sums, shift = room.narrow[first : first + size], layer.narrow_shift & 31
         for n in range(size):
-            drive[n] = np.int32(np.int32(sums[n]) << shift)
-        sums[:] = 0
+            drive[n] = as32(sums[n]) << shift
+            sums[n] = 0
     if layer.wide:
-        totals, shift = room.wide[first : first + size], layer.wide_shift
+        totals, left = room.wide[first : first + size], layer.wide_shift & 31
+        more = layer.narrow != 0
         for n in range(size):
-            drive[n] += np.int32(totals[n] << shift)
-        totals[:] = 0
+            drive[n] = (drive[n] if more else as32(0)) + (totals[n] << left)
+            totals[n] = 0
 
 
 @compiled
 def _send(
-    plan: LayerPlan,
     streams: Streams,
     lane: int,
     layer: Any,
@@ -177,12 +178,13 @@ def _send(
     values = streams.values[lane, node.events : node.events + node.room]
     binary = node.binary != 0
     for word in range((size + 7) // 8):
-        if desk.eights[word] == 0:
+        if desk.eights[np.uint64(word)] == 0:
             continue
         begin, together = 8 * word, min(8, size - 8 * word)
         fired = desk.fired[begin : begin + together]
         if not binary:
-            payload, behind = desk.payload[begin : begin + together], count
+            sent = layer.payload + first + begin
+            payload, behind = streams.cells[lane, sent : sent + together], count
             for k in range(together):
                 values[np.uint64(behind)] = payload[k]
                 behind += fired[k]

@@ -1,7 +1,8 @@
 """One step of a block of plain neurons: the lines of `ir/program.py`, for many neurons at once.
 
-Nearly always no register overflows, and then all lines are one loop without a branch. It writes to
-the side; where some register would overflow, the block is computed again, neuron by neuron.
+Nearly always no register overflows, and then all lines are one loop without a branch. It keeps the
+old states on a desk; where some register would overflow, the block is computed again from them,
+neuron by neuron.
 """
 
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ class Desk(NamedTuple):
     current: np.ndarray
     membrane: np.ndarray
     payload: np.ndarray
+    """The states before this step."""
+
     fired: np.ndarray
     """One byte per neuron: whether it sends anything."""
 
@@ -100,26 +103,29 @@ def compute_block(
         size: How many.
         cells: The states of one sample.
         bias: The biases of this step (`EPOCH`).
-        desk: Where to compute; leaves there what each neuron sends.
+        desk: Where to compute; leaves there which neurons fire.
 
     Returns:
         Whether some state is not 0, and how many registers overflowed.
     """
     fits, alive = _try(plan, layer, block, first, size, cells, bias, desk)
-    overflows = 0
-    if not fits:
-        alive, overflows = _carefully(plan, layer, block, first, size, cells, bias, desk)
+    if fits:
+        return alive, 0
+    _restore(layer, first, size, cells, desk)
+    return _carefully(plan, layer, block, first, size, cells, bias, desk)
+
+
+@compiled
+def _restore(layer: Any, first: int, size: int, cells: np.ndarray, desk: Desk) -> None:
+    """Put back the states that an attempt has overwritten."""
     membrane = part(cells, layer.membrane + first, size)
     payload = part(cells, layer.payload + first, size)
     for n in range(size):
-        membrane[n] = desk.membrane[n]
-        payload[n] = desk.payload[n]
-        desk.fired[n] = desk.payload[n] != 0
+        membrane[n], payload[n] = desk.membrane[n], desk.payload[n]
     if layer.has_current:
         current = part(cells, layer.current + first, size)
         for n in range(size):
             current[n] = desk.current[n]
-    return alive, overflows
 
 
 @compiled
@@ -133,16 +139,19 @@ def _try(
     bias: Any,
     desk: Desk,
 ) -> tuple[bool, bool]:
-    """Compute a block as if nothing overflowed; return if that is so, and if a state is not 0."""
+    """Compute a block as if nothing overflowed; leave the old states on the desk.
+
+    Returns:
+        Whether nothing does, and whether some state is not 0.
+    """
     numbers, at, by = plan.numbers, layer.parameters, layer.strides
     driven = part(desk.drive, 0, size)
-    alive = as32(0)
+    alive, unsafe = as32(0), False
     if layer.has_current:
         largest, alive = _currents(plan, layer, block, first, size, cells, bias, desk)
-        old = part(cells, layer.current + first, size)
-        driven = old if layer.reads_old else part(desk.current, 0, size)
-        if largest >= plan.rules[SAFE_CURRENT]:
-            return False, True
+        now = part(cells, layer.current + first, size)
+        driven = part(desk.current, 0, size) if layer.reads_old else now
+        unsafe = largest >= plan.rules[SAFE_CURRENT]
     v = part(cells, layer.membrane + first, size)
     given = part(plan.numbers, bias.membrane + first, size)
     decay = part(numbers, at[DECAY] + block * by[DECAY], size)
@@ -150,8 +159,9 @@ def _try(
     amount = part(numbers, at[AMOUNT] + block * by[AMOUNT], size)
     before = part(numbers, at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE], size)
     after = part(numbers, at[FLOOR_AFTER] + block * by[FLOOR_AFTER], size)
-    last = part(cells, layer.payload + first, size)
-    membrane, payload = part(desk.membrane, 0, size), part(desk.payload, 0, size)
+    s = part(cells, layer.payload + first, size)
+    old, last = part(desk.membrane, 0, size), part(desk.payload, 0, size)
+    fired = part(desk.fired, 0, size)
     late, hard = layer.late != 0, layer.hard != 0
     most, greater = as32(layer.most), as32(layer.greater)
     worst = as32(0)
@@ -160,7 +170,7 @@ def _try(
         for n in range(size):
             x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
             worst = as32(max(worst, _size(x)))
-            x = as32(x - (_drop(x, amount[n], last[n], hard) if late else 0))
+            x = as32(x - (_drop(x, amount[n], s[n], hard) if late else 0))
             worst = as32(max(worst, _size(x)))
             x = max(x, before[n])
             spikes = as32(x > threshold[n])
@@ -169,8 +179,9 @@ def _try(
                 spikes = min(max(as32(reached), as32(0)), most)
             x = as32(x - (0 if late else _drop(x, amount[n], spikes, hard)))
             worst = as32(max(worst, _size(x)))
-            membrane[n], payload[n] = max(x, after[n]), spikes
-            alive = as32(alive | membrane[n] | spikes)
+            x = max(x, after[n])
+            old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, spikes, spikes != 0
+            alive = as32(alive | x | spikes)
     else:
         for n in range(size):
             x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
@@ -180,9 +191,10 @@ def _try(
             lost = as32(x - amount[n]) if hard else amount[n]
             x = as32(x - (lost if fires else as32(0)))
             worst = as32(max(worst, _size(x)))
-            membrane[n], payload[n] = max(x, after[n]), as32(fires)
-            alive = as32(alive | membrane[n] | as32(fires))
-    return worst < plan.rules[SAFE_MEMBRANE], alive != 0
+            x = max(x, after[n])
+            old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, as32(fires), fires
+            alive = as32(alive | x | as32(fires))
+    return worst < plan.rules[SAFE_MEMBRANE] and not unsafe, alive != 0
 
 
 @inlined
@@ -204,7 +216,7 @@ def _currents(
     bias: Any,
     desk: Desk,
 ) -> tuple[int, int]:
-    """Compute the synaptic currents of a block to the side.
+    """Compute the synaptic currents of a block; leave the old ones on the desk.
 
     Returns:
         The largest size of one, old or new, and something that is 0 where all of them are.
@@ -213,12 +225,12 @@ def _currents(
     u, drive = part(cells, layer.current + first, size), part(desk.drive, 0, size)
     given = part(plan.numbers, bias.current + first, size)
     decay = part(numbers, at[CURRENT_DECAY] + block * by[CURRENT_DECAY], size)
-    current = part(desk.current, 0, size)
+    old = part(desk.current, 0, size)
     largest, alive = as32(0), as32(0)
     for n in range(size):
         x = as32(_leaked(u[n], decay[n]) + drive[n] + given[n])
         largest = as32(max(largest, _size(u[n]), _size(x)))
-        current[n] = x
+        old[n], u[n] = u[n], x
         alive = as32(alive | x)
     return largest, alive
 
@@ -258,16 +270,16 @@ def _carefully(
         if layer.has_current:
             old = as64(cells[layer.current + n])
             decay = numbers[at[CURRENT_DECAY] + block * by[CURRENT_DECAY] + k]
-            u = scaled(old, decay, FRACTION) + integrated + plan.numbers[bias.current + n]
+            u = scaled(old, decay, FRACTION) + integrated + numbers[bias.current + n]
             u, lost = _held(u, u_half, u_wraps)
             overflows += lost
-            desk.current[k] = u
+            cells[layer.current + n] = u
             alive |= u != 0
             integrated = old if layer.reads_old else u
         amount = as64(numbers[at[AMOUNT] + block * by[AMOUNT] + k])
         decay = numbers[at[DECAY] + block * by[DECAY] + k]
         v = scaled(as64(cells[layer.membrane + n]), decay, FRACTION)
-        v, lost = _held(v + integrated + plan.numbers[bias.membrane + n], half, wraps)
+        v, lost = _held(v + integrated + numbers[bias.membrane + n], half, wraps)
         overflows += lost
         if layer.late:
             v, lost = _held(v - _loss(v, amount, cells[layer.payload + n], layer.hard), half, wraps)
@@ -278,7 +290,8 @@ def _carefully(
             v, lost = _held(v - _loss(v, amount, spikes, layer.hard), half, wraps)
             overflows += lost
         v = max(v, as64(numbers[at[FLOOR_AFTER] + block * by[FLOOR_AFTER] + k]))
-        desk.membrane[k], desk.payload[k] = v, spikes
+        cells[layer.membrane + n], cells[layer.payload + n] = v, spikes
+        desk.fired[k] = spikes != 0
         alive |= v != 0 or spikes != 0
     return alive, overflows
 

@@ -86,7 +86,7 @@ def _add(
             posts = numbers[edge.post + begin : edge.post + end]
             _scatter(sums, posts, weights[edge.weight + begin : edge.weight + end], value)
         else:
-            _add_kernel(plan, edge, source, value, sums, weights)
+            _add_kernel(numbers, edge, source, value, sums, weights)
 
 
 @inlined
@@ -174,30 +174,19 @@ def _scatter(sums: np.ndarray, posts: np.ndarray, row: np.ndarray, value: int) -
             sums[np.uint64(posts[k])] += row[k] * value
 
 
-@compiled
+@inlined
 def _add_kernel(
-    plan: LayerPlan, edge: Any, source: int, value: int, sums: np.ndarray, weights: np.ndarray
+    numbers: np.ndarray,
+    edge: Any,
+    source: int,
+    value: int,
+    sums: np.ndarray,
+    weights: np.ndarray,
 ) -> None:
     """Add one event through a convolution: taps side by side in the output are one row."""
-    numbers = plan.numbers
     point = edge.point + 3 * source
-    channel = numbers[point]
-    from_top, from_left = numbers[point + 1] + edge.top, numbers[point + 2] + edge.left
-    first_out = channel // edge.per_group * edge.outs
-    weight = edge.weight + channel * edge.kernel_y * edge.kernel_x * edge.outs
-    listed = edge.run + from_left % edge.stride_x
-    for tap in range(edge.kernel_y):
-        y = from_top - tap * edge.dilation_y
-        if y < 0 or y % edge.stride_y != 0 or y // edge.stride_y >= edge.height:
-            continue
-        to = y // edge.stride_y * edge.width * edge.channels + first_out
-        for number in range(numbers[listed], numbers[listed + 1]):
-            run = plan.runs[number]
-            x = (from_left - run.reach) // edge.stride_x
-            left_out = max(0, -x)
-            taps = min(run.taps, edge.width - x) - left_out
-            if taps <= 0:
-                continue
-            begin = weight + (tap * edge.kernel_x + run.begin + left_out) * edge.outs
-            at = to + (x + left_out) * edge.channels
-            _add_row(sums, at, weights, begin, taps * edge.outs, value)
+    weight, to = edge.weight + numbers[point] * edge.block, numbers[point + 2]
+    at = edge.row + numbers[point + 1]
+    for row in range(edge.post + 3 * numbers[at], edge.post + 3 * numbers[at + 1], 3):
+        first = weight + numbers[row + 1]
+        _add_row(sums, to + numbers[row], weights, first, numbers[row + 2], value)
