@@ -394,7 +394,7 @@ class Projection:
             raise DynamicsError(f"a shift of {self.shift} bits; {SHIFTS}", where=self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Program:
     """Integer populations joined by projections, for one target."""
 

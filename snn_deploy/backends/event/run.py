@@ -1,6 +1,7 @@
 """Runs a program: samples in blocks on threads, and what they leave as a trace."""
 
 import queue
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ def run_program(
     """Run `program` on checked `inputs`, as many blocks of samples at once as threads."""
     samples, given_steps = inputs[0].values.shape[:2]
     steps = given_steps + program.lag
-    machine = Machine(program, steps, choices)
+    machine = machine_of(program, steps, choices)
     order = [program.population(name) for name in machine.order]
     room = Room(order, record, samples, 0, steps)
     block = min(_TOGETHER, max(1, samples // (threads * _BLOCKS_PER_THREAD)))
@@ -46,6 +47,20 @@ def run_program(
             progress(done, samples)
     traces = tuple(room.trace(population.name) for population in program.populations)
     return Trace(steps=steps, populations=traces)
+
+
+_MACHINES: dict[tuple[int, int, Choices], tuple[weakref.ref[Program], Machine]] = {}
+
+
+def machine_of(program: Program, horizon: int, choices: Choices) -> Machine:
+    """Return the machine of a program; as long as the program lives, always the same one."""
+    key = id(program), horizon, choices
+    known = _MACHINES.get(key)
+    if known is not None and known[0]() is program:
+        return known[1]
+    machine = Machine(program, horizon, choices)
+    _MACHINES[key] = weakref.ref(program, lambda _: _MACHINES.pop(key, None)), machine
+    return machine
 
 
 @dataclass(frozen=True, slots=True)

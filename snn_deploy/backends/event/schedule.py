@@ -7,7 +7,7 @@ once, each after those that drive it, so that weights and states stay in the cac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from snn_deploy.backends.event.layers.suit import is_plain
+from snn_deploy.backends.event.layers.suit import Bounds, is_plain
 from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.program import Program
 
@@ -28,14 +28,15 @@ class Unit:
         return tuple(name for group in self.groups for name in group)
 
 
-def schedule(program: Program, *, layers: bool = True) -> tuple[Unit, ...]:
+def schedule(program: Program, bounds: Bounds, *, layers: bool = True) -> tuple[Unit, ...]:
     """Return the units of a program, in an order in which they can run.
 
     Args:
         program: What to run.
+        bounds: Of its projections.
         layers: Whether the kernels of layers may be used.
     """
-    plain = {p.name for p in program.populations if layers and is_plain(program, p)}
+    plain = {p.name for p in program.populations if layers and is_plain(program, p, bounds)}
     groups = _loops(program)
     units: list[Unit] = []
     for group in _in_order(program, groups, plain.issuperset):

@@ -4,15 +4,18 @@ import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.layers.plan import Layers, make_layers
+from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.records import Records
 from snn_deploy.backends.event.schedule import schedule
-from snn_deploy.backends.event.units import Ends, Running, RunningLayers, RunningSteps, Sent
+from snn_deploy.backends.event.units import Ends, Running, RunningLayers, RunningSteps, Sent, Steps
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
 
 
 class Machine:
     """A program that is ready to run; any number of sessions can use it at the same time.
+
+    It does not hold on to the program itself.
 
     Args:
         program: What to run.
@@ -21,27 +24,28 @@ class Machine:
     """
 
     def __init__(self, program: Program, horizon: int, choices: Choices) -> None:
-        self.program, self.horizon = program, horizon
         self.chunk = max(1, min(choices.chunk, horizon))
         self.order: tuple[str, ...] = ()
         """The populations, in the order of the records."""
 
-        self._units: list[tuple[Ends, Layers | None]] = []
-        for unit in schedule(program, layers=choices.layers):
+        self._units: list[tuple[Ends, Layers | Steps]] = []
+        bounds = Bounds(program)
+        for unit in schedule(program, bounds, layers=choices.layers):
             ends = Ends.of(program, unit, len(self.order))
-            layers = None
             if unit.plain:
-                layers = make_layers(program, unit.groups, horizon, choices)
-            self._units.append((ends, layers))
+                layers = make_layers(program, unit.groups, bounds, horizon, choices)
+                self._units.append((ends, layers))
+            else:
+                self._units.append((ends, Steps.of(program, ends, horizon)))
             self.order += unit.names
 
     def start(self, samples: int) -> tuple[Running, ...]:
         """Return the units with the states of some samples."""
         return tuple(
-            RunningSteps(ends, self.program, self.horizon, samples)
-            if layers is None
-            else RunningLayers(ends, layers, samples)
-            for ends, layers in self._units
+            RunningLayers(ends, made, samples)
+            if isinstance(made, Layers)
+            else RunningSteps(ends, made, samples)
+            for ends, made in self._units
         )
 
     def unit_of(self, name: str) -> int:

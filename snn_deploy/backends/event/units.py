@@ -4,7 +4,7 @@ Between units, what neurons send in a stretch of steps is a dense array in the p
 exists for one stretch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from snn_deploy.backends.event.schedule import Unit
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
 from snn_deploy.backends.event.stepwise.plan import make_plan
+from snn_deploy.backends.event.stepwise.tables import Plan
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.program import Input, Program
@@ -106,7 +107,7 @@ class RunningLayers:
         """See `Running`."""
         layer = self._layers.plan.layers[self._ends.unit.names.index(name)]
         first, place = int(layer[_CELL_OF[state]]), self._layers.places[name]
-        values = np.empty((self._samples, place.size), np.int32)
+        values = np.empty((self._samples, place.size), np.int64)
         values[:, place] = self._streams.cells[:, first : first + place.size]
         return values
 
@@ -114,28 +115,38 @@ class RunningLayers:
 _CELL_OF = {State.CURRENT: "current", State.MEMBRANE: "membrane", State.PAYLOAD: "payload"}
 
 
-class RunningSteps:
-    """Populations of any kind with the states of some samples.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Populations of any kind that are ready to run, step by step."""
 
-    Args:
-        ends: How the unit hangs together with the others.
-        program: The whole program.
-        horizon: No run has more steps.
-        samples: How many.
-    """
+    plan: Plan
+    given: Mapping[str, slice]
+    """Which of the numbers that leave the unit in a step each population sends."""
 
-    def __init__(self, ends: Ends, program: Program, horizon: int, samples: int) -> None:
-        self._ends, self._samples, self._horizon = ends, samples, horizon
-        self._plan = make_plan(part_of(program, ends.unit.names, ends.reads), horizon)
-        self._given: dict[str, slice] = {}
+    horizon: int
+    """No run has more steps."""
+
+    @classmethod
+    def of(cls, program: Program, ends: Ends, horizon: int) -> "Steps":
+        """Plan the populations of a unit of `program`."""
+        plan = make_plan(part_of(program, ends.unit.names, ends.reads), horizon)
+        given: dict[str, slice] = {}
         end = 0
         for name in ends.gives:
             size = program.population(name).size
-            self._plan.populations[ends.unit.names.index(name)]["sent"] = end
-            self._given[name] = slice(end, end + size)
+            plan.populations[ends.unit.names.index(name)]["sent"] = end
+            given[name] = slice(end, end + size)
             end += size
-        self._cells = np.zeros((samples, int(self._plan.rules[0]["cells"])), np.int64)
-        self._width = end
+        return cls(plan=plan, given=given, horizon=horizon)
+
+
+class RunningSteps:
+    """Populations of any kind with the states of some samples."""
+
+    def __init__(self, ends: Ends, steps: Steps, samples: int) -> None:
+        self._ends, self._unit, self._samples = ends, steps, samples
+        self._cells = np.zeros((samples, int(steps.plan.rules[0]["cells"])), np.int64)
+        self._width = max((columns.stop for columns in steps.given.values()), default=0)
 
     def reset(self) -> None:
         """See `Running`. The kernel itself sets the states before step 0."""
@@ -149,18 +160,25 @@ class RunningSteps:
         part = records.of(self._ends.rows)
         _check(
             advance_steps(
-                self._plan, self._cells, payloads, sample, start, self._horizon, given, part
+                self._unit.plan,
+                self._cells,
+                payloads,
+                sample,
+                start,
+                self._unit.horizon,
+                given,
+                part,
             )
         )
-        for name, columns in self._given.items():
+        for name, columns in self._unit.given.items():
             sent[name] = np.ascontiguousarray(given[:, :, columns])
 
     def state(self, name: str, state: State) -> np.ndarray:
         """See `Running`."""
-        population = self._plan.populations[self._ends.unit.names.index(name)]
+        population = self._unit.plan.populations[self._ends.unit.names.index(name)]
         first, size = int(population["registers"][REGISTER_OF[state]]), int(population["size"])
         assert first != ABSENT
-        place = self._plan.numbers[int(population["place"]) :][:size]
+        place = self._unit.plan.numbers[int(population["place"]) :][:size]
         values = np.empty((self._samples, size), np.int64)
         values[:, place] = self._cells[:, first : first + size]
         return values

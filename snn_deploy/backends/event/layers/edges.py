@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snn_deploy.backends.event.choices import Rows
 from snn_deploy.backends.event.flat import Flat
 from snn_deploy.backends.event.layers.kernel_rows import kernel_rows, runs_of
-from snn_deploy.backends.event.layers.suit import most_arriving
+from snn_deploy.backends.event.layers.kernels.sort import sort_by_source
+from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import EDGE, Way
 from snn_deploy.backends.event.parts import parts_of
 from snn_deploy.backends.event.records import ABSENT
+from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
-from snn_deploy.ir.program import Program, Projection
+from snn_deploy.ir.program import Projection
 
 _NARROW = 2**15 - 1
 _BYTE = 2**7
@@ -20,29 +23,34 @@ _BYTE = 2**7
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A projection's weights without the factor 2**shift that all of them have in common."""
+    """A projection's weights without the factor 2**even that all of them have in common."""
 
     projection: Projection
-    map: LinearMap
-    shift: int
+    even: int
     bound: int
-    """Of the size of what it adds to one neuron in a step, unshifted."""
+    """Of the size of what it adds to one neuron in a step, without the factor, unshifted."""
+
+    largest: int
+    """Largest size of a weight without the factor, or one less below 0."""
 
     @classmethod
-    def of(cls, program: Program, projection: Projection) -> "Scaled":
-        """Take the common factor out of a projection's weights."""
+    def of(cls, projection: Projection, bounds: Bounds) -> "Scaled":
+        """Find the common factor of a projection's weights."""
         numbers = projection.map.numbers()
         together = int(np.bitwise_or.reduce(numbers, axis=None, initial=0))
         even = (together & -together).bit_length() - 1 if together else 0
-        scaled = projection.map.with_numbers(numbers >> even) if even else projection.map
-        bound = most_arriving(program, projection) >> even
-        return cls(projection, scaled, projection.shift + even, bound)
+        ends = int(numbers.min(initial=0)) >> even, int(numbers.max(initial=0)) >> even
+        return cls(projection, even, bounds.of(projection) >> even, max(~ends[0], ends[1]))
+
+    @property
+    def shift(self) -> int:
+        """By how much the sum of such weights is shifted left."""
+        return self.projection.shift + self.even
 
     @property
     def fits_bytes(self) -> bool:
         """Whether its weights fit 8 bits."""
-        numbers = self.map.numbers()
-        return numbers.min(initial=0) >= -_BYTE and numbers.max(initial=0) < _BYTE
+        return self.largest < _BYTE
 
 
 def narrow_ones(projections: Sequence[Scaled]) -> Sequence[Scaled]:
@@ -52,7 +60,7 @@ def narrow_ones(projections: Sequence[Scaled]) -> Sequence[Scaled]:
         if scaled.fits_bytes:
             by_shift.setdefault(scaled.shift, []).append(scaled)
     fitting = [g for g in by_shift.values() if sum(scaled.bound for scaled in g) <= _NARROW]
-    return max(fitting, key=lambda g: sum(s.map.numbers().size for s in g), default=[])
+    return max(fitting, key=lambda g: sum(s.projection.map.numbers().size for s in g), default=[])
 
 
 class Edges:
@@ -63,6 +71,7 @@ class Edges:
         places: The program's number of each neuron, in the plan's order.
         numbers: What the tables point into.
         horizon: No run has more steps: longer delays never end.
+        rows: Which rows of dense maps are added.
     """
 
     def __init__(
@@ -71,9 +80,10 @@ class Edges:
         places: Mapping[str, np.ndarray],
         numbers: Flat,
         horizon: int,
+        rows: Rows,
     ) -> None:
-        self._horizon = horizon
-        self._nodes, self._places, self._numbers = nodes, places, numbers
+        self._horizon, self._rows = horizon, rows
+        self._nodes, self._places, self.numbers = nodes, places, numbers
         self._table: list[np.ndarray] = []
         self._bytes, self._words = Flat(np.int8), Flat(np.int32)
 
@@ -95,12 +105,12 @@ class Edges:
             left: By how much its weights are shifted left here.
             narrow: It adds up in 16 bits.
         """
-        for part in parts_of(scaled.projection, scaled.map):
+        for part in parts_of(scaled.projection, scaled.projection.map):
             edge = self._laid_out(scaled, part.linear, left, narrow=narrow)
             delays = np.unique(part.delay)
             if delays.size > 1:
                 source = self._places[scaled.projection.source]
-                edge["delays"] = self._numbers.put(part.delay[source])
+                edge["delays"] = self.numbers.put(part.delay[source])
             for delay in delays[delays < self._horizon]:
                 edge["delay"] = delay
                 self._table.append(edge.copy())
@@ -113,10 +123,17 @@ class Edges:
         edge["node"], edge["size"] = self._nodes[projection.source], target.size
         edge["narrow"], edge["words"] = narrow, left > 0 or not scaled.fits_bytes
         edge["delays"] = edge["total"] = ABSENT
-        for weights in self._lay_out(edge, linear, source, target, left):
-            shifted = np.left_shift(weights.astype(np.int64), left)
-            edge["weight"] = (self._words if edge["words"][0] else self._bytes).put(shifted)
+        for weights in self._lay_out(edge, linear, source, target):
+            if edge["way"] == Way.DENSE:
+                total = weights.sum(axis=0, dtype=np.int64) >> scaled.even << left
+                edge["total"], edge["most"] = self.numbers.put(total), self._most(source.size)
+            store = self._words if edge["words"][0] else self._bytes
+            edge["weight"] = store.put(weights >> scaled.even << left)
         return edge
+
+    def _most(self, sources: int) -> int:
+        """Return how many sources may send before all rows less those of the silent are added."""
+        return {Rows.FEWER: sources // 2, Rows.SENT: sources, Rows.SILENT: -1}[self._rows]
 
     def _lay_out(
         self,
@@ -124,24 +141,22 @@ class Edges:
         linear: LinearMap,
         source: np.ndarray,
         target: np.ndarray,
-        left: int,
     ) -> Iterator[np.ndarray]:
-        """Describe a map; yield its weights, unshifted, in the order in which they are added."""
+        """Describe a map; yield its weights in the order in which they are added."""
         if isinstance(linear, Dense):
             edge["way"] = Way.DENSE
-            rows = linear.weight.T[np.ix_(source, target)]
-            edge["total"] = self._numbers.put(rows.sum(axis=0, dtype=np.int64) << left)
-            yield rows
+            yield linear.weight.T[np.ix_(source, target)]
         elif isinstance(linear, Convolution):
             yield self._kernel(edge, linear, source)
         else:
             assert isinstance(linear, Sparse)
             edge["way"] = Way.ROWS
-            pre, post = np.argsort(source)[linear.pre], np.argsort(target)[linear.post]
-            order = np.lexsort((post, pre))
-            row = np.searchsorted(pre[order], np.arange(source.size + 1))
-            edge["row"], edge["post"] = self._numbers.put(row), self._numbers.put(post[order])
-            yield linear.weight[order]
+            pre, post = _placed(linear.pre, source), _placed(linear.post, target)
+            row = np.cumsum(np.bincount(pre + 1, minlength=source.size + 1))
+            posts, weights = np.empty(pre.size, np.int32), np.empty_like(linear.weight)
+            assert sort_by_source((pre, post, linear.weight), row, posts, weights) == SOURCES
+            edge["row"], edge["post"] = self.numbers.put(row), self.numbers.put(posts)
+            yield weights
 
     def _kernel(self, edge: np.ndarray, linear: Convolution, source: np.ndarray) -> np.ndarray:
         outs, per_group = linear.weight.shape[0] // linear.groups, linear.weight.shape[1]
@@ -150,10 +165,17 @@ class Edges:
         runs, columns = runs_of(linear)
         begins, rows = kernel_rows(linear, runs)
         edge["way"], edge["block"] = Way.KERNEL, outs * linear.weight[0, 0].size
-        edge["row"], edge["post"] = self._numbers.put(begins), self._numbers.put(rows)
+        edge["row"], edge["post"] = self.numbers.put(begins), self.numbers.put(rows)
         points = np.stack([channel, place, channel // per_group * outs], axis=1)
-        edge["point"] = self._numbers.put(points)
+        edge["point"] = self.numbers.put(points)
         return grouped.transpose(0, 2, 3, 4, 1)[:, :, :, columns]
+
+
+def _placed(neurons: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Return where neurons stand in the plan's order."""
+    if np.array_equal(place, np.arange(place.size)):
+        return neurons
+    return np.argsort(place)[neurons]
 
 
 def most_shift(projections: Sequence[Scaled]) -> int:

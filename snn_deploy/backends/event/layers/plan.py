@@ -12,6 +12,7 @@ import numpy as np
 from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.flat import Flat, Room
 from snn_deploy.backends.event.layers.edges import Edges, Scaled, most_shift, narrow_ones
+from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import (
     AMOUNT,
     BEGINS,
@@ -80,7 +81,11 @@ class Layers:
 
 
 def make_layers(
-    program: Program, groups: Sequence[Sequence[str]], horizon: int, choices: Choices
+    program: Program,
+    groups: Sequence[Sequence[str]],
+    bounds: Bounds,
+    horizon: int,
+    choices: Choices,
 ) -> Layers:
     """Return the layers of a program.
 
@@ -88,6 +93,7 @@ def make_layers(
         program: Whose.
         groups: Names of the populations, in the order of the records; those of one group run step
             by step together.
+        bounds: Of the program's projections.
         horizon: No run has more steps.
         choices: How to run them.
     """
@@ -100,8 +106,8 @@ def make_layers(
     places = {node.name: np.arange(node.size) for node in outside}
     places |= {p.name: _place(program, p) for p in order}
     numbers = Flat(np.int32)
-    edges = Edges(nodes, places, numbers, horizon)
-    maker = _Maker(program, nodes, places, numbers, edges)
+    edges = Edges(nodes, places, numbers, horizon, choices.rows)
+    maker = _Maker(program, nodes, places, edges, bounds)
     layers = np.zeros(len(order), LAYER)
     for row, population in enumerate(order):
         maker.describe(layers[row], population, row, narrow=choices.narrow)
@@ -177,11 +183,11 @@ class _Maker:
         program: Program,
         nodes: Mapping[str, int],
         places: Mapping[str, np.ndarray],
-        numbers: Flat,
         edges: Edges,
+        bounds: Bounds,
     ) -> None:
         self._program, self._nodes, self._places = program, nodes, places
-        self._numbers, self._edges = numbers, edges
+        self._edges, self._numbers, self._bounds = edges, edges.numbers, bounds
         self.room = Room()
         self.epochs: list[tuple[int, int, int]] = []
 
@@ -256,7 +262,7 @@ class _Maker:
         record["epoch_end"] = len(self.epochs)
 
     def _add_edges(self, record: np.void, population: Population, *, narrow: bool) -> None:
-        into = [Scaled.of(self._program, p) for p in self._program.into(population.name)]
+        into = [Scaled.of(p, self._bounds) for p in self._program.into(population.name)]
         small = narrow_ones(into) if narrow else []
         large = [scaled for scaled in into if not any(scaled is other for other in small)]
         record["edge"] = self._edges.count

@@ -15,7 +15,7 @@ _ROOM = 2**27
 then far from 0, and so is noticed (`SAFE_MEMBRANE` of the tables)."""
 
 
-def is_plain(program: Program, population: Population) -> bool:
+def is_plain(program: Program, population: Population, bounds: "Bounds") -> bool:
     """Return whether the kernels of layers compute a population, whatever enters it."""
     doors = {program.entry(projection) for projection in program.into(population.name)}
     current = population.current
@@ -31,7 +31,7 @@ def is_plain(program: Program, population: Population) -> bool:
         and population.window is None
         and population.restart is None
         and (current is None or current.into_membrane == 1)
-        and _is_small(program, population)
+        and _is_small(program, population, bounds)
     )
 
 
@@ -48,7 +48,7 @@ def _is_plain_arithmetic(rules: Arithmetic) -> bool:
     )
 
 
-def _is_small(program: Program, population: Population) -> bool:
+def _is_small(program: Program, population: Population, bounds: "Bounds") -> bool:
     """Return whether every number of a step fits 32 bits before its register holds it."""
     rules = program.arithmetic
     half = 1 << (rules.membrane.bits - 1)
@@ -68,7 +68,7 @@ def _is_small(program: Program, population: Population) -> bool:
         return False
     biases = sum(_largest(bias.value) for bias in population.biases)
     into = program.into(population.name)
-    arriving = sum(most_arriving(program, p) << p.shift for p in into)
+    arriving = sum(bounds.of(p) << p.shift for p in into)
     return biases + arriving < _ROOM
 
 
@@ -76,16 +76,29 @@ def _largest(values: np.ndarray) -> int:
     return max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0))))
 
 
-def most_arriving(program: Program, projection: Projection) -> int:
-    """Return a bound of the size of what a projection adds to a neuron in one step, unshifted.
+class Bounds:
+    """How much each projection of a program adds to a neuron in one step at most.
 
-    With delays, payloads of several steps arrive together, but each synapse still adds one.
+    Args:
+        program: Whose.
     """
-    low, high = program.payload_range(projection.source)
-    bounds = sums_of(projection.map)
-    up = bounds.positive * max(high, 0) + bounds.negative * max(-low, 0)
-    down = bounds.negative * max(high, 0) + bounds.positive * max(-low, 0)
-    return max(up, down)
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._known: dict[str, int] = {}
+
+    def of(self, projection: Projection) -> int:
+        """Return the bound of a projection, unshifted.
+
+        With delays, payloads of several steps arrive together, but each synapse still adds one.
+        """
+        if projection.name not in self._known:
+            low, high = self._program.payload_range(projection.source)
+            sums = sums_of(projection.map)
+            up = sums.positive * max(high, 0) + sums.negative * max(-low, 0)
+            down = sums.negative * max(high, 0) + sums.positive * max(-low, 0)
+            self._known[projection.name] = max(up, down)
+        return self._known[projection.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +113,19 @@ class SignSums:
 def sums_of(linear: LinearMap) -> SignSums:
     """Return bounds of what the synapses of each sign add up to at one target."""
     weights = linear.numbers()
-    ends = []
-    for sign in (1, -1):
-        sizes = np.maximum(sign * weights.astype(np.int64), 0)
-        if isinstance(linear, Dense):
-            sums = sizes.sum(axis=1)
-        elif isinstance(linear, Convolution):
-            sums = sizes.sum(axis=(1, 2, 3))
-        else:
-            assert isinstance(linear, Sparse)
-            sums = np.zeros(linear.out_size, np.int64)
-            np.add.at(sums, linear.post, sizes)
-        ends.append(int(sums.max(initial=0)))
-    return SignSums(*ends)
+    sizes = np.abs(weights, dtype=np.int64 if weights.dtype == np.int64 else np.int32)
+    if isinstance(linear, Sparse):
+        begins = np.searchsorted(linear.post, np.arange(linear.out_size))
+        filled = np.diff(begins, append=weights.size) > 0
+        total, size = (
+            np.add.reduceat(values, begins[filled], dtype=np.int64) if filled.any() else values
+            for values in (weights, sizes)
+        )
+    else:
+        assert isinstance(linear, Dense | Convolution)
+        axes = tuple(range(1, weights.ndim))
+        total, size = (values.sum(axis=axes, dtype=np.int64) for values in (weights, sizes))
+    return SignSums(
+        positive=int(((size + total) // 2).max(initial=0)),
+        negative=int(((size - total) // 2).max(initial=0)),
+    )

@@ -71,12 +71,13 @@ states of the block are 0. Parameter p of block b begins at `parameters[p] + b *
 
 EDGE = _record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
-    *("total", "block", "point"),
+    *("total", "most", "block", "point"),
 )
 """A projection from `node`, or its part with one `delay`; of a part, `delays` is where the delays
 of all sources begin, and only those with this one count. `narrow`: it adds up in 16 bits; `words`:
-its weights are int32. `total` is where the sums of all weights of each target begin. For each
-source of lists, `row` is where its targets begin among those from `post` on. For each source of a
+its weights are int32. `total` is where the sums of all weights of each target begin; where more
+than `most` sources send a spike, these are added, less the weights of all others. For each source
+of lists, `row` is where its targets begin among those from `post` on. For each source of a
 kernel, `point` has its channel, of `block` weights each, its place in the picture, and the first
 target of its group; for each place, `row` is where its rows begin among those from `post` on; a row
 is the first target, the first weight, and how many of both."""

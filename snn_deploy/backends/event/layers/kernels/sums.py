@@ -100,7 +100,7 @@ def _add_dense(
     rest: np.ndarray,
 ) -> None:
     """Add the rows of sources that sent a spike, or all rows without those that did not."""
-    if 2 * events.size <= sources:
+    if events.size <= edge.most:
         _add_rows(sums, weights, edge.weight, edge.size, events, False)
         return
     silent, following = 0, 0
