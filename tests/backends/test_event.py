@@ -74,6 +74,7 @@ def table(what: Tabled, rows: list[int], into: State | None = None) -> Table:
 
 
 INTEGRATOR = Population(name="n", shape=(3,), decay=np.asarray(4096), fires=Fires.NEVER)
+INTEGRATOR_5 = replace(INTEGRATOR, shape=(5,))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -296,3 +297,29 @@ def test_progress_counts_samples():
     EventBackend(threads=2).run(program, inputs, COUNTS, lambda *done: calls.append(done))
     assert calls[-1] == (23, 23)
     assert calls == sorted(calls)
+
+
+@pytest.mark.parametrize("largest", [127, 126, 3])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_sums_of_16_bits_that_could_overflow_are_put_elsewhere_in_time(largest, share):
+    rng = np.random.default_rng(5)
+    weight = np.where(rng.random((5, 900)) < 0.9, largest, -largest)
+    weight[0, 0] = 1  # odd: no factor 2 in common
+    program = program_of(INTEGRATOR_5, Dense(weight=weight), (900,), shift=3)
+    program = replace(program, inputs=(Input(name="x", shape=(900,)),))
+    values = (rng.random((2, 6, 900)) < share).astype(int)
+    trace = both(program, values)
+    sums = np.abs(np.diff(trace["n"].membrane, axis=1)) >> 3
+    assert (sums.max() > 2**15) == (largest > 100 and share > 0.5)
+
+
+def test_a_convolution_of_many_events_adds_up_beyond_16_bits():
+    weight = np.full((3, 40, 5, 5), 127)
+    weight[1] = -128
+    weight[2] = 1
+    kernel = Convolution(weight=weight, source=(40, 8, 8), padding=(2, 2, 2, 2))
+    population = replace(INTEGRATOR, shape=(3, 8, 8))
+    program = program_of(population, kernel, (40, 8, 8))
+    program = replace(program, inputs=(Input(name="x", shape=(40, 8, 8)),))
+    values = (np.random.default_rng(6).random((2, 5, 40, 8, 8)) < 0.7).astype(int)
+    assert np.abs(np.diff(both(program, values)["n"].membrane, axis=1)).max() > 2**16

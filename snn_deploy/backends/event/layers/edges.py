@@ -13,9 +13,10 @@ from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import EDGE, Way
 from snn_deploy.backends.event.parts import parts_of
 from snn_deploy.backends.event.records import ABSENT
+from snn_deploy.backends.event.rest import FOREVER
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
-from snn_deploy.ir.program import Projection
+from snn_deploy.ir.program import Program, Projection
 
 _NARROW = 2**15 - 1
 _BYTE = 2**7
@@ -53,14 +54,45 @@ class Scaled:
         return self.largest < _BYTE
 
 
-def narrow_ones(projections: Sequence[Scaled]) -> Sequence[Scaled]:
-    """Return the largest group of projections whose weights add up within 16 bits."""
-    by_shift: dict[int, list[Scaled]] = {}
-    for scaled in projections:
-        if scaled.fits_bytes:
-            by_shift.setdefault(scaled.shift, []).append(scaled)
-    fitting = [g for g in by_shift.values() if sum(scaled.bound for scaled in g) <= _NARROW]
-    return max(fitting, key=lambda g: sum(s.projection.map.numbers().size for s in g), default=[])
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """Projections into one population whose weights add up in 16 bits."""
+
+    group: tuple[Scaled, ...]
+    """All of one shift."""
+
+    most: int
+    """After so many events a sum has to be put elsewhere."""
+
+    @classmethod
+    def among(cls, program: Program, projections: Sequence[Scaled]) -> "Narrow":
+        """Return the group with the most weights: one whose sums fit, or one of spikes."""
+        by_shift: dict[int, list[Scaled]] = {}
+        for scaled in projections:
+            if scaled.fits_bytes:
+                by_shift.setdefault(scaled.shift, []).append(scaled)
+        groups = []
+        for group in by_shift.values():
+            if sum(scaled.bound for scaled in group) <= _NARROW:
+                groups.append(cls(tuple(group), FOREVER))
+            elif all(is_binary(program, scaled.projection.source) for scaled in group):
+                largest = max(scaled.largest for scaled in group) + 1
+                groups.append(cls(tuple(group), _NARROW // largest))
+        return max(groups, key=lambda one: one.weights, default=NOTHING)
+
+    @property
+    def weights(self) -> int:
+        """How many weights they have."""
+        return sum(scaled.projection.map.numbers().size for scaled in self.group)
+
+
+NOTHING = Narrow((), FOREVER)
+
+
+def is_binary(program: Program, name: str) -> bool:
+    """Return whether a node sends nothing but spikes, each of them worth 1."""
+    low, high = program.payload_range(name)
+    return low >= 0 and high <= 1
 
 
 class Edges:
@@ -123,6 +155,7 @@ class Edges:
         edge["node"], edge["size"] = self._nodes[projection.source], target.size
         edge["narrow"], edge["words"] = narrow, left > 0 or not scaled.fits_bytes
         edge["delays"] = edge["total"] = ABSENT
+        edge["most"] = source.size
         for weights in self._lay_out(edge, linear, source, target):
             if edge["way"] == Way.DENSE:
                 total = weights.sum(axis=0, dtype=np.int64) >> scaled.even << left

@@ -11,7 +11,14 @@ import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.flat import Flat, Room
-from snn_deploy.backends.event.layers.edges import Edges, Scaled, most_shift, narrow_ones
+from snn_deploy.backends.event.layers.edges import (
+    NOTHING,
+    Edges,
+    Narrow,
+    Scaled,
+    is_binary,
+    most_shift,
+)
 from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import (
     AMOUNT,
@@ -150,7 +157,7 @@ def _node_table(
         record["size"], record["history"] = node.size, steps - chunk
         record["events"], record["room"] = events, steps * node.size + 1
         record["begins"] = begins
-        record["binary"] = program.payload_range(node.name) in ((0, 1), (0, 0), (1, 1))
+        record["binary"] = is_binary(program, node.name)
         events, begins = events + steps * node.size + 1, begins + steps + 1
     return table
 
@@ -202,7 +209,7 @@ class _Maker:
         record["late"], record["hard"] = reset.when is When.NEXT, reset.kind is ResetKind.VALUE
         record["sends"] = _SENDS[population.fires]
         record["greater"] = population.compare is Compare.GREATER
-        record["most"] = population.max_spikes
+        record["most_spikes"] = population.max_spikes
         record["rests"] = rests(population)
         self._add_states(record, population, place)
         self._add_parameters(record, population, place)
@@ -263,15 +270,21 @@ class _Maker:
 
     def _add_edges(self, record: np.void, population: Population, *, narrow: bool) -> None:
         into = [Scaled.of(p, self._bounds) for p in self._program.into(population.name)]
-        small = narrow_ones(into) if narrow else []
-        large = [scaled for scaled in into if not any(scaled is other for other in small)]
+        small = Narrow.among(self._program, into) if narrow else NOTHING
+        large = [scaled for scaled in into if not any(scaled is other for other in small.group)]
+        spills = small.most < FOREVER
         record["edge"] = self._edges.count
-        record["narrow"], record["wide"] = bool(small), bool(large)
-        record["narrow_shift"], record["wide_shift"] = most_shift(small), most_shift(large)
-        for group, is_narrow in ((small, True), (large, False)):
+        record["spills"] = spills
+        record["narrow_shift"], record["most"] = most_shift(small.group), small.most
+        together = (*large, *small.group) if spills else large
+        record["wide_shift"] = most_shift(together)
+        record["spill"] = record["narrow_shift"] - record["wide_shift"] if spills else 0
+        for group, shift, is_narrow in (
+            (small.group, record["narrow_shift"], True),
+            (large, record["wide_shift"], False),
+        ):
             for scaled in group:
-                left = scaled.shift - most_shift(group)
-                self._edges.add(scaled, left, narrow=is_narrow)
+                self._edges.add(scaled, scaled.shift - int(shift), narrow=is_narrow)
         record["edge_end"] = self._edges.count
 
 

@@ -55,19 +55,21 @@ each step do.
 
 LAYER = _record(
     *("node", "row", "size", "place", "lag", "edge", "edge_end"),
-    *("narrow", "narrow_shift", "wide", "wide_shift"),
-    *("has_current", "reads_old", "late", "hard", "sends", "greater", "most"),
+    *("narrow_shift", "wide_shift", "most", "spills", "spill"),
+    *("has_current", "reads_old", "late", "hard", "sends", "greater", "most_spikes"),
     *("current", "membrane", "payload", "quiet", "initial", "epoch", "epoch_end"),
     *("rests", "first_bias"),
     parameters=(np.int64, PARAMETERS),
     strides=(np.int64, PARAMETERS),
 )
 """A population: its node, its row in the records, the program's number of each of its neurons
-(`place`), its edges, and what all its neurons have in common. Weights add up in 16 bits (`narrow`:
-some edge does), the others in 32 (`wide`), and are then shifted left. Its states are cells from
-`current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on, says that all
-states of the block are 0. Parameter p of block b begins at `parameters[p] + b * strides[p]`.
-`rests`: a neuron of which all states are 0 stays so without input, until the step `first_bias`."""
+(`place`), its edges, and what all its neurons have in common. Weights add up in 16 or in 32 bits,
+and are then shifted left by `narrow_shift` or `wide_shift`. If it `spills`, a sum of 16 bits could
+overflow after `most` events, and is added, shifted left by `spill`, to that of 32. The states are
+cells from `current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on,
+says that all states of the block are 0. Parameter p of block b begins at
+`parameters[p] + b * strides[p]`. `rests`: a neuron of which all states are 0 stays so without
+input, until the step `first_bias`. A neuron sends `most_spikes` at most."""
 
 EDGE = _record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
@@ -87,6 +89,9 @@ EPOCH = _record("start", "current", "membrane")
 
 ABSENT = -1
 """An offset of what is not there."""
+
+NARROW, WIDE = 1, 2
+"""Sums of 16 and of 32 bits."""
 
 
 class LayerPlan(NamedTuple):

@@ -10,6 +10,8 @@ from snn_deploy.backends.event.layers.kernels.neurons import Desk, compute_block
 from snn_deploy.backends.event.layers.kernels.sums import gather
 from snn_deploy.backends.event.layers.tables import (
     BLOCK,
+    NARROW,
+    WIDE,
     WIDEST,
     LayerPlan,
     Streams,
@@ -95,7 +97,7 @@ def _step(
     begin = node.begins + node.history + local
     count = streams.begins[lane, begin]
     if step >= layer.lag:
-        there = gather(plan, streams, lane, layer, local, room.narrow, room.wide, room.rest)
+        used = gather(plan, streams, lane, layer, local, room.narrow, room.wide, room.rest)
         epoch = layer.epoch
         while epoch + 1 < layer.epoch_end and plan.epochs[epoch + 1].start <= step:
             epoch += 1
@@ -105,9 +107,9 @@ def _step(
             first = block * BLOCK
             size = min(BLOCK, layer.size - first)
             quiet = rests and cells[layer.quiet + block] != 0
-            if quiet and not (there and _arrives(layer, room, first, size)):
+            if quiet and not _arrives(used, room, first, size):
                 continue
-            _take(layer, room, first, size, there)
+            _take(layer, used, room, first, size)
             alive, overflows = compute_block(
                 plan, layer, block, first, size, cells, bias, room.desk
             )
@@ -123,16 +125,16 @@ def _step(
 
 
 @compiled
-def _arrives(layer: Any, room: Room, first: int, size: int) -> bool:
+def _arrives(used: int, room: Room, first: int, size: int) -> bool:
     """Return whether a sum of a block is not 0."""
-    if layer.narrow:
+    if used & NARROW:
         seen = np.int16(0)
         sums = room.narrow[first : first + size]
         for n in range(size):
             seen = np.int16(seen | sums[n])
         if seen != 0:
             return True
-    if layer.wide:
+    if used & WIDE:
         found = np.int32(0)
         totals = room.wide[first : first + size]
         for n in range(size):
@@ -142,21 +144,20 @@ def _arrives(layer: Any, room: Room, first: int, size: int) -> bool:
 
 
 @compiled
-def _take(layer: Any, room: Room, first: int, size: int, there: bool) -> None:
+def _take(layer: Any, used: int, room: Room, first: int, size: int) -> None:
     """Put what arrives at a block on the desk, shifted, and clear its sums."""
     drive = room.desk.drive[:size]
-    if not there or not (layer.narrow or layer.wide):
+    if used == 0:
         for n in range(size):
             drive[n] = 0
-        return
-    if layer.narrow:
+    if used & NARROW:
         sums, shift = room.narrow[first : first + size], layer.narrow_shift & 31
         for n in range(size):
             drive[n] = as32(sums[n]) << shift
             sums[n] = 0
-    if layer.wide:
+    if used & WIDE:
         totals, left = room.wide[first : first + size], layer.wide_shift & 31
-        more = layer.narrow != 0
+        more = used & NARROW != 0
         for n in range(size):
             drive[n] = (drive[n] if more else as32(0)) + (totals[n] << left)
             totals[n] = 0

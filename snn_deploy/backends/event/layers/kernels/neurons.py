@@ -163,7 +163,7 @@ def _try(
     old, last = part(desk.membrane, 0, size), part(desk.payload, 0, size)
     fired = part(desk.fired, 0, size)
     late, hard = layer.late != 0, layer.hard != 0
-    most, greater = as32(layer.most), as32(layer.greater)
+    most, greater = as32(layer.most_spikes), as32(layer.greater)
     worst = as32(0)
     if layer.sends == COUNT or late:
         counts = layer.sends == COUNT
@@ -311,4 +311,4 @@ def _spikes(layer: Any, v: Scalar, threshold: Scalar) -> Scalar:
         return int(v > threshold)
     if layer.sends == SILENT:
         return 0
-    return min(max((v - layer.greater) // threshold, 0), layer.most)
+    return min(max((v - layer.greater) // threshold, 0), layer.most_spikes)

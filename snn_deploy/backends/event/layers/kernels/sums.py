@@ -8,8 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from snn_deploy.backends.event.arithmetic import compiled, inlined
-from snn_deploy.backends.event.layers.tables import ABSENT, LayerPlan, Streams, Way
+from snn_deploy.backends.event.arithmetic import as32, compiled, inlined
+from snn_deploy.backends.event.layers.tables import (
+    ABSENT,
+    NARROW,
+    WIDE,
+    LayerPlan,
+    Streams,
+    Way,
+)
 
 _DENSE, _ROWS = int(Way.DENSE), int(Way.ROWS)
 
@@ -24,8 +31,8 @@ def gather(
     narrow: np.ndarray,
     wide: np.ndarray,
     rest: np.ndarray,
-) -> bool:
-    """Add up what reaches a layer in a step; return whether anything does.
+) -> int:
+    """Add up what reaches a layer in a step; return which sums it is in: `NARROW`, `WIDE`, both.
 
     Args:
         plan: The tables.
@@ -37,7 +44,7 @@ def gather(
         wide: Sums in 32 bits.
         rest: Room for as many numbers as the widest node has neurons.
     """
-    there = False
+    used, added = 0, 0
     for number in range(layer.edge, layer.edge_end):
         edge = plan.edges[number]
         node = plan.nodes[edge.node]
@@ -46,15 +53,67 @@ def gather(
         end = node.events + streams.begins[lane, at + 1]
         if first == end:
             continue
-        there = True
         events, values = streams.events[lane, first:end], streams.values[lane, first:end]
+        minus = False
+        if events.size > edge.most and node.binary and edge.delays == ABSENT:
+            silent = _list_silent(events, node.size, rest)
+            events, minus = rest[:silent], True
+            if edge.narrow and not layer.spills:
+                _add_total(plan.numbers, edge, 0, narrow)
+                used |= NARROW
+            else:
+                _add_total(plan.numbers, edge, layer.spill if edge.narrow else 0, wide)
+                used |= WIDE
         if edge.narrow:
-            _add(plan, edge, node, events, values, narrow, plan.bytes, rest)
+            used |= NARROW
+            done = 0
+            while done < events.size:
+                behind = min(done + layer.most - added, events.size)
+                part, worth = events[done:behind], values[done:behind]
+                _add(plan, edge, node, part, worth, minus, narrow, plan.bytes)
+                added, done = added + behind - done, behind
+                if added == layer.most:
+                    _spill(layer, narrow, wide)
+                    used, added = used | WIDE, 0
         elif edge.words:
-            _add(plan, edge, node, events, values, wide, plan.words, rest)
+            used |= WIDE
+            _add(plan, edge, node, events, values, minus, wide, plan.words)
         else:
-            _add(plan, edge, node, events, values, wide, plan.bytes, rest)
-    return there
+            used |= WIDE
+            _add(plan, edge, node, events, values, minus, wide, plan.bytes)
+    return used
+
+
+@compiled
+def _spill(layer: Any, narrow: np.ndarray, wide: np.ndarray) -> None:
+    """Move the sums of 16 bits, before one of them could overflow, to those of 32."""
+    small, large, left = narrow[: layer.size], wide[: layer.size], layer.spill & 31
+    for n in range(layer.size):
+        large[n] += as32(small[n]) << left
+        small[n] = 0
+
+
+@compiled
+def _list_silent(events: np.ndarray, sources: int, rest: np.ndarray) -> int:
+    """List the sources that are not among `events`; return how many they are."""
+    silent, following = 0, 0
+    for k in range(events.size):
+        for source in range(following, events[k]):
+            rest[np.uint64(silent)] = source
+            silent += 1
+        following = events[k] + 1
+    for source in range(following, sources):
+        rest[np.uint64(silent)] = source
+        silent += 1
+    return silent
+
+
+@compiled
+def _add_total(numbers: np.ndarray, edge: Any, left: int, sums: np.ndarray) -> None:
+    """Add the weights of all sources."""
+    total, shift = numbers[edge.total : edge.total + edge.size], left & 31
+    for n in range(edge.size):
+        sums[n] += total[n] << shift
 
 
 @compiled
@@ -64,14 +123,14 @@ def _add(
     node: Any,
     events: np.ndarray,
     values: np.ndarray,
+    minus: bool,
     sums: np.ndarray,
     weights: np.ndarray,
-    rest: np.ndarray,
 ) -> None:
-    """Add the weights of the events that one edge carries in this step."""
+    """Add the weights of the events that one edge carries in this step, or subtract them."""
     numbers = plan.numbers
     if edge.way == _DENSE and node.binary and edge.delays == ABSENT:
-        _add_dense(numbers, edge, node.size, events, sums, weights, rest)
+        _add_rows(sums, weights, edge.weight, edge.size, events, minus)
         return
     for k in range(events.size):
         source, value = events[k], 1
@@ -87,35 +146,6 @@ def _add(
             _scatter(sums, posts, weights[edge.weight + begin : edge.weight + end], value)
         else:
             _add_kernel(numbers, edge, source, value, sums, weights)
-
-
-@inlined
-def _add_dense(
-    numbers: np.ndarray,
-    edge: Any,
-    sources: int,
-    events: np.ndarray,
-    sums: np.ndarray,
-    weights: np.ndarray,
-    rest: np.ndarray,
-) -> None:
-    """Add the rows of sources that sent a spike, or all rows without those that did not."""
-    if events.size <= edge.most:
-        _add_rows(sums, weights, edge.weight, edge.size, events, False)
-        return
-    silent, following = 0, 0
-    for k in range(events.size):
-        for source in range(following, events[k]):
-            rest[np.uint64(silent)] = source
-            silent += 1
-        following = events[k] + 1
-    for source in range(following, sources):
-        rest[np.uint64(silent)] = source
-        silent += 1
-    total = numbers[edge.total : edge.total + edge.size]
-    for n in range(edge.size):
-        sums[n] += total[n]
-    _add_rows(sums, weights, edge.weight, edge.size, rest[:silent], True)
 
 
 @compiled
