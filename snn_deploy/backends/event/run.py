@@ -83,8 +83,8 @@ class _Work:
         if session.samples != end - first:
             session = Session(self.machine, end - first)
         session.reset()
-        for begin in range(0, self.steps, self.machine.chunk):
-            stretch = slice(begin, min(begin + self.machine.chunk, self.steps))
+        for begin in range(0, self.steps, self.machine.stretch):
+            stretch = slice(begin, min(begin + self.machine.stretch, self.steps))
             now = given_in(self.inputs, slice(first, end), stretch)
             session.advance(now, first, self.records)
         self.free.put(session)
@@ -92,12 +92,13 @@ class _Work:
 
 
 def given_in(inputs: Sequence[Values], samples: slice, steps: slice) -> Sent:
-    """Return what enters in some steps, 0 after the inputs' own: the only copy that is made."""
+    """Return what enters in some steps, 0 after the inputs' own."""
     given = {}
     for values in inputs:
         part = values.values[samples, steps]
-        shape = part.shape[0], steps.stop - steps.start, int(np.prod(part.shape[2:]))
-        dense = np.zeros(shape, np.int32)
-        dense[:, : part.shape[1]] = part.reshape(part.shape[0], part.shape[1], shape[2])
-        given[values.name] = dense
+        part = part.reshape(*part.shape[:2], int(np.prod(part.shape[2:])))
+        missing = steps.stop - steps.start - part.shape[1]
+        if missing:
+            part = np.pad(part, ((0, 0), (0, missing), (0, 0)))
+        given[values.name] = part
     return given

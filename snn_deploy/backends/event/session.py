@@ -3,13 +3,16 @@
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.ends import Ends
 from snn_deploy.backends.event.layers.plan import Layers, make_layers
 from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.records import Records
 from snn_deploy.backends.event.schedule import schedule
-from snn_deploy.backends.event.units import Ends, Running, RunningLayers, RunningSteps, Sent, Steps
+from snn_deploy.backends.event.units import Running, RunningLayers, RunningSteps, Sent, Steps
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Program
+
+_STRETCH = 256
 
 
 class Machine:
@@ -24,7 +27,6 @@ class Machine:
     """
 
     def __init__(self, program: Program, horizon: int, choices: Choices) -> None:
-        self.chunk = max(1, min(choices.chunk, horizon))
         self.order: tuple[str, ...] = ()
         """The populations, in the order of the records."""
 
@@ -33,11 +35,14 @@ class Machine:
         for unit in schedule(program, bounds, layers=choices.layers):
             ends = Ends.of(program, unit, len(self.order))
             if unit.plain:
-                layers = make_layers(program, unit.groups, bounds, horizon, choices)
+                layers = make_layers(program, ends, bounds, horizon, choices)
                 self._units.append((ends, layers))
             else:
                 self._units.append((ends, Steps.of(program, ends, horizon)))
             self.order += unit.names
+        self.stretch = _STRETCH if len(self._units) == 1 else choices.chunk
+        """Steps that a session runs at once: what enters in them, and what goes from unit to unit,
+        is in memory."""
 
     def start(self, samples: int) -> tuple[Running, ...]:
         """Return the units with the states of some samples."""
@@ -73,7 +78,7 @@ class Session:
             unit.reset()
 
     def advance(self, given: Sent, sample: int, records: Records) -> None:
-        """Run some steps, at most as many as the machine's chunk.
+        """Run some steps, at most as many as the machine's stretch.
 
         Args:
             given: What enters each input in these steps.

@@ -71,8 +71,8 @@ class Simulator:
             )
         order = [self.program.population(name) for name in self._machine.order]
         room = Room(order, record, samples, self.steps, steps)
-        for begin in range(0, steps, self._machine.chunk):
-            stretch = slice(begin, min(begin + self._machine.chunk, steps))
+        for begin in range(0, steps, self._machine.stretch):
+            stretch = slice(begin, min(begin + self._machine.stretch, steps))
             self._session.advance(given_in(given, slice(0, samples), stretch), 0, room.records)
         traces = tuple(room.trace(population.name) for population in self.program.populations)
         return Trace(steps=steps, populations=traces)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Shaped
 
+from snn_deploy.backends.event.ends import Ends
 from snn_deploy.backends.event.layers.kernels.advance import KERNELS, new_room
 from snn_deploy.backends.event.layers.plan import Layers
+from snn_deploy.backends.event.layers.tables import Given
 from snn_deploy.backends.event.records import ABSENT, REGISTER_OF, Records
-from snn_deploy.backends.event.schedule import Unit
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
 from snn_deploy.backends.event.stepwise.plan import make_plan
@@ -23,37 +24,9 @@ from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.program import Input, Program
 
-Sent = dict[str, Int32[np.ndarray, "sample step neuron"]]
-"""What nodes send in a stretch of steps, in the program's order of neurons."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
-    """How a unit hangs together with the others."""
-
-    unit: Unit
-    reads: tuple[str, ...]
-    """Nodes outside that drive it."""
-
-    gives: tuple[str, ...]
-    """Populations of its own that drive others."""
-
-    rows: slice
-    """Its populations in the records."""
-
-    @classmethod
-    def of(cls, program: Program, unit: Unit, first: int) -> "Ends":
-        """Return the ends of a unit whose first population has the row `first`."""
-        inside, projections = set(unit.names), program.projections
-        read = {p.source for p in projections if p.target in inside} - inside
-        given = {p.source for p in projections if p.target not in inside} & inside
-        names = [node.name for node in program.nodes]
-        return cls(
-            unit=unit,
-            reads=tuple(name for name in names if name in read),
-            gives=tuple(name for name in names if name in given),
-            rows=slice(first, first + len(unit.names)),
-        )
+Sent = dict[str, Shaped[np.ndarray, "sample step neuron"]]
+"""What nodes send in a stretch of steps, in the program's order of neurons; of any type that holds
+it."""
 
 
 class Running(Protocol):
@@ -89,19 +62,26 @@ class RunningLayers:
 
     def advance(self, sent: Sent, start: int, sample: int, records: Records) -> None:
         """See `Running`."""
-        layers, streams = self._layers, self._streams
-        steps = next(iter(sent.values())).shape[1]
-        for name in self._ends.reads:
-            _check(KERNELS.read(layers.plan, streams, layers.nodes[name], sent[name]))
-        groups, times = (0, len(self._ends.unit.groups)), (start, start + steps)
-        part = records.of(self._ends.rows)
-        _check(KERNELS.advance(layers.plan, streams, self._room, groups, sample, times, part))
-        for name in self._ends.gives:
-            values = np.empty((self._samples, steps, layers.places[name].size), np.int32)
-            node, place = layers.nodes[name], layers.places[name]
-            _check(KERNELS.unroll(layers.plan, streams, node, place, values))
-            sent[name] = values
-        _check(KERNELS.roll(layers.plan, streams, steps))
+        layers, part = self._layers, records.of(self._ends.rows)
+        given = self._given(sent)
+        first = start, sample
+        _check(KERNELS.advance(layers.plan, self._streams, self._room, first, given, part))
+        for name, columns in layers.sent.items():
+            sent[name] = given.sent[:, :, columns]
+
+    def _given(self, sent: Sent) -> Given:
+        """Lay out what enters as the kernels read it."""
+        layers, steps = self._layers, next(iter(sent.values())).shape[1]
+        lead = self._samples, steps
+        spikes = np.zeros((*lead, 8 * _width(layers.spikes)), np.uint8)
+        for name, columns in layers.spikes.items():
+            begin = 8 * columns.start
+            spikes[:, :, begin : begin + sent[name].shape[2]] = sent[name]
+        values = np.zeros((*lead, _width(layers.values)), np.int32)
+        for name, columns in layers.values.items():
+            values[:, :, columns] = sent[name]
+        out = np.zeros((*lead, _width(layers.sent)), np.int32)
+        return Given(spikes=spikes.view(np.uint64), values=values, sent=out)
 
     def state(self, name: str, state: State) -> np.ndarray:
         """See `Running`."""
@@ -146,7 +126,7 @@ class RunningSteps:
     def __init__(self, ends: Ends, steps: Steps, samples: int) -> None:
         self._ends, self._unit, self._samples = ends, steps, samples
         self._cells = np.zeros((samples, int(steps.plan.rules[0]["cells"])), np.int64)
-        self._width = max((columns.stop for columns in steps.given.values()), default=0)
+        self._width = _width(steps.given)
 
     def reset(self) -> None:
         """See `Running`. The kernel itself sets the states before step 0."""
@@ -155,7 +135,8 @@ class RunningSteps:
         """See `Running`."""
         steps = next(iter(sent.values())).shape[1]
         none = np.zeros((self._samples, steps, 0), np.int32)
-        payloads = np.concatenate([none, *(sent[name] for name in self._ends.reads)], axis=2)
+        entering = [none, *(sent[name] for name in self._ends.reads)]
+        payloads = np.concatenate(entering, axis=2, dtype=np.int32, casting="unsafe")
         given = np.zeros((self._samples, steps, self._width), np.int32)
         part = records.of(self._ends.rows)
         _check(
@@ -171,7 +152,7 @@ class RunningSteps:
             )
         )
         for name, columns in self._unit.given.items():
-            sent[name] = np.ascontiguousarray(given[:, :, columns])
+            sent[name] = given[:, :, columns]
 
     def state(self, name: str, state: State) -> np.ndarray:
         """See `Running`."""
@@ -182,6 +163,11 @@ class RunningSteps:
         values = np.empty((self._samples, size), np.int64)
         values[:, place] = self._cells[:, first : first + size]
         return values
+
+
+def _width(columns: Mapping[str, slice]) -> int:
+    """Return how many columns there are."""
+    return max((of_one.stop for of_one in columns.values()), default=0)
 
 
 def part_of(program: Program, names: Sequence[str], reads: Sequence[str]) -> Program:

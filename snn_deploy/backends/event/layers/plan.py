@@ -4,12 +4,13 @@ A population that convolutions drive is numbered channels last, so that one even
 rows of weights; a population's `place` leads back to the program's own order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.ends import Ends
 from snn_deploy.backends.event.flat import Flat, Room
 from snn_deploy.backends.event.layers.edges import (
     NOTHING,
@@ -21,11 +22,13 @@ from snn_deploy.backends.event.layers.edges import (
 )
 from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import (
+    ABSENT,
     AMOUNT,
     BEGINS,
     BINARY,
     BLOCK,
     CELLS,
+    CHUNK,
     COUNT,
     CURRENT_DECAY,
     CURRENT_WRAPS,
@@ -67,14 +70,17 @@ class Layers:
     """Layers that are ready to run, and how their program's names lead into the tables."""
 
     plan: LayerPlan
-    nodes: Mapping[str, int]
-    """Number of the node of each input and population."""
-
     places: Mapping[str, np.ndarray]
     """The program's number of each neuron, in the plan's order."""
 
-    chunk: int
-    """Most steps that run at once."""
+    spikes: Mapping[str, slice]
+    """Columns of `Given.spikes` that a node outside has."""
+
+    values: Mapping[str, slice]
+    """The same of `Given.values`."""
+
+    sent: Mapping[str, slice]
+    """Columns of `Given.sent` of the populations that others read."""
 
     def streams(self, samples: int) -> Streams:
         """Return room for some samples; `KERNELS.initialize` fills it."""
@@ -88,27 +94,21 @@ class Layers:
 
 
 def make_layers(
-    program: Program,
-    groups: Sequence[Sequence[str]],
-    bounds: Bounds,
-    horizon: int,
-    choices: Choices,
+    program: Program, ends: Ends, bounds: Bounds, horizon: int, choices: Choices
 ) -> Layers:
-    """Return the layers of a program.
+    """Return the layers of a unit of a program.
 
     Args:
         program: Whose.
-        groups: Names of the populations, in the order of the records; those of one group run step
-            by step together.
+        ends: The unit.
         bounds: Of the program's projections.
         horizon: No run has more steps.
         choices: How to run them.
     """
     chunk = max(1, min(choices.chunk, horizon))
-    names = [name for group in groups for name in group]
+    names = ends.unit.names
     order = [program.population(name) for name in names]
-    sources = {p.source for name in names for p in program.into(name)}
-    outside = [n for n in program.nodes if n.name in sources and n.name not in names]
+    outside = [node for node in program.nodes if node.name in ends.reads]
     nodes = {node.name: number for number, node in enumerate((*outside, *order))}
     places = {node.name: np.arange(node.size) for node in outside}
     places |= {p.name: _place(program, p) for p in order}
@@ -121,19 +121,46 @@ def make_layers(
     tables = _node_table(program, (*outside, *order), chunk, horizon)
     made = edges.tables()
     rules = np.array(_rules(program, maker.room.size, tables, chunk), np.int64)
-    ends = np.cumsum([0, *(len(group) for group in groups)])
+    borders = np.cumsum([0, *(len(group) for group in ends.unit.groups)])
     plan = LayerPlan(
         layers=layers,
         edges=made[0],
         epochs=np.array(maker.epochs, EPOCH),
         nodes=tables,
-        groups=np.stack([ends[:-1], ends[1:]], axis=1),
+        groups=np.stack([borders[:-1], borders[1:]], axis=1),
         rules=rules,
         numbers=numbers.made(),
         bytes=made[1],
         words=made[2],
     )
-    return Layers(plan=plan, nodes=nodes, places=places, chunk=chunk)
+    columns = _columns(program, outside, tables)
+    sent = _side_by_side((p.name, p.size) for p in order if p.name in ends.gives)
+    for record, population in zip(layers, order, strict=True):
+        record["sent"] = sent[population.name].start if population.name in sent else ABSENT
+    return Layers(plan=plan, places=places, spikes=columns[0], values=columns[1], sent=sent)
+
+
+def _columns(
+    program: Program, outside: Sequence[Input | Population], nodes: np.ndarray
+) -> tuple[dict[str, slice], dict[str, slice]]:
+    """Give what enters its columns: spikes by eights, and values."""
+    binary = {node.name for node in outside if is_binary(program, node.name)}
+    spikes = _side_by_side((n.name, -(-n.size // 8)) for n in outside if n.name in binary)
+    values = _side_by_side((n.name, n.size) for n in outside if n.name not in binary)
+    nodes["column"] = ABSENT
+    for record, node in zip(nodes, outside, strict=False):
+        record["column"] = (spikes | values)[node.name].start
+    return spikes, values
+
+
+def _side_by_side(widths: Iterable[tuple[str, int]]) -> dict[str, slice]:
+    """Return the columns of things of some widths."""
+    columns: dict[str, slice] = {}
+    end = 0
+    for name, width in widths:
+        columns[name] = slice(end, end + width)
+        end += width
+    return columns
 
 
 def _place(program: Program, population: Population) -> np.ndarray:
@@ -155,10 +182,10 @@ def _node_table(
         delays = [int(p.delay.max(initial=0)) for p in program.projections if p.source == node.name]
         steps = min(max(delays, default=0), horizon) + chunk
         record["size"], record["history"] = node.size, steps - chunk
-        record["events"], record["room"] = events, steps * node.size + 1
+        record["events"], record["room"] = events, steps * node.size + 8
         record["begins"] = begins
         record["binary"] = is_binary(program, node.name)
-        events, begins = events + steps * node.size + 1, begins + steps + 1
+        events, begins = events + steps * node.size + 8, begins + steps + 1
     return table
 
 
@@ -177,6 +204,7 @@ def _rules(program: Program, cells: int, nodes: np.ndarray, chunk: int) -> list[
         WIDEST: int(nodes["size"].max(initial=0)),
         CELLS: cells,
         EVENTS: int(last["events"] + last["room"]),
+        CHUNK: chunk,
         BEGINS: int(last["begins"] + last["history"]) + chunk + 1,
     }
     return [given[rule] for rule in range(len(RULES))]

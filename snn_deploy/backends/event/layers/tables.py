@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int8
+from jaxtyping import Int, Int8, Int32, UInt64
 
 BLOCK = 256
 """Neurons that are computed, or skipped, together; what they need of one step fits the first
@@ -47,14 +47,15 @@ def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
     return np.dtype([*((name, np.int64) for name in names), *arrays])
 
 
-NODE = _record("size", "history", "events", "room", "begins", "binary")
+NODE = _record("size", "history", "events", "room", "begins", "binary", "column")
 """A node sends at most `size` events in a step. Its stream holds those of the last `history` steps
 and of the steps that run: they begin at `events` and have `room`, and `begins` says where those of
 each step do.
-`binary`: every event is worth 1."""
+`binary`: every event is worth 1. `column` is where what enters it stands, in `Given.spikes` or in
+`Given.values`."""
 
 LAYER = _record(
-    *("node", "row", "size", "place", "lag", "edge", "edge_end"),
+    *("node", "row", "size", "place", "lag", "edge", "edge_end", "sent"),
     *("narrow_shift", "wide_shift", "most", "spills", "spill"),
     *("has_current", "reads_old", "late", "hard", "sends", "greater", "most_spikes"),
     *("current", "membrane", "payload", "quiet", "initial", "epoch", "epoch_end"),
@@ -69,7 +70,8 @@ overflow after `most` events, and is added, shifted left by `spill`, to that of 
 cells from `current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on,
 says that all states of the block are 0. Parameter p of block b begins at
 `parameters[p] + b * strides[p]`. `rests`: a neuron of which all states are 0 stays so without
-input, until the step `first_bias`. A neuron sends `most_spikes` at most."""
+input, until the step `first_bias`. A neuron sends `most_spikes` at most. What others read is in
+`Given.sent`, from the column `sent` on."""
 
 EDGE = _record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
@@ -106,7 +108,7 @@ class LayerPlan(NamedTuple):
 
     rules: Int[np.ndarray, " rule"]
     """`RULES`: half a register's range, what is surely no overflow of it, and whether it wraps;
-    then how much room a sample takes."""
+    then how many steps run through one layer before the next, and how much room a sample takes."""
 
     numbers: Int[np.ndarray, " number"]
     """Parameters, initial states, targets of synapses, delays, positions; int32."""
@@ -119,10 +121,10 @@ class LayerPlan(NamedTuple):
 RULES = (
     *("HALF_CURRENT", "SAFE_CURRENT", "CURRENT_WRAPS"),
     *("HALF_MEMBRANE", "SAFE_MEMBRANE", "MEMBRANE_WRAPS"),
-    *("WIDEST", "CELLS", "EVENTS", "BEGINS"),
+    *("CHUNK", "WIDEST", "CELLS", "EVENTS", "BEGINS"),
 )
 HALF_CURRENT, SAFE_CURRENT, CURRENT_WRAPS, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
-MEMBRANE_WRAPS, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
+MEMBRANE_WRAPS, CHUNK, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
 
 MOST_SAFE_CURRENT, MOST_SAFE_MEMBRANE = 2**28, 2**30
 """Sizes below which a state is surely what the sum of 32 bits says. A membrane of up to 2**31 and
@@ -141,3 +143,16 @@ class Streams(NamedTuple):
     """What it sent; of nodes that are not binary."""
 
     begins: Int[np.ndarray, "lane begin"]
+
+
+class Given(NamedTuple):
+    """What enters layers in some steps, and what of theirs others read: each node has columns."""
+
+    spikes: UInt64[np.ndarray, "lane step eight"]
+    """Of binary nodes: eight neurons in a number, one byte each, 0 or 1."""
+
+    values: Int32[np.ndarray, "lane step neuron"]
+    """Of all others."""
+
+    sent: Int32[np.ndarray, "lane step neuron"]
+    """All 0 before."""

@@ -5,14 +5,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snn_deploy.backends.event.arithmetic import as32, compiled, entry
+from snn_deploy.backends.event.arithmetic import as32, compiled, entry, inlined
 from snn_deploy.backends.event.layers.kernels.neurons import Desk, compute_block, new_desk
 from snn_deploy.backends.event.layers.kernels.sums import gather
 from snn_deploy.backends.event.layers.tables import (
+    ABSENT,
     BLOCK,
+    CHUNK,
     NARROW,
     WIDE,
     WIDEST,
+    Given,
     LayerPlan,
     Streams,
 )
@@ -22,6 +25,12 @@ from snn_deploy.ir.neuron import State
 
 CURRENT, MEMBRANE = REGISTER_OF[State.CURRENT], REGISTER_OF[State.MEMBRANE]
 PAYLOAD = REGISTER_OF[State.PAYLOAD]
+
+
+_GATHER = np.uint64(0x0102040810204080)
+"""Times eight bytes that are 0 or 1 this has them as its upper eight bits, the first one lowest."""
+
+_TOP, _EIGHT, _NINE = np.uint64(56), np.uint64(8), np.uint64(9)
 
 
 class Room(NamedTuple):
@@ -34,6 +43,9 @@ class Room(NamedTuple):
     """The same in 32 bits."""
 
     rest: np.ndarray
+    places: np.ndarray
+    """For each set of eight bits nine bytes: which of them are 1, and how many (`_list`)."""
+
     desk: Desk
 
 
@@ -41,7 +53,10 @@ def new_room(plan: LayerPlan) -> Room:
     """Return room for one thread."""
     widest = plan.rules[WIDEST]
     narrow, wide = np.zeros(widest, np.int16), np.zeros(widest, np.int32)
-    return Room(narrow, wide, np.zeros(widest, np.int32), new_desk())
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
+    places = np.argsort(1 - bits, axis=1, kind="stable")
+    known = np.concatenate([places, bits.sum(1, keepdims=True)], axis=1).astype(np.uint8)
+    return Room(narrow, wide, np.zeros(widest, np.int32), known.ravel(), new_desk())
 
 
 @compiled
@@ -64,23 +79,43 @@ def _advance(
     plan: LayerPlan,
     streams: Streams,
     room: Room,
-    groups: Any,
+    start: int,
     sample: int,
-    t0: int,
-    t1: int,
+    given: Given,
     records: Records,
 ) -> None:
-    """Run the steps t0 to t1 of some groups of layers, one group after another."""
-    for group in range(groups[0], groups[1]):
-        first, end = plan.groups[group, 0], plan.groups[group, 1]
-        for lane in range(streams.cells.shape[0]):
-            for step in range(t0, t1):
-                for index in range(first, end):
-                    layer = plan.layers[index]
-                    _step(plan, streams, lane, layer, step, step - t0, sample + lane, records, room)
+    """Run all steps that are given, some of them through all layers before the next ones."""
+    steps, chunk = given.spikes.shape[1], plan.rules[CHUNK]
+    for begin in range(0, steps, chunk):
+        end = min(begin + chunk, steps)
+        _read(plan, streams, room, given, begin, end)
+        for group in range(plan.groups.shape[0]):
+            _run(plan, streams, room, group, start + begin, start + end, sample, records)
+        _unroll(plan, streams, given, begin, end)
+        _roll(plan, streams, end - begin)
 
 
 @compiled
+def _run(
+    plan: LayerPlan,
+    streams: Streams,
+    room: Room,
+    group: int,
+    t0: int,
+    t1: int,
+    sample: int,
+    records: Records,
+) -> None:
+    """Run the steps t0 to t1 of one group of layers."""
+    first, end = plan.groups[group, 0], plan.groups[group, 1]
+    for lane in range(streams.cells.shape[0]):
+        for step in range(t0, t1):
+            for index in range(first, end):
+                layer = plan.layers[index]
+                _step(plan, streams, lane, layer, step, step - t0, sample + lane, records, room)
+
+
+@inlined
 def _step(
     plan: LayerPlan,
     streams: Streams,
@@ -115,7 +150,7 @@ def _step(
             )
             cells[layer.quiet + block] = not alive
             records.overflows[sample, layer.row] += overflows
-            count = _send(streams, lane, layer, node, first, size, count, room.desk)
+            count = _send(streams, lane, layer, node, first, size, count, room)
         _count(
             plan, streams, lane, layer, node, streams.begins[lane, begin], count, sample, records
         )
@@ -124,7 +159,7 @@ def _step(
         _keep(plan, cells, layer, sample * records.steps + step - records.first, records)
 
 
-@compiled
+@inlined
 def _arrives(used: int, room: Room, first: int, size: int) -> bool:
     """Return whether a sum of a block is not 0."""
     if used & NARROW:
@@ -143,7 +178,7 @@ def _arrives(used: int, room: Room, first: int, size: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def _take(layer: Any, used: int, room: Room, first: int, size: int) -> None:
     """Put what arrives at a block on the desk, shifted, and clear its sums."""
     drive = room.desk.drive[:size]
@@ -163,7 +198,7 @@ def _take(layer: Any, used: int, room: Room, first: int, size: int) -> None:
             totals[n] = 0
 
 
-@compiled
+@inlined
 def _send(
     streams: Streams,
     lane: int,
@@ -172,30 +207,46 @@ def _send(
     first: int,
     size: int,
     count: int,
-    desk: Desk,
+    room: Room,
 ) -> int:
     """Append the events of a block to the stream; return how many there are now."""
+    eights = room.desk.eights[: (size + 7) // 8]
+    for k in range(size, 8 * eights.size):
+        room.desk.fired[np.uint64(k)] = 0
     events = streams.events[lane, node.events : node.events + node.room]
-    values = streams.values[lane, node.events : node.events + node.room]
-    binary = node.binary != 0
-    for word in range((size + 7) // 8):
-        if desk.eights[np.uint64(word)] == 0:
-            continue
-        begin, together = 8 * word, min(8, size - 8 * word)
-        fired = desk.fired[begin : begin + together]
-        if not binary:
-            sent = layer.payload + first + begin
-            payload, behind = streams.cells[lane, sent : sent + together], count
-            for k in range(together):
+    if not node.binary:
+        sent = layer.payload + first
+        payload, behind = streams.cells[lane, sent : sent + size], count
+        values = streams.values[lane, node.events : node.events + node.room]
+        for k in range(size):
+            if payload[k] != 0:
                 values[np.uint64(behind)] = payload[k]
-                behind += fired[k]
-        for k in range(together):
-            events[np.uint64(count)] = first + begin + k  # kept where it fired: no guess to fail
-            count += fired[k]
+                behind += 1
+    return _list(events, count, eights, first, room.places)
+
+
+@inlined
+def _list(
+    events: np.ndarray, count: int, eights: np.ndarray, first: int, places: np.ndarray
+) -> int:
+    """Append the numbers of bytes that are 1, from `first` on; return how many there are now.
+
+    `places` has, for each set of such bytes in eight, which they are, and then how many. What is
+    written behind the last one is overwritten later: there is no branch to guess.
+    """
+    for word in range(eights.size):
+        ones = eights[word]
+        if ones != 0:
+            at = np.uint64((ones * _GATHER) >> _TOP) * _NINE
+            known = places[at : at + _NINE]
+            to = events[np.uint64(count) : np.uint64(count) + _EIGHT]
+            for k in range(8):
+                to[k] = first + 8 * word + known[k]
+            count += known[8]
     return count
 
 
-@compiled
+@inlined
 def _count(
     plan: LayerPlan,
     streams: Streams,
@@ -223,7 +274,7 @@ def _count(
             spikes[np.uint64(place[np.uint64(sent[k])])] += values[k] - 1
 
 
-@compiled
+@inlined
 def _keep(plan: LayerPlan, cells: np.ndarray, layer: Any, row: int, records: Records) -> None:
     """Record the states of a layer; what is not written stays 0."""
     _keep_state(plan, cells, layer, layer.membrane, MEMBRANE, row, records)
@@ -232,7 +283,7 @@ def _keep(plan: LayerPlan, cells: np.ndarray, layer: Any, row: int, records: Rec
         _keep_state(plan, cells, layer, layer.current, CURRENT, row, records)
 
 
-@compiled
+@inlined
 def _keep_state(
     plan: LayerPlan,
     cells: np.ndarray,
@@ -271,43 +322,60 @@ def _roll(plan: LayerPlan, streams: Streams, steps: int) -> None:
 
 
 @compiled
-def _read(plan: LayerPlan, streams: Streams, index: int, values: np.ndarray) -> None:
-    """Put what enters a node, `values` [lane, step, neuron], in its stream."""
-    node = plan.nodes[index]
-    for lane in range(streams.begins.shape[0]):
-        at = node.begins + node.history
-        count = streams.begins[lane, at]
-        events = streams.events[lane, node.events : node.events + node.room]
-        worth = streams.values[lane, node.events : node.events + node.room]
-        for step in range(values.shape[1]):
-            row = values[lane, step]
-            for begin in range(0, node.size, 16):
-                part = row[begin : min(begin + 16, node.size)]
-                seen = np.int32(0)
-                for k in range(part.size):
-                    seen = np.int32(seen | part[k])
-                if seen == 0:
-                    continue
-                for k in range(part.size):
-                    events[np.uint64(count)], worth[np.uint64(count)] = begin + k, part[k]
-                    count += part[k] != 0
-            streams.begins[lane, at + step + 1] = count
+def _read(
+    plan: LayerPlan, streams: Streams, room: Room, given: Given, begin: int, end: int
+) -> None:
+    """Put what enters in some steps into the streams of its nodes."""
+    for node in plan.nodes:
+        if node.column == ABSENT:
+            continue
+        for lane in range(streams.begins.shape[0]):
+            events = streams.events[lane, node.events : node.events + node.room]
+            values = streams.values[lane, node.events : node.events + node.room]
+            at = node.begins + node.history
+            count = streams.begins[lane, at]
+            for step in range(begin, end):
+                if node.binary:
+                    columns = node.column, node.column + (node.size + 7) // 8
+                    eights = given.spikes[lane, step, columns[0] : columns[1]]
+                    count = _list(events, count, eights, 0, room.places)
+                else:
+                    row = given.values[lane, step, node.column : node.column + node.size]
+                    count = _list_values(events, values, count, row)
+                streams.begins[lane, at + step - begin + 1] = count
+
+
+@inlined
+def _list_values(events: np.ndarray, values: np.ndarray, count: int, row: np.ndarray) -> int:
+    """Append all numbers of a row that are not 0; return how many there are now."""
+    for begin in range(0, row.size, 16):
+        part = row[begin : min(begin + 16, row.size)]
+        seen = np.int32(0)
+        for k in range(part.size):
+            seen = np.int32(seen | part[k])
+        if seen != 0:
+            for k in range(part.size):
+                events[np.uint64(count)], values[np.uint64(count)] = begin + k, part[k]
+                count += part[k] != 0
+    return count
 
 
 @compiled
-def _unroll(
-    plan: LayerPlan, streams: Streams, index: int, place: np.ndarray, values: np.ndarray
-) -> None:
-    """Write what a node sent into `values` [lane, step, neuron], in the program's order."""
-    node = plan.nodes[index]
-    values[:] = 0
-    for lane in range(streams.begins.shape[0]):
-        for step in range(values.shape[1]):
-            at = node.begins + node.history + step
-            first = node.events + streams.begins[lane, at]
-            for k in range(first, node.events + streams.begins[lane, at + 1]):
-                neuron = place[streams.events[lane, k]]
-                values[lane, step, neuron] = 1 if node.binary else streams.values[lane, k]
+def _unroll(plan: LayerPlan, streams: Streams, given: Given, begin: int, end: int) -> None:
+    """Write what nodes sent that others read, in the program's order."""
+    for layer in plan.layers:
+        if layer.sent == ABSENT:
+            continue
+        node = plan.nodes[layer.node]
+        place = plan.numbers[layer.place : layer.place + layer.size]
+        for lane in range(streams.begins.shape[0]):
+            for step in range(begin, end):
+                at = node.begins + node.history + step - begin
+                row = given.sent[lane, step, layer.sent : layer.sent + layer.size]
+                first = node.events + streams.begins[lane, at]
+                for k in range(first, node.events + streams.begins[lane, at + 1]):
+                    worth = 1 if node.binary else streams.values[lane, k]
+                    row[np.uint64(place[np.uint64(streams.events[lane, k])])] = worth
 
 
 class Entries(NamedTuple):
@@ -317,12 +385,7 @@ class Entries(NamedTuple):
     """
 
     initialize: Callable[[LayerPlan, Streams], int]
-    advance: Callable[
-        [LayerPlan, Streams, Room, tuple[int, int], int, tuple[int, int], Records], int
-    ]
-    roll: Callable[[LayerPlan, Streams, int], int]
-    read: Callable[[LayerPlan, Streams, int, np.ndarray], int]
-    unroll: Callable[[LayerPlan, Streams, int, np.ndarray, np.ndarray], int]
+    advance: Callable[[LayerPlan, Streams, Room, tuple[int, int], Given, Records], int]
 
 
 def _entries(sources: int) -> Entries:
@@ -334,29 +397,16 @@ def _entries(sources: int) -> Entries:
         plan: LayerPlan,
         streams: Streams,
         room: Room,
-        groups: tuple[int, int],
-        sample: int,
-        steps: tuple[int, int],
+        first: tuple[int, int],
+        given: Given,
         records: Records,
     ) -> int:
-        _advance(plan, streams, room, groups, sample, steps[0], steps[1], records)
+        _advance(plan, streams, room, first[0], first[1], given, records)
         return sources
 
-    def roll(plan: LayerPlan, streams: Streams, steps: int) -> int:
-        _roll(plan, streams, steps)
-        return sources
-
-    def read(plan: LayerPlan, streams: Streams, node: int, values: np.ndarray) -> int:
-        _read(plan, streams, node, values)
-        return sources
-
-    def unroll(
-        plan: LayerPlan, streams: Streams, node: int, place: np.ndarray, values: np.ndarray
-    ) -> int:
-        _unroll(plan, streams, node, place, values)
-        return sources
-
-    return Entries(entry(initialize), entry(advance), entry(roll), entry(read), entry(unroll))
+    return Entries(entry(initialize), entry(advance))
 
 
 KERNELS = _entries(SOURCES)
+"""`advance` runs from the step `first[0]` on; its samples are those from `first[1]` on in the
+records."""

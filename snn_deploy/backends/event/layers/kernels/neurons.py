@@ -82,7 +82,7 @@ def _leaked(value: Scalar, multiplier: Scalar) -> Scalar:
     return as32(-kept if value < 0 else kept)
 
 
-@compiled
+@inlined
 def compute_block(
     plan: LayerPlan,
     layer: Any,
@@ -128,7 +128,7 @@ def _restore(layer: Any, first: int, size: int, cells: np.ndarray, desk: Desk) -
             current[n] = desk.current[n]
 
 
-@compiled
+@inlined
 def _try(
     plan: LayerPlan,
     layer: Any,
@@ -205,7 +205,7 @@ def _drop(x: Scalar, amount: Scalar, spikes: Scalar, hard: bool) -> Scalar:
     return as32(spikes * amount)
 
 
-@compiled
+@inlined
 def _currents(
     plan: LayerPlan,
     layer: Any,

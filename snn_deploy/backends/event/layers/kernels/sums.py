@@ -21,7 +21,7 @@ from snn_deploy.backends.event.layers.tables import (
 _DENSE, _ROWS = int(Way.DENSE), int(Way.ROWS)
 
 
-@compiled
+@inlined
 def gather(
     plan: LayerPlan,
     streams: Streams,
@@ -116,7 +116,7 @@ def _add_total(numbers: np.ndarray, edge: Any, left: int, sums: np.ndarray) -> N
         sums[n] += total[n] << shift
 
 
-@compiled
+@inlined
 def _add(
     plan: LayerPlan,
     edge: Any,
@@ -148,7 +148,7 @@ def _add(
             _add_kernel(numbers, edge, source, value, sums, weights)
 
 
-@compiled
+@inlined
 def _add_rows(
     sums: np.ndarray, weights: np.ndarray, first: int, size: int, rows: np.ndarray, minus: bool
 ) -> None:
