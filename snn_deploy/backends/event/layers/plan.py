@@ -235,6 +235,9 @@ class _Maker:
         record["has_current"] = current is not None
         record["reads_old"] = current is not None and current.reads is Reads.OLD
         record["late"], record["hard"] = reset.when is When.NEXT, reset.kind is ResetKind.VALUE
+        keeps = 1 << self._program.arithmetic.decay_bits
+        record["leaks"] = bool(np.any(population.decay != keeps))
+        record["floors"] = population.floor is not None
         record["sends"] = _SENDS[population.fires]
         record["greater"] = population.compare is Compare.GREATER
         record["most_spikes"] = population.max_spikes

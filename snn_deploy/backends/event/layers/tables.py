@@ -57,7 +57,8 @@ each step do.
 LAYER = _record(
     *("node", "row", "size", "place", "lag", "edge", "edge_end", "sent"),
     *("narrow_shift", "wide_shift", "most", "spills", "spill"),
-    *("has_current", "reads_old", "late", "hard", "sends", "greater", "most_spikes"),
+    *("has_current", "reads_old", "late", "hard", "leaks", "floors", "sends"),
+    *("greater", "most_spikes"),
     *("current", "membrane", "payload", "quiet", "initial", "epoch", "epoch_end"),
     *("rests", "first_bias"),
     parameters=(np.int64, PARAMETERS),

@@ -30,7 +30,7 @@ PAYLOAD = REGISTER_OF[State.PAYLOAD]
 _GATHER = np.uint64(0x0102040810204080)
 """Times eight bytes that are 0 or 1 this has them as its upper eight bits, the first one lowest."""
 
-_TOP, _EIGHT, _NINE = np.uint64(56), np.uint64(8), np.uint64(9)
+_NONE, _TOP, _EIGHT, _NINE = np.uint64(0), np.uint64(56), np.uint64(8), np.uint64(9)
 
 
 class Room(NamedTuple):
@@ -234,15 +234,19 @@ def _list(
     `places` has, for each set of such bytes in eight, which they are, and then how many. What is
     written behind the last one is overwritten later: there is no branch to guess.
     """
-    for word in range(eights.size):
-        ones = eights[word]
-        if ones != 0:
-            at = np.uint64((ones * _GATHER) >> _TOP) * _NINE
-            known = places[at : at + _NINE]
-            to = events[np.uint64(count) : np.uint64(count) + _EIGHT]
-            for k in range(8):
-                to[k] = first + 8 * word + known[k]
-            count += known[8]
+    for group in range(0, eights.size, 4):
+        words = eights[group : min(group + 4, eights.size)]
+        seen = _NONE
+        for k in range(words.size):
+            seen |= words[k]
+        if seen != 0:
+            for word in range(words.size):
+                at = ((words[word] * _GATHER) >> _TOP) * _NINE
+                known = places[at : at + _NINE]
+                to = events[np.uint64(count) : np.uint64(count) + _EIGHT]
+                for k in range(8):
+                    to[k] = first + 8 * (group + word) + known[k]
+                count += known[8]
     return count
 
 

@@ -149,52 +149,107 @@ def _try(
     alive, unsafe = as32(0), False
     if layer.has_current:
         largest, alive = _currents(plan, layer, block, first, size, cells, bias, desk)
-        now = part(cells, layer.current + first, size)
-        driven = part(desk.current, 0, size) if layer.reads_old else now
+        new = part(cells, layer.current + first, size)
+        driven = part(desk.current, 0, size) if layer.reads_old else new
         unsafe = largest >= plan.rules[SAFE_CURRENT]
-    v = part(cells, layer.membrane + first, size)
-    given = part(plan.numbers, bias.membrane + first, size)
-    decay = part(numbers, at[DECAY] + block * by[DECAY], size)
-    threshold = part(numbers, at[THRESHOLD] + block * by[THRESHOLD], size)
-    amount = part(numbers, at[AMOUNT] + block * by[AMOUNT], size)
-    before = part(numbers, at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE], size)
-    after = part(numbers, at[FLOOR_AFTER] + block * by[FLOOR_AFTER], size)
-    s = part(cells, layer.payload + first, size)
-    old, last = part(desk.membrane, 0, size), part(desk.payload, 0, size)
-    fired = part(desk.fired, 0, size)
+    now = Block(
+        v=part(cells, layer.membrane + first, size),
+        s=part(cells, layer.payload + first, size),
+        driven=driven,
+        given=part(numbers, bias.membrane + first, size),
+        decay=part(numbers, at[DECAY] + block * by[DECAY], size),
+        threshold=part(numbers, at[THRESHOLD] + block * by[THRESHOLD], size),
+        amount=part(numbers, at[AMOUNT] + block * by[AMOUNT], size),
+        before=part(numbers, at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE], size),
+        after=part(numbers, at[FLOOR_AFTER] + block * by[FLOOR_AFTER], size),
+        old=part(desk.membrane, 0, size),
+        last=part(desk.payload, 0, size),
+        fired=part(desk.fired, 0, size),
+    )
     late, hard = layer.late != 0, layer.hard != 0
-    most, greater = as32(layer.most_spikes), as32(layer.greater)
-    worst = as32(0)
     if layer.sends == COUNT or late:
-        counts = layer.sends == COUNT
-        for n in range(size):
-            x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
-            worst = as32(max(worst, _size(x)))
-            x = as32(x - (_drop(x, amount[n], s[n], hard) if late else 0))
-            worst = as32(max(worst, _size(x)))
-            x = max(x, before[n])
-            spikes = as32(x > threshold[n])
-            if counts:
-                reached = np.floor(np.float64(x - greater) / np.float64(threshold[n]))
-                spikes = min(max(as32(reached), as32(0)), most)
-            x = as32(x - (0 if late else _drop(x, amount[n], spikes, hard)))
-            worst = as32(max(worst, _size(x)))
-            x = max(x, after[n])
-            old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, spikes, spikes != 0
-            alive = as32(alive | x | spikes)
+        most, greater = as32(layer.most_spikes), as32(layer.greater)
+        worst, moving = _spikes_any(now, late, hard, layer.sends == COUNT, greater, most)
+    elif layer.floors:
+        worst, moving = _spike(now, hard, True, True)
+    elif layer.leaks:
+        worst, moving = _spike(now, hard, True, False)
     else:
-        for n in range(size):
-            x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
-            worst = as32(max(worst, _size(x)))
+        worst, moving = _spike(now, hard, False, False)
+    return worst < plan.rules[SAFE_MEMBRANE] and not unsafe, (alive | moving) != 0
+
+
+class Block(NamedTuple):
+    """The numbers of the neurons of a block, one each: states, parameters, room."""
+
+    v: np.ndarray
+    s: np.ndarray
+    driven: np.ndarray
+    given: np.ndarray
+    decay: np.ndarray
+    threshold: np.ndarray
+    amount: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    old: np.ndarray
+    last: np.ndarray
+    fired: np.ndarray
+
+
+@inlined
+def _spike(now: Block, hard: bool, leaks: bool, floors: bool) -> tuple[Scalar, Scalar]:
+    """Compute neurons that send one spike, and lose it from their membrane at once.
+
+    Each call is compiled on its own, with what `leaks` and `floors` say.
+
+    Returns:
+        The largest size of a membrane, and something that is 0 where all states are.
+    """
+    v, s, driven, given, decay, threshold, amount, before, after, old, last, fired = now
+    worst, alive = as32(0), as32(0)
+    for n in range(v.size):
+        x = as32((_leaked(v[n], decay[n]) if leaks else v[n]) + driven[n] + given[n])
+        worst = as32(max(worst, _size(x)))
+        if floors:
             x = max(x, before[n])
-            fires = x > threshold[n]
-            lost = as32(x - amount[n]) if hard else amount[n]
-            x = as32(x - (lost if fires else as32(0)))
-            worst = as32(max(worst, _size(x)))
+        fires = x > threshold[n]
+        lost = as32(x - amount[n]) if hard else amount[n]
+        x = as32(x - (lost if fires else as32(0)))
+        worst = as32(max(worst, _size(x)))
+        if floors:
             x = max(x, after[n])
-            old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, as32(fires), fires
-            alive = as32(alive | x | as32(fires))
-    return worst < plan.rules[SAFE_MEMBRANE] and not unsafe, alive != 0
+        old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, as32(fires), fires
+        alive = as32(alive | x | as32(fires))
+    return worst, alive
+
+
+@inlined
+def _spikes_any(
+    now: Block, late: bool, hard: bool, counts: bool, greater: Scalar, most: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Compute neurons that send any number of spikes, or lose them a step later.
+
+    Returns:
+        The largest size of a membrane, and something that is 0 where all states are.
+    """
+    v, s, driven, given, decay, threshold, amount, before, after, old, last, fired = now
+    worst, alive = as32(0), as32(0)
+    for n in range(v.size):
+        x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
+        worst = as32(max(worst, _size(x)))
+        x = as32(x - (_drop(x, amount[n], s[n], hard) if late else 0))
+        worst = as32(max(worst, _size(x)))
+        x = max(x, before[n])
+        spikes = as32(x > threshold[n])
+        if counts:
+            reached = np.floor(np.float64(x - greater) / np.float64(threshold[n]))
+            spikes = min(max(as32(reached), as32(0)), most)
+        x = as32(x - (0 if late else _drop(x, amount[n], spikes, hard)))
+        worst = as32(max(worst, _size(x)))
+        x = max(x, after[n])
+        old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, spikes, spikes != 0
+        alive = as32(alive | x | spikes)
+    return worst, alive
 
 
 @inlined
