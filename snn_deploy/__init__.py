@@ -9,6 +9,7 @@ print(snn_deploy.verify(deployment, input="digits.npz"))
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from snn_deploy.backends.event.simulator import Simulator
     from snn_deploy.deploy.api import (
         diff,
         doctor,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Simulator",
     "diff",
     "doctor",
     "estimate",
@@ -48,6 +50,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the API on first use, so that the package itself imports in no time."""
+    if name == "Simulator":
+        from snn_deploy.backends.event.simulator import Simulator  # noqa: PLC0415 - the same
+
+        return Simulator
     if name in __all__:
         from snn_deploy.deploy import api  # noqa: PLC0415 - that is the point
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
+from snn_deploy.backends.event.compiling import telling
 from snn_deploy.deploy import api
-from snn_deploy.deploy.progress import wanted
+from snn_deploy.deploy.progress import waiting, wanted
 from snn_deploy.errors import DeployError, UsageError
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
@@ -83,6 +84,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     words = [word for word in arguments if word != "--json"]
     wanted.set(not as_json)
+    telling.set(waiting)
     try:
         command, bound, _ = build().parse_args(words, print_error=False, exit_on_error=False)
         result = command(*bound.args, **bound.kwargs)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.compiling import first_use
 from snn_deploy.backends.event.records import Records, Room
 from snn_deploy.backends.event.session import Machine, Session
-from snn_deploy.backends.event.units import Sent
+from snn_deploy.backends.event.units import Sent, cache_folder
 from snn_deploy.backends.protocol import Progress
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Recording, Trace, Values
@@ -40,7 +41,7 @@ def run_program(
     room = Room(order, record, samples, 0, steps)
     block = min(_TOGETHER, max(1, samples // (threads * _BLOCKS_PER_THREAD)))
     work = _Work(machine, tuple(inputs), steps, room.records, queue.SimpleQueue())
-    with ThreadPoolExecutor(threads) as pool:
+    with first_use(machine.kernels, cache_folder()), ThreadPoolExecutor(threads) as pool:
         for done in pool.map(
             work.run, range(0, samples, block), [*range(block, samples, block), samples]
         ):

@@ -64,7 +64,8 @@ def _loops(program: Program) -> list[tuple[str, ...]]:
     seen = set()
     place = {name: index for index, name in enumerate(order)}
     components = [_visit(name, before, seen) for name in reversed(finished) if name not in seen]
-    return [tuple(sorted(names, key=place.__getitem__)) for names in components]
+    ordered = [tuple(sorted(names, key=place.__getitem__)) for names in components]
+    return sorted(ordered, key=lambda names: place[names[0]])
 
 
 def _visit(first: str, edges: dict[str, list[str]], seen: set[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.compiling import Kernels
 from snn_deploy.backends.event.ends import Ends
 from snn_deploy.backends.event.layers.plan import Layers, make_layers
 from snn_deploy.backends.event.layers.suit import Bounds
@@ -52,6 +53,12 @@ class Machine:
             else RunningSteps(ends, made, samples)
             for ends, made in self._units
         )
+
+    @property
+    def kernels(self) -> frozenset[Kernels]:
+        """The kernels that it runs."""
+        kinds = (isinstance(made, Layers) for _, made in self._units)
+        return frozenset(Kernels.LAYERS if is_layers else Kernels.STEPS for is_layers in kinds)
 
     def unit_of(self, name: str) -> int:
         """Return which unit a population belongs to."""

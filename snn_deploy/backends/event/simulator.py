@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
+from snn_deploy.backends.event.compiling import first_use
 from snn_deploy.backends.event.records import Room
 from snn_deploy.backends.event.rest import FOREVER
 from snn_deploy.backends.event.run import given_in
 from snn_deploy.backends.event.session import Machine, Session
+from snn_deploy.backends.event.units import cache_folder
 from snn_deploy.backends.protocol import checked
 from snn_deploy.errors import DataError, UnknownNameError
 from snn_deploy.ir.neuron import State
@@ -71,9 +73,11 @@ class Simulator:
             )
         order = [self.program.population(name) for name in self._machine.order]
         room = Room(order, record, samples, self.steps, steps)
-        for begin in range(0, steps, self._machine.stretch):
-            stretch = slice(begin, min(begin + self._machine.stretch, steps))
-            self._session.advance(given_in(given, slice(0, samples), stretch), 0, room.records)
+        with first_use(self._machine.kernels, cache_folder()):
+            for begin in range(0, steps, self._machine.stretch):
+                stretch = slice(begin, min(begin + self._machine.stretch, steps))
+                now = given_in(given, slice(0, samples), stretch)
+                self._session.advance(now, 0, room.records)
         traces = tuple(room.trace(population.name) for population in self.program.populations)
         return Trace(steps=steps, populations=traces)
 

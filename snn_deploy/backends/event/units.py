@@ -6,7 +6,8 @@ exists for one stretch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Shaped
@@ -184,6 +185,12 @@ def part_of(program: Program, names: Sequence[str], reads: Sequence[str]) -> Pro
         projections=tuple(p for p in program.projections if p.target in names),
         outputs=(Output(name="y", population=names[0], decode=Decode.MEMBRANE_END),),
     )
+
+
+def cache_folder() -> Path:
+    """Return where the compiler keeps what it has compiled."""
+    dispatcher: Any = KERNELS.advance
+    return Path(dispatcher.stats.cache_path)
 
 
 def _check(sources: int) -> None:

@@ -186,8 +186,10 @@ class Edges:
             edge["way"] = Way.ROWS
             pre, post = _placed(linear.pre, source), _placed(linear.post, target)
             row = np.cumsum(np.bincount(pre + 1, minlength=source.size + 1))
-            posts, weights = np.empty(pre.size, np.int32), np.empty_like(linear.weight)
-            assert sort_by_source((pre, post, linear.weight), row, posts, weights) == SOURCES
+            posts, weights = np.empty(pre.size, np.int32), np.empty(pre.size, np.int32)
+            weight = linear.weight.astype(np.int32)
+            given = pre.astype(np.int32), post.astype(np.int32), weight
+            assert sort_by_source(given, row, posts, weights) == SOURCES
             edge["row"], edge["post"] = self.numbers.put(row), self.numbers.put(posts)
             yield weights
 
