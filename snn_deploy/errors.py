@@ -26,10 +26,11 @@
     |   |-- LavaFailedError SNN503        Lava ended with an error
     |   |-- InputRangeError SNN504        an input value lies outside what the program declares
     |   `-- WorkersLostError SNN505       worker processes died again and again
-    `-- ArtifactError SNN600          an artifact folder cannot be read or written
-        |-- OutputExistsError SNN601      the output folder is already there
-        |-- CannotWriteError SNN602       disk full, no permission, ...
-        `-- ArtifactDamagedError SNN603   a file is missing, changed or not of this schema
+    |-- ArtifactError SNN600          an artifact folder cannot be read or written
+    |   |-- OutputExistsError SNN601      the output folder is already there
+    |   |-- CannotWriteError SNN602       disk full, no permission, ...
+    |   `-- ArtifactDamagedError SNN603   a file is missing, changed or not of this schema
+    `-- CoresError SNN700             the network does not fit on the cores of the chip
 
 Anything that is not a `DeployError` is our bug: traceback, exit 70.
 """
@@ -237,3 +238,9 @@ class ArtifactDamagedError(ArtifactError):
     """A file of the artifact is missing, was changed, or is of another schema."""
 
     code = "SNN603"
+
+
+class CoresError(DeployError):
+    """The network does not fit on the cores of the chip: it says what is short, and by how much."""
+
+    code = "SNN700"

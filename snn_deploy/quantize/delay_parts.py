@@ -14,7 +14,7 @@ from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse, to_sparse
 from snn_deploy.ir.program import Projection
 from snn_deploy.quantize.fold import source_channel
-from snn_deploy.targets.target import SourcedRange
+from snn_deploy.targets import SourcedRange
 
 Delay = Int[np.ndarray, "..."]
 """Steps: one number, one per source or one per stored weight."""

@@ -1,11 +1,13 @@
 """The chips we compile for: one TOML file each, found by name, alias or path."""
 
+from snn_deploy.targets.cores import CoreRules
 from snn_deploy.targets.files import (
     find_target,
     read_stored_target,
     read_target,
     shipped_targets,
 )
+from snn_deploy.targets.sourced import Sourced, SourcedList, SourcedRange
 from snn_deploy.targets.target import (
     Basic,
     Entry,
@@ -14,8 +16,6 @@ from snn_deploy.targets.target import (
     Limit,
     Per,
     Resource,
-    Sourced,
-    SourcedRange,
     Support,
     Target,
     WeightRange,
@@ -23,6 +23,7 @@ from snn_deploy.targets.target import (
 
 __all__ = [
     "Basic",
+    "CoreRules",
     "Entry",
     "Feature",
     "Layers",
@@ -30,6 +31,7 @@ __all__ = [
     "Per",
     "Resource",
     "Sourced",
+    "SourcedList",
     "SourcedRange",
     "Support",
     "Target",

@@ -11,7 +11,8 @@ from typing import Any
 from snn_deploy.ir.arithmetic import MOST_DECAY_BITS, WIDEST, Decay, Sums
 from snn_deploy.ir.checks import LARGEST
 from snn_deploy.targets.form import Problem, shown
-from snn_deploy.targets.target import Sourced, SourcedRange, Target, WeightRange
+from snn_deploy.targets.sourced import Sourced, SourcedList, SourcedRange
+from snn_deploy.targets.target import Target, WeightRange
 
 LONGEST_TEXT = 500
 """Characters of a source, a unit or a title."""
@@ -31,6 +32,7 @@ def target_problems(target: Target) -> list[Problem]:
         *_states(target),
         *_levels(target),
         *_counts(target),
+        *([] if target.cores is None else _cores(target.cores, "cores")),
     ]
 
 
@@ -157,6 +159,33 @@ def _counts(target: Target) -> Iterator[Problem]:
     yield from _twice(
         "limits", "resource", (f"{r.resource.value} per {r.per.value}" for r in target.limits)
     )
+
+
+def _cores(record: Any, path: str) -> Iterator[Problem]:
+    """Yield numbers of a core or board that are below 1 or beyond 64 bits, or not ascending."""
+    for entry in fields(record):
+        value, inner = getattr(record, entry.name), f"{path}.{entry.name}"
+        if isinstance(value, Sourced):
+            lowest = 0 if entry.name in _MAY_BE_NONE or path == "cores.costs" else 1
+            yield from _within(f"{inner}.value", value.value, lowest, LARGEST)
+        elif isinstance(value, SourcedList):
+            yield from _ascending(f"{inner}.values", value.values, 0, MOST_SHIFT)
+        elif isinstance(value, tuple):
+            chips = tuple(board.chips for board in value)
+            yield from _ascending(f"{inner}[].chips", chips, 1, LARGEST)
+        elif is_dataclass(value):
+            yield from _cores(value, inner)
+
+
+_MAY_BE_NONE = ("header", "offset", "delay")
+"""Of packing and sharing."""
+
+
+def _ascending(path: str, values: tuple[int, ...], low: int, high: int) -> Iterator[Problem]:
+    for value in values:
+        yield from _within(path, value, low, high)
+    if not values or list(values) != sorted(set(values)):
+        yield Problem(path=path, message="these are not ascending", fix="sort them, each once")
 
 
 def _twice(table: str, key: str, names: Iterable[str]) -> Iterator[Problem]:

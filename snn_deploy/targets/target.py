@@ -6,34 +6,8 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from snn_deploy.ir.arithmetic import Arithmetic, Decay, Order, Overflow, Register, Sums
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sourced:
-    """A whole number with its unit and where it was read."""
-
-    value: int
-    unit: str
-    source: str
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourcedRange:
-    """An inclusive range of whole numbers with its unit and where it was read."""
-
-    low: int
-    high: int
-    unit: str
-    source: str
-
-    def __contains__(self, number: int) -> bool:
-        return self.low <= number <= self.high
-
-    def __str__(self) -> str:
-        return f"{self.low}..{self.high}"
+from snn_deploy.targets.cores import Board, CoreRules
+from snn_deploy.targets.sourced import Sourced, SourcedList, SourcedRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +273,9 @@ class Resource(Enum):
     INPUT_AXONS = "input-axons"
     OUTPUT_AXONS = "output-axons"
     SYNAPSE_MEMORY = "synapse-memory"
+    CORE_MEMORY = "core-memory"
+    """Memory that synapses and states of neurons share."""
+
     NEURON_CONFIGURATIONS = "neuron-configurations"
     """Different sets of decays and refractory periods."""
 
@@ -374,6 +351,9 @@ class Target:
     """None: any population may drive any other."""
 
     limits: tuple[Limit, ...] = ()
+    cores: CoreRules | None = None
+    """None: it has no cores that populations could be mapped to."""
+
     writer: str = ""
     """Backend whose files an artifact for this chip carries, and which knows what runs natively;
     empty: none, everything is native."""
@@ -420,6 +400,11 @@ class Target:
         """Largest weight sum, before any shift, that one neuron may receive in one step."""
         return (1 << (self.states.accumulator.value - 1)) - 1
 
+    def limit(self, resource: Resource, per: Per = Per.CORE) -> Limit | None:
+        """Return how much of a resource there is; None: it is not known."""
+        found = (rule for rule in self.limits if (rule.resource, rule.per) == (resource, per))
+        return next(found, None)
+
     def support(self, feature: Feature) -> Support | None:
         """Return how this target runs `feature`; None: not at all."""
         return next((rule.support for rule in self.features if rule.feature is feature), None)
@@ -434,7 +419,8 @@ class Target:
 
 
 AnySourced = (
-    Sourced | SourcedRange | WeightRange | RegisterRule | Rules | FeatureRule | Lack | Limit
+    *(Sourced, SourcedRange, SourcedList, WeightRange, RegisterRule, Rules),
+    *(FeatureRule, Lack, Limit, Board),
 )
 """What carries a source, and so is an entry of a table."""
 
@@ -461,5 +447,7 @@ def _label(item: Any) -> str:
         return f"{item.resource.value}-per-{item.per.value}"
     if isinstance(item, Lack):
         return item.basic.value
+    if isinstance(item, Board):
+        return item.name
     assert isinstance(item, FeatureRule)
     return item.feature.value

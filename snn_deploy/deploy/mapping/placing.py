@@ -1,0 +1,82 @@
+"""Places cores on the mesh of each chip: in a snake, then by swaps that shorten routes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from snn_deploy.deploy.mapping.cutting import Held
+from snn_deploy.deploy.mapping.layer import DIGITS, Layer
+from snn_deploy.targets.cores import Mesh
+
+SWAPS = 4000
+"""Swaps that are tried: hops cost little, so more are not worth their time."""
+
+SEED = 2018
+"""Of the pairs of cores that are tried."""
+
+ANOTHER_CHIP = 32
+"""Hops that a message to another chip counts as. What it costs is not published; it only keeps
+together what talks to each other."""
+
+
+def traffic(layers: Mapping[str, Layer], cores: Sequence[Held]) -> Float64[np.ndarray, "from to"]:
+    """Return the messages of a step from each core to each other."""
+    where = {name: np.zeros(layer.rates.size, np.int64) for name, layer in layers.items()}
+    for number, core in enumerate(cores):
+        for part in core.parts:
+            where[part.population][part.index] = number
+    flow = np.zeros((len(cores), len(cores)))
+    for number, core in enumerate(cores):
+        for part in core.parts:
+            for wiring in layers[part.population].wirings:
+                source = wiring.projection.source
+                if source not in layers:
+                    continue  # an input: it comes from outside
+                sent = wiring.sources(part)
+                flow[:, number] += np.bincount(
+                    where[source][sent], weights=wiring.rates[sent], minlength=len(cores)
+                )
+    return flow
+
+
+def place(
+    flow: Float64[np.ndarray, "from to"], mesh: Mesh, per_chip: int
+) -> tuple[Int64[np.ndarray, " core"], float]:
+    """Return the site of each core and the hops of a step's messages.
+
+    Sites are numbered chip by chip, on each along a snake of columns, with all cores of a router
+    one after another.
+    """
+    cores = flow.shape[0]
+    sites = -(-cores // per_chip) * per_chip
+    chip, x, y = positions(np.arange(sites), mesh, per_chip)
+    site = np.arange(cores)
+    both = flow + flow.T
+    np.fill_diagonal(both, 0)
+
+    def cost(core: int, at: int) -> float:
+        """Return the cost of a core's messages if it were on the site `at`."""
+        away = np.where(chip[site] != chip[at], ANOTHER_CHIP, 0)
+        return float(both[core] @ (np.abs(x[site] - x[at]) + np.abs(y[site] - y[at]) + away))
+
+    rng = np.random.default_rng(SEED)
+    for one, other in rng.integers(0, cores, (SWAPS if cores > 1 else 0, 2)):
+        before = cost(one, site[one]) + cost(other, site[other])
+        site[one], site[other] = site[other], site[one]
+        if cost(one, site[one]) + cost(other, site[other]) >= before:
+            site[one], site[other] = site[other], site[one]
+    near = chip[site][:, None] == chip[site]
+    hops = np.abs(x[site][:, None] - x[site]) + np.abs(y[site][:, None] - y[site])
+    return site, round(float((flow * hops * near).sum()), DIGITS)
+
+
+def positions(
+    site: Int64[np.ndarray, " site"], mesh: Mesh, per_chip: int
+) -> tuple[Int64[np.ndarray, " site"], Int64[np.ndarray, " site"], Int64[np.ndarray, " site"]]:
+    """Return chip, column and row of sites."""
+    chip, within = np.divmod(site, per_chip)
+    router = within // mesh.cores.value
+    x, step = np.divmod(router, mesh.rows.value)
+    y = np.where(x % 2 == 0, step, mesh.rows.value - 1 - step)
+    return chip, x, y
