@@ -69,9 +69,7 @@ def sparse(rng: np.random.Generator, source: int, target: int, fan_in: int) -> S
     )
 
 
-def chain(
-    layers: list[tuple[str, LinearMap]], *, target: str = "loihi1", high: int = 1
-) -> Program:
+def chain(layers: list[tuple[str, LinearMap]], *, target: str = "loihi1", high: int = 1) -> Program:
     """Return populations in a row, each driven by its map."""
     source, populations, projections = "in", [], []
     for name, linear in layers:
@@ -83,8 +81,14 @@ def chain(
 
 
 def convolution(
-    rng: np.random.Generator, source: tuple[int, int, int], out: int, size: int,
-    *, stride: int = 1, padding: int = 0, groups: int = 1,
+    rng: np.random.Generator,
+    source: tuple[int, int, int],
+    out: int,
+    size: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
 ) -> Convolution:
     return Convolution(
         weight=weights(rng, (out, source[0] // groups, size, size)),
@@ -103,7 +107,13 @@ def cnn(target: str = "loihi1") -> Program:
     three = convolution(rng, (16, 16, 16), 8, 4, stride=2, padding=1)
     four = dense(rng, math.prod((8, 8, 8)), 256)
     return chain(
-        [("conv1", one), ("conv2", two), ("conv3", three), ("fc1", four), ("fc2", dense(rng, 256, 10))],
+        [
+            ("conv1", one),
+            ("conv2", two),
+            ("conv3", three),
+            ("fc1", four),
+            ("fc2", dense(rng, 256, 10)),
+        ],
         target=target,
     )
 

@@ -70,6 +70,7 @@ class Layer:
         self.together = sends_together(program, population, self.grid)
         self._configuration, self._configurations = _classes(_decays(population), population.shape)
         self._threshold, self._thresholds = _classes([population.threshold], population.shape)
+        self._updated = _updated(population, self.wirings)
         self._state_bits = _state_bits(population, target)
         self.clear_reach()
 
@@ -179,8 +180,9 @@ class Layer:
         spikes, sent = float(rates.sum()), float(rates @ self.cores_reached[index])
         messages = sum(need.messages for need in needs)
         operations = sum(need.operations for need in needs)
-        each = costs.access.value + costs.update.value
-        made = part.neurons * each + spikes * costs.spike.value + sent * costs.message_out.value
+        neurons = part.neurons * costs.access.value
+        neurons += int(self._updated[index].sum()) * costs.update.value
+        made = neurons + spikes * costs.spike.value + sent * costs.message_out.value
         taken = messages * costs.message_in.value + operations * costs.operation.value
         return Load(
             operations=round(operations, DIGITS),
@@ -272,6 +274,15 @@ def _grid_of_target(program: Program, name: str) -> tuple[int, int]:
             if shares(projection, grid):
                 return grid
     return 1, program.population(name).size
+
+
+def _updated(population: Population, wirings: Sequence[Wiring]) -> Bool[np.ndarray, " neuron"]:
+    """Return which neurons a step is expected to change: those that something ever reaches."""
+    reached = sum((w.arriving() for w in wirings), np.zeros(population.size)) > 0
+    moved = np.zeros(population.shape, bool)
+    for bias in population.biases:
+        moved |= bias.value != 0
+    return reached | moved.ravel() | (population.kind is not None)
 
 
 def _decays(population: Population) -> list[np.ndarray]:

@@ -64,6 +64,10 @@ class Wiring(ABC):
     def sources(self, part: Part) -> Bool[np.ndarray, " source"]:
         """Return which source neurons send to the part."""
 
+    @abstractmethod
+    def arriving(self) -> Float64[np.ndarray, " neuron"]:
+        """Return the synapses of each neuron that messages reach in a step."""
+
 
 class DenseWiring(Wiring):
     """Every source to every neuron."""
@@ -85,6 +89,10 @@ class DenseWiring(Wiring):
     def sources(self, part: Part) -> Bool[np.ndarray, " source"]:
         """Return all of them."""
         return np.ones(self.rates.size, bool)
+
+    def arriving(self) -> Float64[np.ndarray, " neuron"]:
+        """Return the messages of a step."""
+        return np.full(self.projection.map.out_size, self.rates.sum())
 
 
 class SparseWiring(Wiring):
@@ -122,6 +130,11 @@ class SparseWiring(Wiring):
     def sources(self, part: Part) -> Bool[np.ndarray, " source"]:
         """Return those with a synapse into the part."""
         return self._counts(part) > 0
+
+    def arriving(self) -> Float64[np.ndarray, " neuron"]:
+        """Return the synapses of each neuron that messages reach in a step."""
+        before = np.concatenate([[0.0], np.cumsum(self.rates[self._pre])])
+        return np.diff(before[self._first])
 
 
 class SharedWiring(Wiring):
@@ -175,6 +188,16 @@ class SharedWiring(Wiring):
         """Return every channel of the groups that the part has, at the places that it sees."""
         channels = np.repeat(self._groups(part) > 0, self._map.weight.shape[1])
         return (channels[:, None] & self._taps(part).any(axis=0)).ravel()
+
+    def arriving(self) -> Float64[np.ndarray, " neuron"]:
+        """Return the synapses of each neuron that messages reach in a step."""
+        channels, height, width = self._map.out_shape
+        rate = self._rates.reshape(self._map.groups, self._map.weight.shape[1], -1).sum(axis=1)
+        reached = np.zeros((self._map.groups, height * width))
+        for place in self._place:
+            seen = place >= 0
+            reached[:, place[seen]] += rate[:, seen]  # a tap reaches a place from one other only
+        return np.repeat(reached, channels // self._map.groups, axis=0).ravel()
 
 
 def _place_of_tap(linear: Convolution) -> np.ndarray:
