@@ -1,4 +1,4 @@
-"""Runs SANA-FE's DVS-gesture network on its Loihi; started by `run.py` in an environment with SANA-FE.
+"""Runs SANA-FE's DVS-gesture network on its Loihi; started by `run.py` where SANA-FE is installed.
 
 child.py WEIGHTS.npz                                   copies the network's weights there
 child.py CORES.json RESULT.npz STEPS         runs it with that core for each neuron

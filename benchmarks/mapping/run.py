@@ -1,6 +1,6 @@
 """Compares mappings of SANA-FE's DVS-gesture network by SANA-FE itself: our slices and its own.
 
-    python benchmarks/mapping/run.py        makes an environment with SANA-FE, runs, prints the table
+    python benchmarks/mapping/run.py     makes an environment with SANA-FE, runs, prints a table
 
 SANA-FE (GPL-3) stays in that environment and in a process of its own.
 """
@@ -13,6 +13,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -197,7 +198,7 @@ def row(what: str, net: Program, cores: list[np.ndarray], python: Path, folder: 
     )
 
 
-def record(one: Row) -> dict[str, object]:
+def record(one: Row) -> dict[str, Any]:
     """Return the numbers of a line."""
     numbers = {
         key: float(one.result[key])
@@ -206,18 +207,21 @@ def record(one: Row) -> dict[str, object]:
     return {"mapping": one.mapping, "cores": one.cores, "most_axons": one.most_axons, **numbers}
 
 
+HEADER = (
+    *("mapping", "cores", "messages", "energy uJ"),
+    *("us a step, detailed", "simple", "most input axons"),
+)
+
+
 def show(rows: list[Row]) -> None:
     """Print the table."""
-    print(
-        "| mapping | cores | messages | energy uJ | us a step, detailed | simple | most input axons |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
     for one in rows:
-        r = one.result
+        numbers = record(one)
+        detailed, simple = (1e6 * numbers[key] / STEPS for key in ("detailed", "simple"))
         print(
-            f"| {one.mapping} | {one.cores} | {int(r['messages'])} | {1e6 * float(r['energy']):.2f} "
-            f"| {1e6 * float(r['detailed']) / STEPS:.2f} | {1e6 * float(r['simple']) / STEPS:.2f} "
-            f"| {one.most_axons} |"
+            f"| {one.mapping} | {one.cores} | {numbers['messages']:.0f} "
+            f"| {1e6 * numbers['energy']:.2f} | {detailed:.2f} | {simple:.2f} | {one.most_axons} |"
         )
 
 
