@@ -1,6 +1,7 @@
 # make demo   set-up, then the main job on a real network
 # make test   set-up, then all tests
 # make check  lint, types, layers
+# make nightly  what takes too long for every change: thousands of random programs and networks
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
@@ -24,7 +25,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check golden lava-dl oracles peers benchmark clean
+.PHONY: demo test check nightly golden lava-dl oracles peers benchmark clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -40,6 +41,11 @@ check: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+nightly: $(VENV)/.product $(VENV)/.dev
+	@$(BIN)/snn-deploy lava setup
+	SNN_DEPLOY_SCHEDULES=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/conformance/test_schedules.py
+	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest tests/lava/test_many.py
 
 golden: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden
