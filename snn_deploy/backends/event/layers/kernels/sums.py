@@ -18,7 +18,8 @@ from snn_deploy.backends.event.layers.tables import (
     Way,
 )
 
-_DENSE, _ROWS = int(Way.DENSE), int(Way.ROWS)
+_DENSE, _KERNEL = int(Way.DENSE), int(Way.KERNEL)
+_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @inlined
@@ -129,23 +130,40 @@ def _add(
 ) -> None:
     """Add the weights of the events that one edge carries in this step, or subtract them."""
     numbers = plan.numbers
-    if edge.way == _DENSE and node.binary and edge.delays == ABSENT:
+    if edge.way == _KERNEL:
+        _add_kernels(numbers, edge, node, events, values, sums, weights)
+    elif edge.way == _DENSE and node.binary and edge.delays == ABSENT:
         _add_rows(sums, weights, edge.weight, edge.size, events, minus)
-        return
+    else:
+        _add_each(numbers, edge, node, events, values, sums, weights)
+
+
+@inlined
+def _add_each(
+    numbers: np.ndarray,
+    edge: Any,
+    node: Any,
+    events: np.ndarray,
+    values: np.ndarray,
+    sums: np.ndarray,
+    weights: np.ndarray,
+) -> None:
+    """Add the weights of one event after the other: a row of all targets, or a list of some."""
+    dense, binary, delayed = edge.way == _DENSE, node.binary != 0, edge.delays != ABSENT
+    row, size, delay = edge.weight, edge.size, edge.delay
+    begins, posts, delays = numbers[edge.row :], numbers[edge.post :], numbers[edge.delays :]
     for k in range(events.size):
-        source, value = events[k], 1
-        if edge.delays != ABSENT and numbers[edge.delays + source] != edge.delay:
+        source, value = np.uint64(events[k]), as32(1)
+        if delayed and delays[source] != delay:
             continue
-        if not node.binary:
+        if not binary:
             value = values[k]
-        if edge.way == _DENSE:
-            _add_row(sums, 0, weights, edge.weight + source * edge.size, edge.size, value)
-        elif edge.way == _ROWS:
-            begin, end = numbers[edge.row + source], numbers[edge.row + source + 1]
-            posts = numbers[edge.post + begin : edge.post + end]
-            _scatter(sums, posts, weights[edge.weight + begin : edge.weight + end], value)
+        if dense:
+            _add_row(sums, 0, weights, row + events[k] * size, size, value)
         else:
-            _add_kernel(numbers, edge, source, value, sums, weights)
+            begin, end = begins[source], begins[source + _ONE]
+            listed = weights[row + begin : row + end]
+            _scatter(sums, posts[begin:end], listed, value)
 
 
 @inlined
@@ -205,18 +223,30 @@ def _scatter(sums: np.ndarray, posts: np.ndarray, row: np.ndarray, value: int) -
 
 
 @inlined
-def _add_kernel(
+def _add_kernels(
     numbers: np.ndarray,
     edge: Any,
-    source: int,
-    value: int,
+    node: Any,
+    events: np.ndarray,
+    values: np.ndarray,
     sums: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Add one event through a convolution: taps side by side in the output are one row."""
-    point = edge.point + 3 * source
-    weight, to = edge.weight + numbers[point] * edge.block, numbers[point + 2]
-    at = edge.row + numbers[point + 1]
-    for row in range(edge.post + 3 * numbers[at], edge.post + 3 * numbers[at + 1], 3):
-        first = weight + numbers[row + 1]
-        _add_row(sums, to + numbers[row], weights, first, numbers[row + 2], value)
+    """Add events through a convolution: taps side by side in the output are one row."""
+    binary, delayed, block = node.binary != 0, edge.delays != ABSENT, edge.block
+    points, begins, rows = numbers[edge.point :], numbers[edge.row :], numbers[edge.post :]
+    kernel, delays, delay = weights[edge.weight :], numbers[edge.delays :], edge.delay
+    for k in range(events.size):
+        source = np.uint64(events[k])
+        if delayed and delays[source] != delay:
+            continue
+        at = _THREE * source
+        weight, place, group = points[at] * block, points[at + _ONE], points[at + _TWO]
+        for number in range(begins[np.uint64(place)], begins[np.uint64(place) + _ONE]):
+            row = _THREE * np.uint64(number)
+            to, first, size = group + rows[row], weight + rows[row + _ONE], rows[row + _TWO]
+            if binary:
+                for n in range(size):
+                    sums[np.uint64(to + n)] += kernel[np.uint64(first + n)]
+            else:
+                _add_row(sums, to, kernel, first, size, values[k])
