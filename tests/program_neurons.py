@@ -19,6 +19,7 @@ from snn_deploy.ir.kinds import (
     Sigma,
     SigmaDelta,
 )
+from snn_deploy.ir.limits import WORD_HIGH
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.neuron import (
     CURRENTS,
@@ -143,6 +144,7 @@ def built(neurons: Drawn, membrane: Register, *, loihi: bool) -> Population:
             kind = replace(kind, bias=kind.bias + potential(np.asarray(neurons.push)))
         return replace(base, kind=kind)
     counts = base.fires in (Fires.COUNT, Fires.ROUNDED)
+    least = int(membrane.high > WORD_HIGH)  # of 32 bits that wrap once, half is a payload
     threshold = np.asarray(np.maximum(potential(relative.threshold), grid * counts))
     subtract = base.reset.kind is ResetKind.SUBTRACT and np.all(relative.amount == 1)
     return replace(
@@ -150,7 +152,7 @@ def built(neurons: Drawn, membrane: Register, *, loihi: bool) -> Population:
         **_currents(base, relative, potential),
         threshold=threshold,
         lower=potential(relative.lower) if base.fires is Fires.TERNARY else base.lower,
-        payload_shift=shift if base.fires is Fires.GRADED else 0,
+        payload_shift=max(shift, least) if base.fires is Fires.GRADED else 0,
         reset=replace(base.reset, amount=threshold if subtract else potential(relative.amount)),
         initial=potential(relative.initial),
         floor=None if relative.floor is None else _floor_of(relative.floor, potential),
