@@ -15,7 +15,7 @@ from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.deploy.quantizing import Wishes, search_bits
-from snn_deploy.errors import DataError, FileMissingError, OptionError
+from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
@@ -177,8 +177,6 @@ def model_content(model: Any) -> bytes | None:
     """
     if not isinstance(model, str | Path):
         return None
-    if not Path(model).is_file():
-        raise FileMissingError("there is no such model file", where=str(model))
     return read_bytes(Path(model))
 
 

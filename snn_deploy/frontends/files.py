@@ -1,15 +1,20 @@
 """Model files: of what kind one is, and what each kind is read into."""
 
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 from snn_deploy.errors import FileDamagedError, FileMissingError
+from snn_deploy.ir.words import nearest
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What every HDF5 file starts with."""
 
 LARGEST_FILE = 2**32
 """Bytes of any model file; each reader has its own, smaller bound."""
+
+MOST_NAMES = 4096
+"""Files of a folder among which a name that is like a wrong one is looked for."""
 
 
 class FileKind(Enum):
@@ -31,6 +36,9 @@ _SUFFIXES = {
     ".onnx": FileKind.ONNX,
 }
 
+_ENDINGS = {*_SUFFIXES, ".pt", ".pth", ".safetensors"}
+"""Of the names of model files."""
+
 
 def kind_of(content: bytes, name: str) -> FileKind:
     """Return who reads a file, by its name or else by how it starts."""
@@ -49,8 +57,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         if not path.is_file():
-            what = "it is a folder" if path.is_dir() else "there is no such file"
-            raise FileMissingError(f"cannot read the model: {what}", where=str(path))
+            raise _not_there(path)
         if path.stat().st_size > LARGEST_FILE:
             raise FileDamagedError(
                 f"the file has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read",
@@ -61,3 +68,32 @@ def read_bytes(path: Path) -> bytes:
         raise FileMissingError(
             f"cannot read the model: {error.strerror}", where=str(path)
         ) from error
+
+
+def _not_there(path: Path) -> FileMissingError:
+    """Return the error for a path that is no file: where it was looked for, and what is there."""
+    if path.is_dir():
+        there = [name for name in _files(path) if Path(name).suffix.lower() in _ENDINGS]
+        return FileMissingError(
+            "a model is a file, and this is a folder",
+            where=str(path),
+            fix=f"such as {str(path / there[0])!r}" if there else "give the path of a file",
+        )
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return FileMissingError(
+            f"there is no such model file: there is no folder {str(folder)!r}",
+            where=str(path),
+            fix="give the path of a file",
+        )
+    near = nearest(path.name, _files(folder))
+    return FileMissingError(
+        f"there is no such model file in {str(folder)!r}",
+        where=str(path),
+        fix=f"is {str(path.with_name(near))!r} meant?" if near else "give the path of a file",
+    )
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder."""
+    return sorted(entry.name for entry in islice(folder.iterdir(), MOST_NAMES) if entry.is_file())

@@ -16,7 +16,7 @@ from snn_deploy.ir.program import Bias, Population, Program, Projection, Reset, 
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.lag import CLOCK, must_lower
 from snn_deploy.quantize.passes import Passed
-from snn_deploy.targets import Target
+from snn_deploy.targets import Target, other_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,8 @@ class LowerBiases:
             raise DoesNotFitError(
                 f"a bias of {largest << rule.shift.value} state units needs more than two weights",
                 where=where,
-                fix="rescale the biases in training, or use --target cpu",
+                fix="rescale the biases in training, or use "
+                + other_target(self.target, lambda other: other.weights.exponent.high >= exponent),
             )
         yield exponent, part >> exponent
         if exponent:

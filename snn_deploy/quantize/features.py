@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from snn_deploy.errors import DeployError, UnsupportedError
+from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.arithmetic import Arithmetic, Decay
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.findings import Finding, Kind
@@ -14,7 +14,7 @@ from snn_deploy.ir.kinds import Adaptive, Delta, Resonator, Sigma, SigmaDelta
 from snn_deploy.ir.neuron import Compare, Fires, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population, Program
 from snn_deploy.quantize.passes import Passed
-from snn_deploy.targets import Basic, Feature, Support, Target
+from snn_deploy.targets import Basic, Feature, Support, Target, other_target
 
 WORDS = {
     Feature.GREATER_EQUAL: "a spike where the membrane equals the threshold (>=)",
@@ -57,7 +57,7 @@ REMEDIES = {
     Basic.RESET_TO_ZERO: "--reset subtract, if the network works with it, or --target cpu",
     Basic.DIRECT_INPUT: "train neurons with a synaptic current, or --target cpu",
 }
-"""Ways out of a basic that a target lacks; --target cpu where there is no other."""
+"""Ways out of a basic that a target lacks; other targets where there is no entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +83,17 @@ class CheckFeatures:
                 raise UnsupportedError(
                     f"{self.target.name} does not have {BASICS[basic]}",
                     where=population.name,
-                    fix=REMEDIES.get(basic, "--target cpu"),
+                    fix=REMEDIES.get(basic) or self._elsewhere(graph),
                 )
         simulated = []
         for feature in needed_features(graph, population):
             support = self.target.support(feature)
             if support is None and feature is not Feature.BIAS_GATE:
-                raise self._unsupported(population, feature)
+                raise UnsupportedError(
+                    f"{self.target.name} does not have {WORDS[feature]}",
+                    where=population.name,
+                    fix=self._elsewhere(graph),
+                )
             if support is not Support.NATIVE:
                 simulated.append(WORDS[feature])
         groups = parameter_groups(population)
@@ -106,12 +110,16 @@ class CheckFeatures:
                 reason=f"{self.target.title} runs that in its simulator only",
             )
 
-    def _unsupported(self, population: Population, feature: Feature) -> DeployError:
-        return UnsupportedError(
-            f"{self.target.name} does not have {WORDS[feature]}",
-            where=population.name,
-            fix="--target cpu",
-        )
+    def _elsewhere(self, graph: Program) -> str:
+        """Return the targets that have all that `graph` needs."""
+        basics = {need for p in graph.populations for need in needed_basics(p)}
+        features = {need for p in graph.populations for need in needed_features(graph, p)}
+        features -= {Feature.BIAS_GATE}
+
+        def able(other: Target) -> bool:
+            return all(map(other.has, basics)) and None not in map(other.support, features)
+
+        return other_target(self.target, able)
 
 
 def needed_features(program: Program, population: Population) -> tuple[Feature, ...]:

@@ -1,11 +1,11 @@
 """What a user may choose about the way to integers."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from snn_deploy.errors import OptionError
+from snn_deploy.ir.words import nearest
 from snn_deploy.targets import Target
 
 
@@ -222,11 +222,11 @@ class Options:
         given = self.weight_bits if isinstance(self.weight_bits, Mapping) else {}
         for name in given:
             if name != ALL and name not in known:
-                near = difflib.get_close_matches(name, known, n=1) or known[:1]
+                near = nearest(name, known) or known[0]
                 raise OptionError(
                     f"bits for {name!r}, but no layer has that name; there are {', '.join(known)}",
                     where="--bits",
-                    fix=f"--bits {near[0]}={given[name]}",
+                    fix=f"--bits {near}={given[name]}",
                 )
 
 

@@ -3,6 +3,7 @@
 from snn_deploy.targets.cores import CoreRules
 from snn_deploy.targets.files import (
     find_target,
+    other_target,
     read_stored_target,
     read_target,
     shipped_targets,
@@ -37,6 +38,7 @@ __all__ = [
     "Target",
     "WeightRange",
     "find_target",
+    "other_target",
     "read_stored_target",
     "read_target",
     "shipped_targets",

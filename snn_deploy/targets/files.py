@@ -1,6 +1,7 @@
 """Target descriptions as files: those that come with the package, and a user's own by path."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,9 @@ MOST_PROBLEMS = 8
 """Of one file that an error lists."""
 
 ENDING = ".toml"
+
+IDEAL = "cpu"
+"""The target that has everything."""
 
 
 def read_target(text: bytes, where: str) -> Target:
@@ -126,6 +130,25 @@ def find_target(name: str) -> Target:
         f"no target is called {name!r}; there are {', '.join(sorted(names))}",
         fix=f"--target {near}" if near else "snn-deploy targets",
     )
+
+
+def other_target(target: Target, able: Callable[[Target], bool]) -> str:
+    """Return the way out for what `target` cannot have, as options of the command line.
+
+    Args:
+        target: The chip.
+        able: Whether another one can have it. One that computes as `target` does, with the same
+            registers and delays, is named first; the ideal target always can.
+    """
+
+    def alike(other: Target) -> bool:
+        own, its = target.delay, other.delay
+        same_delays = (own.low, own.high) == (its.low, its.high)
+        return same_delays and other.arithmetic == target.arithmetic
+
+    others = [t for t in shipped_targets() if t.name not in (target.name, IDEAL)]
+    same = [other.name for other in others if alike(other) and able(other)]
+    return "".join(f"--target {name}, or " for name in same) + f"--target {IDEAL}"
 
 
 def read_own(path: Path) -> Target:

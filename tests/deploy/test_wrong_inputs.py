@@ -49,8 +49,25 @@ def refused(
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "none.nir"
     assert refused(model, tmp_path, capsys) == (
-        f"error[SNN201]: there is no such model file\n  at: {model}\n"
+        f"error[SNN201]: there is no such model file in '{tmp_path}'\n"
+        f"  at: {model}\n"
+        "  fix: give the path of a file\n"
     )
+
+
+def test_a_misspelt_file_is_told_the_nearest_one_in_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], demo_network: Path
+) -> None:
+    meant = tmp_path / "digits.nir"
+    meant.write_bytes(demo_network.read_bytes())
+    (tmp_path / "other.pt").write_bytes(b"")
+    wrong = tmp_path / "digit.nir"
+    assert refused(wrong, tmp_path, capsys) == (
+        f"error[SNN201]: there is no such model file in '{tmp_path}'\n"
+        f"  at: {wrong}\n"
+        f"  fix: is '{meant}' meant?\n"
+    )
+    assert run(["inspect", str(meant)]) == 0
 
 
 @pytest.mark.parametrize(

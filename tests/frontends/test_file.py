@@ -192,18 +192,51 @@ def test_writing_by_hand_is_what_loading_writes(small):
     assert write_nir(imported.graph, imported.annotation) == imported.nir_bytes
 
 
-def test_a_missing_file_is_named(tmp_path):
+def told(path):
     with pytest.raises(FileMissingError) as caught:
-        load(tmp_path / "none.nir")
-    assert str(caught.value) == (
-        "error[SNN201]: cannot read the model: there is no such file\n"
-        f"  at: {tmp_path / 'none.nir'}"
+        load(path)
+    return str(caught.value)
+
+
+def test_a_missing_file_is_named_with_the_folder_and_the_nearest_name(tmp_path, monkeypatch):
+    (tmp_path / "network.nir").write_bytes(b"")
+    assert told(tmp_path / "none.nir") == (
+        f"error[SNN201]: there is no such model file in '{tmp_path}'\n"
+        f"  at: {tmp_path / 'none.nir'}\n"
+        "  fix: give the path of a file"
     )
-    with pytest.raises(FileMissingError) as caught:
-        load(tmp_path)
-    assert str(caught.value) == (
-        f"error[SNN201]: cannot read the model: it is a folder\n  at: {tmp_path}"
+    monkeypatch.chdir(tmp_path)
+    assert told("netwrok.nir") == (
+        f"error[SNN201]: there is no such model file in '{tmp_path}'\n"
+        "  at: netwrok.nir\n"
+        "  fix: is 'network.nir' meant?"
     )
+    assert told("models/network.nir") == (
+        "error[SNN201]: there is no such model file: there is no folder "
+        f"'{tmp_path / 'models'}'\n"
+        "  at: models/network.nir\n"
+        "  fix: give the path of a file"
+    )
+
+
+def test_a_folder_is_no_model_and_is_told_one_that_is_in_it(tmp_path):
+    assert told(tmp_path) == (
+        "error[SNN201]: a model is a file, and this is a folder\n"
+        f"  at: {tmp_path}\n"
+        "  fix: give the path of a file"
+    )
+    (tmp_path / "notes.txt").write_bytes(b"")
+    (tmp_path / "network.PT").write_bytes(b"")
+    assert told(tmp_path) == (
+        "error[SNN201]: a model is a file, and this is a folder\n"
+        f"  at: {tmp_path}\n"
+        f"  fix: such as '{tmp_path / 'network.PT'}'"
+    )
+
+
+def test_a_name_that_no_file_can_have_is_refused():
+    assert told("x" * 300).startswith("error[SNN201]: ")
+    assert told("net\0.nir").startswith("error[SNN201]: ")
 
 
 def test_something_that_is_no_model_is_refused():

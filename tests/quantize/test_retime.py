@@ -286,6 +286,18 @@ def test_a_bias_that_no_wire_can_carry_is_refused(bias, text):
     LowerBiases(target=CPU)(Retime(target=CPU)(chain(bias=bias)).graph)
 
 
+def test_a_bias_beyond_two_weights_of_netx_is_offered_on_the_chip_with_exponents():
+    netx, bias = find_target("netx"), Bias(value=number(64 * 2**12))
+    with pytest.raises(DoesNotFitError) as caught:
+        LowerBiases(target=netx)(Retime(target=netx)(chain(bias=bias)).graph)
+    assert str(caught.value) == (
+        "error[SNN302]: a bias of 262144 state units needs more than two weights\n"
+        "  at: b.bias\n"
+        "  fix: rescale the biases in training, or use --target loihi2, or --target cpu"
+    )
+    LowerBiases(target=LOIHI2)(Retime(target=LOIHI2)(chain(bias=bias)).graph)
+
+
 def test_a_bias_that_starts_later_than_any_delay_comes_from_a_relay():
     program = Retime(target=LOIHI2)(chain(bias=Bias(value=number(64), start=190))).graph
     assert program.populations[1].biases[0].start == 192

@@ -29,6 +29,7 @@ from snn_deploy.ir.network import (
 from snn_deploy.ir.neuron import Compare, Decode, Fires, Reads, ResetKind, State
 from snn_deploy.ir.program import Sign
 from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.timing import Restart
 from snn_deploy.ir.trace import EVERYTHING, PAYLOADS, Values
 from snn_deploy.quantize import Options, compile_network
 from snn_deploy.quantize.fold import FoldMaps
@@ -689,9 +690,24 @@ def test_a_feature_that_a_target_lacks_is_refused():
     assert str(caught.value) == (
         "error[SNN301]: netx does not have a membrane that reads the old current\n"
         "  at: l\n"
-        "  fix: --target cpu"
+        "  fix: --target loihi2, or --target cpu"
     )
-    compile_network(one_layer(leaky(synapse=synapse)), CPU)
+    for target in (LOIHI2, CPU):
+        compile_network(one_layer(leaky(synapse=synapse)), target)
+
+
+def test_a_feature_that_a_user_s_own_chip_lacks_is_offered_on_a_chip_like_it():
+    own = replace(LOIHI2, name="mine", features=())
+    network = one_layer(leaky(restart=Restart(interval=5)))
+    with pytest.raises(UnsupportedError) as caught:
+        compile_network(network, own)
+    assert str(caught.value) == (
+        "error[SNN301]: mine does not have states that restart in regular steps\n"
+        "  at: l\n"
+        "  fix: --target loihi2, or --target cpu"
+    )
+    for target in (LOIHI2, CPU):
+        assert compile_network(network, target).program.population("l").restart is not None
 
 
 @pytest.mark.parametrize(
