@@ -1,18 +1,15 @@
 """What all tests share: type-checked imports, published data, golden files."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from beartype import BeartypeConf, beartype
-from jaxtyping import install_import_hook
+from annotations import check_imports, start_again
 
 ROOT = Path(__file__).parent.parent
 
 INNER = {"bound_step", "bounded", "bounds", "conditions", "intervals"}
-"""Modules of the range proof whose functions are too many to be checked at each call."""
+"""Modules of the range proof whose functions are too many and too small to be wrapped."""
 
 CHECKED = (
     "snn_deploy.ir",
@@ -29,10 +26,12 @@ CHECKED = (
 )
 """Modules whose annotations are checked while the tests run; numba compiles the others."""
 
-checker = ModuleType("snn_deploy_checker")
-checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
-sys.modules[checker.__name__] = checker  # the hook takes its checker by name
-install_import_hook(CHECKED, f"{checker.__name__}.check")
+check_imports(CHECKED)
+
+
+def pytest_runtest_setup() -> None:
+    """Check the annotations of every function in each test anew."""
+    start_again()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,0 +1,77 @@
+"""Annotations are checked in the first calls of each test, and at times behind them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from annotations import EACH, FIRST, _jaxtyped, start_again
+from beartype import beartype
+from jaxtyping import Num, TypeCheckError
+
+Square = Num[np.ndarray, "side side"]
+GOOD, BAD = np.zeros((2, 2)), np.zeros((2, 3))
+
+
+@pytest.fixture
+def size() -> Callable[[np.ndarray], int]:
+    """Return a function of square arrays, as the import hook leaves it."""
+
+    @_jaxtyped(typechecker=beartype)
+    def function(array: Square) -> int:
+        return int(array.size)
+
+    start_again()
+    return function
+
+
+def test_a_wrong_shape_is_refused_in_the_first_calls(size: Callable[[np.ndarray], int]) -> None:
+    for _ in range(FIRST):
+        with pytest.raises(TypeCheckError):
+            size(BAD)
+    assert size(BAD) == 6
+
+
+def test_one_call_in_many_is_checked_behind_them(size: Callable[[np.ndarray], int]) -> None:
+    refused = 0
+    for _ in range(10 * EACH - FIRST):
+        size(GOOD)
+    for _ in range(10 * EACH):
+        try:
+            size(BAD)
+        except TypeCheckError:
+            refused += 1
+    assert refused == 10
+
+
+def test_each_test_starts_again(size: Callable[[np.ndarray], int]) -> None:
+    for _ in range(2 * FIRST):
+        size(GOOD)
+    start_again()
+    with pytest.raises(TypeCheckError):
+        size(BAD)
+
+
+def test_the_fields_of_a_dataclass_are_checked() -> None:
+    @_jaxtyped(typechecker=beartype)
+    @dataclass(frozen=True, slots=True)
+    class Record:
+        array: Square
+
+    kind: Any = Record
+    assert kind(GOOD).array is GOOD
+    with pytest.raises(TypeCheckError):
+        kind(BAD)
+
+
+def test_names_of_sides_are_free_in_an_inner_function_that_is_not_checked() -> None:
+    @_jaxtyped(typechecker=beartype)
+    def outer(array: Num[np.ndarray, "side"]) -> list[bool]:
+        @_jaxtyped(typechecker=beartype)
+        def inner(other: np.ndarray) -> bool:
+            return isinstance(other, Num[np.ndarray, "side"])
+
+        return [inner(np.zeros(len(array) + 1)) for _ in range(2 * FIRST)]
+
+    assert all(outer(np.zeros(3)))
