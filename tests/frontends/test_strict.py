@@ -8,7 +8,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from snn_deploy.errors import GraphError, UnknownNodeError
@@ -125,12 +125,14 @@ def assert_plain_is_the_same(
 
     It may not only where the membrane misses the threshold by less than float32 can tell: there
     v > the next smaller float32 number is not yet v >= threshold, and another order of float64
-    sums counts. Not at the threshold itself.
+    sums counts. Not at the threshold itself, unless the membrane of the file is rounded away from
+    it: a leak adds a bit in every step, and float64 has 53.
     """
     written = plain(model, dt=dt)
     read_back = read_plainly(written.required(), written.sayings.dt)
     values = values_for(model.network, dyadic=dyadic)
-    meant, read = run(model.network, values), payloads(run(read_back, values))
+    meant, found = run(model.network, values), run(read_back, values)
+    read = payloads(found)
     firing = [p for p in model.network.populations if p.fires in (Fires.BINARY, Fires.COUNT)]
     wrong = [
         (index[1], place, tuple(index))
@@ -139,17 +141,28 @@ def assert_plain_is_the_same(
     ]
     if wrong:  # what comes after the first may follow from it
         step, place, index = min(wrong)
-        missed = distance(firing[place], meant, index)
-        assert 0 < missed <= 2.0**-22, f"{firing[place].name} differs in step {step}: {missed}"
+        population = firing[place]
+        tested = membrane_at_test(population, meant, index)
+        missed = distance(population, tested)
+        if missed == 0:
+            own = f"{population.name}.membrane"
+            holder = found[own if own in read else population.name]
+            missed = distance(population, float(holder.state(State.MEMBRANE)[index]))
+        assert 0 < missed <= 2.0**-22, f"{population.name} differs in step {step}: {missed}"
 
 
-def distance(population: Population, trace: Trace, index: tuple[int, ...]) -> float:
-    """Return how far a membrane was from a threshold when it was tested, relative to it."""
+def membrane_at_test(population: Population, trace: Trace, index: tuple[int, ...]) -> float:
+    """Return a membrane as it was tested."""
     states = trace[population.name]
     tested = float(states.state(State.MEMBRANE)[index])
     reset = population.reset
     if reset.kind is ResetKind.SUBTRACT and reset.when is When.NOW:
         tested += float(states.state(State.PAYLOAD)[index] * reset.amount)
+    return tested
+
+
+def distance(population: Population, tested: float) -> float:
+    """Return how far a membrane is from a threshold, relative to it."""
     threshold = float(population.threshold)
     level = threshold * max(1.0, np.rint(tested / threshold))
     return abs(tested - level) / level
@@ -204,7 +217,12 @@ def cells(*, dyadic: bool) -> st.SearchStrategy[Cell]:
 LOOPS = st.sampled_from(["", "self", "back"])
 
 
-@settings(max_examples=20, deadline=None)
+NEVER_ENDING = Cell(decay=number(0.5), compare=Compare.GREATER, reset=subtracting(1.375, When.NEXT))
+"""Nears its threshold by half of what is missing in each step, until float64 ends."""
+
+
+@settings(max_examples=10, deadline=None)
+@example(Cell(decay=number(1), threshold=number(0.5)), NEVER_ENDING, "", False, 0)
 @given(cells(dyadic=True), cells(dyadic=True), LOOPS, st.booleans(), st.integers(0, 99))
 def test_what_is_said_exact_reads_back_with_the_same_spikes(
     first: Cell, second: Cell, loop: str, waits: bool, seed: int
@@ -212,7 +230,7 @@ def test_what_is_said_exact_reads_back_with_the_same_spikes(
     assert_plain_is_the_same(network_of(first, second, seed=seed, loop=loop, waits=waits))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cells(dyadic=False), cells(dyadic=False), LOOPS, st.booleans(), st.integers(0, 99))
 def test_numbers_that_are_not_dyadic_read_back_with_the_same_spikes(
     first: Cell, second: Cell, loop: str, waits: bool, seed: int
