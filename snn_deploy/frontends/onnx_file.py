@@ -139,6 +139,10 @@ class _Reader:
         inputs = {i.name: self._shape(i) for i in graph.input if i.name not in constants}
         ops = [self._op(node) for node in graph.node]
         outputs = tuple(output.name for output in graph.output)
+        texts = [text for op in ops for text in (op.name, op.kind, op.domain, *op.attributes)]
+        texts += [text for op in ops for text in (*op.inputs, *op.outputs)]
+        if not all(isinstance(text, str) for text in (*texts, *constants, *inputs, *outputs)):
+            raise _damaged(self.where)  # what is not UTF-8 comes as bytes
         known = {*constants, *inputs, ""}
         return OnnxGraph(
             ops=tuple(self._sorted(ops, known, outputs)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from strategies import unchecked
 
 from snn_deploy.errors import (
     DeployError,
@@ -775,6 +776,19 @@ def test_a_long_chain_of_doublings_is_read_at_once() -> None:
     nodes += [node("QuantizeLinear", "v3000 s z", "q"), node("DequantizeLinear", "q s z")]
     content = model(nodes, {"s": scale(1.0), "z": np.array(0, np.uint8)})
     assert len(read_onnx(content, "m.onnx").nodes) == 3001
+
+
+@pytest.mark.parametrize("name", [b"Relu", b"v0"])
+def test_a_name_that_is_not_utf_8_is_a_damaged_file(name: bytes) -> None:
+    content = model([node("Relu", "x", "v0"), node("Neg", "v0", "y")], {})
+    assert name in content
+    with unchecked(), pytest.raises(FileDamagedError) as caught:
+        read_onnx(content.replace(name, b"\xb2" + name[1:]), "m.onnx")
+    assert str(caught.value) == (
+        "error[SNN202]: the file is not ONNX, or it is truncated or damaged\n"
+        "  at: m.onnx\n"
+        "  fix: export it again, with all weights in the one file"
+    )
 
 
 FUZZ = int(os.environ.get("SNN_DEPLOY_FUZZ", "400"))
