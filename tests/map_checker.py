@@ -176,7 +176,11 @@ def _windows(linear: Convolution, part: dict) -> dict[int, frozenset[tuple[int, 
         for row in range(linear.weight.shape[2]):
             for column in range(linear.weight.shape[3]):
                 y = place // wide * linear.stride[0] - linear.padding[0] + row * linear.dilation[0]
-                x = place % wide * linear.stride[1] - linear.padding[2] + column * linear.dilation[1]
+                x = (
+                    place % wide * linear.stride[1]
+                    - linear.padding[2]
+                    + column * linear.dilation[1]
+                )
                 if 0 <= y < height and 0 <= x < width:
                     found.setdefault(y * width + x, set()).add((row, column))
     return {place: frozenset(taps) for place, taps in found.items()}
@@ -321,5 +325,3 @@ def _states(core: dict, program: Program) -> tuple[int, int, int]:
         level = np.broadcast_to(population.threshold, population.shape).ravel()[own]
         thresholds |= set(level.tolist())
     return bits, len(configurations), len(thresholds)
-
-

@@ -29,6 +29,10 @@ def link(source: str, target: str, linear: LinearMap, **parameters: object) -> P
     )
 
 
+def entry(shape: tuple[int, ...]) -> Input:
+    return Input(name="in", shape=shape)
+
+
 def program(
     inputs: tuple[Input, ...],
     populations: tuple[Population, ...],
@@ -58,7 +62,9 @@ def dense(rng: np.random.Generator, source: int, target: int) -> Dense:
 def sparse(rng: np.random.Generator, source: int, target: int, fan_in: int) -> Sparse:
     """Return a map in which every neuron has `fan_in` sources near its own place, wrapping."""
     start = np.arange(target) * source // target
-    offset = np.sort(rng.permuted(np.tile(np.arange(4 * fan_in), (target, 1)), axis=1)[:, :fan_in])
+    offset = np.sort(
+        rng.permuted(np.tile(np.arange(min(4 * fan_in, source)), (target, 1)), axis=1)[:, :fan_in]
+    )
     pre = np.sort((start[:, None] + offset) % source, axis=1)
     return Sparse(
         post=np.repeat(np.arange(target), fan_in).astype(np.int32),
@@ -69,15 +75,16 @@ def sparse(rng: np.random.Generator, source: int, target: int, fan_in: int) -> S
     )
 
 
-def chain(layers: list[tuple[str, LinearMap]], *, target: str = "loihi1", high: int = 1) -> Program:
+def chain(layers: list[tuple[str, LinearMap]], *, target: str = "loihi1") -> Program:
     """Return populations in a row, each driven by its map."""
     source, populations, projections = "in", [], []
     for name, linear in layers:
         populations.append(neurons(name, linear.out_shape))
         projections.append(link(source, name, linear))
         source = name
-    entry = Input(name="in", shape=layers[0][1].in_shape, high=high)
-    return program((entry,), tuple(populations), tuple(projections), target=target)
+    return program(
+        (entry(layers[0][1].in_shape),), tuple(populations), tuple(projections), target=target
+    )
 
 
 def convolution(
@@ -136,10 +143,10 @@ def vgg11(target: str = "loihi1") -> Program:
     return chain(layers, target=target)
 
 
-def large(target: str = "loihi1", neurons_each: int = 25_000, fan_in: int = 133) -> Program:
+def large(target: str = "loihi1") -> Program:
     """Return four layers of 25,000 neurons with 10 million synapses."""
     rng = np.random.default_rng(3)
-    sizes = [neurons_each] * 4
+    sizes, fan_in = [25_000] * 4, 133
     return chain(
         [(f"layer{n}", sparse(rng, size, size, fan_in)) for n, size in enumerate(sizes)],
         target=target,

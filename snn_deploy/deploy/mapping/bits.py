@@ -26,19 +26,19 @@ class Format:
         return self.packing.index.values[-1] if width is None else width
 
     def list_bits(
-        self, synapses: Int[np.ndarray, " list"] | int, index: int
+        self, synapses: Int[np.ndarray, "..."] | int, index: int
     ) -> Int64[np.ndarray, "..."]:
         """Return the bits of lists of so many synapses, each with an index of `index` bits."""
         count = np.asarray(synapses, np.int64)
         width = self.weight + self.delay + index
         rule = self.packing
         if rule is None:
-            return count * width
+            return np.asarray(count * width)
         block, header, word = rule.block.value, rule.header.value, rule.word.value
         full, rest = np.divmod(count, block)
         whole = -(-(block * width + header) // word) * word
         last = -(-(rest * width + header) // word) * word
-        return full * whole + np.where(rest > 0, last, 0)
+        return np.asarray(full * whole + np.where(rest > 0, last, 0))
 
 
 def format_of(projection: Projection, target: Target) -> Format:

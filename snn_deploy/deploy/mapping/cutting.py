@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from snn_deploy.deploy.mapping.core_map import Encoding, Part
-from snn_deploy.deploy.mapping.layer import Layer, Usage, together
+from snn_deploy.deploy.mapping.layer import Layer, Usage, limits_of, together
 from snn_deploy.ir.program import Program
 from snn_deploy.targets import Resource, Target
 
@@ -59,6 +59,18 @@ class Cut:
         return sum(core.usage.load.messages_in for core in self.cores)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """How a population was cut before."""
+
+    reached: tuple[tuple[Part, ...], ...]
+    """Parts of the populations that it sends to."""
+
+    bound: float
+    slowest: float
+    parts: list[Part]
+
+
 class Cutter:
     """All populations of a program, ready to be cut again and again.
 
@@ -69,7 +81,7 @@ class Cutter:
     """
 
     def __init__(self, program: Program, layers: Mapping[str, Layer], target: Target) -> None:
-        self._target = target
+        self._limits = limits_of(target)
         self._layers = layers
         self._order = _backwards(program)
         place = {name: number for number, name in enumerate(self._order)}
@@ -77,6 +89,11 @@ class Cutter:
             place[p.source] <= place[p.target] for p in program.projections if p.source in place
         )
         self._names = tuple(population.name for population in program.populations)
+        self._targets = {
+            name: tuple(p.target for p in program.projections if p.source == name)
+            for name in self._names
+        }
+        self._kept: dict[str, list[_Kept]] = {name: [] for name in self._names}
 
     def cut(self, bound: float = math.inf) -> Cut:
         """Return the program cut into parts that take at most `bound` [ns] in a step.
@@ -102,7 +119,20 @@ class Cutter:
         parts = dict(before)
         for name in self._order:
             self._set_reach((name,), parts)
-            parts[name] = cut_layer(self._layers[name], bound)
+            reached = tuple(tuple(parts.get(target, ())) for target in self._targets[name])
+            parts[name] = self._layer(name, bound, reached)
+        return parts
+
+    def _layer(self, name: str, bound: float, reached: tuple[tuple[Part, ...], ...]) -> list[Part]:
+        """Return one population cut for a bound; a looser bound that it kept is as good."""
+        for kept in self._kept[name]:
+            if kept.slowest <= bound <= kept.bound and kept.reached == reached:
+                return kept.parts
+        layer = self._layers[name]
+        parts = cut_layer(layer, bound)
+        slowest = max(layer.usage(part).load.time for part in parts)
+        kept = _Kept(reached=reached, bound=bound, slowest=slowest, parts=parts)
+        self._kept[name].append(kept)
         return parts
 
     def _set_reach(self, sources: Sequence[str], parts: Mapping[str, list[Part]]) -> None:
@@ -138,7 +168,7 @@ class Cutter:
         if not cores or any(self._layers[held.population].alone for held in cores[-1]):
             return False
         usage = self._usage([*cores[-1], part])
-        if usage.load.time > bound or next(usage.beyond(self._target), None) is not None:
+        if usage.load.time > bound or next(usage.beyond(self._limits), None) is not None:
             return False
         cores[-1].append(part)
         return True
@@ -149,7 +179,7 @@ class Cutter:
 
     def _check(self, part: Part, usage: Usage) -> None:
         """Refuse a part that became illegal when what it sends to was cut after it, in a loop."""
-        for resource, needed, limit in usage.beyond(self._target):
+        for resource, needed, limit in usage.beyond(self._limits):
             raise Unfit(part, resource, needed, limit)
 
 
@@ -211,19 +241,28 @@ def _cut(layer: Layer, bound: float, groups: int, most: float) -> list[Part] | N
     channels, places = layer.grid
     edges = [round(channels * number / groups) for number in range(groups + 1)]
     parts: list[Part] = []
+    before: list[int] = []
     for number, (low, high) in enumerate(pairwise(edges)):
-        first, length = 0, places
+        first = 0
+        lengths: list[int] = []
         while first < places:
-            length = _longest(layer, bound, (low, high), first, length)
+            # groups are much alike: what fits in one mostly fits in the next
+            guess = lengths[-1] if lengths else places
+            like = before[len(lengths)] if len(lengths) < len(before) else 0
+            length = _longest(layer, bound, (low, high), first, guess=guess, like=like)
+            lengths.append(length)
             parts.append(layer.part((low, high), (first, first + length)))
             first += length
             # all groups are about as large as the first one
             if len(parts) + (groups - 1 - number) * max(1, len(parts) // (number + 1)) >= most:
                 return None
+        before = lengths
     return parts
 
 
-def _longest(layer: Layer, bound: float, channels: tuple[int, int], first: int, guess: int) -> int:
+def _longest(
+    layer: Layer, bound: float, channels: tuple[int, int], first: int, *, guess: int, like: int
+) -> int:
     """Return how many places the longest part has that starts at a place.
 
     What a part needs grows with it, but for kernels that are cut off: there a shorter part may
@@ -235,6 +274,7 @@ def _longest(layer: Layer, bound: float, channels: tuple[int, int], first: int, 
         channels: The part's channels.
         first: Its first place.
         guess: Where to start looking.
+        like: Length that is as good as the longest, if it fits; 0: there is none.
 
     Raises:
         Unfit: not even one place is legal.
@@ -243,8 +283,10 @@ def _longest(layer: Layer, bound: float, channels: tuple[int, int], first: int, 
 
     def fits(length: int) -> bool:
         usage = layer.usage(layer.part(channels, (first, first + length)))
-        return usage.load.time <= bound and next(usage.beyond(layer.target), None) is None
+        return usage.load.time <= bound and next(usage.beyond(layer.limits), None) is None
 
+    if 0 < like <= most and fits(like):
+        return like
     if fits(most):
         return most
     low, high = _bracket(fits, min(guess, most - 1), most)
@@ -276,7 +318,7 @@ def _refuse(layer: Layer, bound: float, channels: tuple[int, int], first: int) -
     """Refuse a part of one place that is not legal, or that fewer channels would make faster."""
     part = layer.part(channels, (first, first + 1))
     usage = layer.usage(part)
-    for resource, needed, limit in usage.beyond(layer.target):
+    for resource, needed, limit in usage.beyond(layer.limits):
         raise Unfit(part, resource, needed, limit)
     if channels[1] - channels[0] > 1 and usage.load.time > bound:
         raise Unfit(part, Resource.CORES, 1, 0)

@@ -12,7 +12,7 @@ from snn_deploy.deploy.mapping.wiring import Wiring, shares, wire
 from snn_deploy.ir.maps import Convolution
 from snn_deploy.ir.neuron import CURRENTS, State
 from snn_deploy.ir.program import Population, Program
-from snn_deploy.targets import CoreRules, Resource, Target
+from snn_deploy.targets import CoreRules, Per, Resource, Target
 
 PICO = 1e-3
 """Nanoseconds in a picosecond."""
@@ -35,12 +35,16 @@ class Usage:
     thresholds: frozenset[int]
     formats: frozenset[tuple[object, ...]]
 
-    def beyond(self, target: Target) -> Iterator[tuple[Resource, int, int]]:
+    def beyond(self, limits: Mapping[Resource, int]) -> Iterator[tuple[Resource, int, int]]:
         """Yield every resource of which more is needed than there is: needed and there."""
-        for resource, needed in self.counts.items():
-            limit = target.limit(resource)
-            if limit is not None and needed > limit.value:
-                yield resource, needed, limit.value
+        for resource, limit in limits.items():
+            if self.counts[resource] > limit:
+                yield resource, self.counts[resource], limit
+
+
+def limits_of(target: Target) -> dict[Resource, int]:
+    """Return how much a core has of what is known of it."""
+    return {rule.resource: rule.value for rule in target.limits if rule.per is Per.CORE}
 
 
 class Layer:
@@ -59,7 +63,7 @@ class Layer:
         assert target.cores is not None
         self.name = population.name
         self.rules: CoreRules = target.cores
-        self.target = target
+        self.limits = limits_of(target)
         self.grid = grid_of(program, population)
         self.rates = activity.rates[population.name]
         into = program.into(population.name)
@@ -195,8 +199,8 @@ class Layer:
 
     def most_places(self, channels: int) -> int:
         """Return how many places a part with so many channels can have at most."""
-        neurons = self.target.limit(Resource.NEURONS)
-        most = self.grid[1] if neurons is None else max(1, neurons.value // channels)
+        neurons = self.limits.get(Resource.NEURONS)
+        most = self.grid[1] if neurons is None else max(1, neurons // channels)
         if self.shared and self.rules.sharing is not None:
             most = min(most, self.rules.sharing.offset.value + 1)
         return min(most, self.grid[1])

@@ -55,16 +55,17 @@ def place(
     both = flow + flow.T
     np.fill_diagonal(both, 0)
 
-    def cost(core: int, at: int) -> float:
-        """Return the cost of a core's messages if it were on the site `at`."""
+    def cost(core: int) -> float:
+        """Return the cost of a core's messages."""
+        at = site[core]
         away = np.where(chip[site] != chip[at], ANOTHER_CHIP, 0)
         return float(both[core] @ (np.abs(x[site] - x[at]) + np.abs(y[site] - y[at]) + away))
 
     rng = np.random.default_rng(SEED)
-    for one, other in rng.integers(0, cores, (SWAPS if cores > 1 else 0, 2)):
-        before = cost(one, site[one]) + cost(other, site[other])
+    for one, other in rng.integers(0, cores, (SWAPS if cores > 1 else 0, 2)).tolist():
+        before = cost(one) + cost(other)
         site[one], site[other] = site[other], site[one]
-        if cost(one, site[one]) + cost(other, site[other]) >= before:
+        if cost(one) + cost(other) >= before:
             site[one], site[other] = site[other], site[one]
     near = chip[site][:, None] == chip[site]
     hops = np.abs(x[site][:, None] - x[site]) + np.abs(y[site][:, None] - y[site])

@@ -52,7 +52,7 @@ def too_few_cores(cut: Cut, layers: dict[str, Layer], target: Target, cores: int
         share = max(1, own * cores // len(cut.cores))
         channels, places = layer.grid
         part = layer.part((0, channels), (0, -(-places // share)))
-        for resource, needed, limit in layer.usage(part).beyond(target):
+        for resource, needed, limit in layer.usage(part).beyond(layer.limits):
             if worst is None or needed / limit > worst[0]:
                 worst = needed / limit, part, resource, needed, limit
     needs = f"{target.name} needs {counted(len(cut.cores), 'core')} for it, not {cores}"
