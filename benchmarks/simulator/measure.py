@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,10 @@ SHORT = 0.05
 HOPELESS = 5.0
 """Settings that are slower than another by this factor are not tried with larger batches: so are
 two threads on a machine whose cores are busy."""
+
+PAUSE = 0.5
+"""Between turns [s]: the threads of some simulators go on spinning for a while after a run, and
+would take a core from the next one."""
 
 MOST_PAIRS = 9
 FEWEST_PAIRS = 3
@@ -141,6 +146,7 @@ def in_turns(
     while len(times[0]) < MOST_PAIRS and (len(times[0]) < FEWEST_PAIRS or now() < end):
         for child, best, into in ((ours, our_best, times[0]), (theirs, their_best, times[1])):
             batch = best.setting.batch
+            time.sleep(PAUSE)
             several = max(1, math.ceil(1000 * SHORT / (best.ms * batch)))
             runs = child.run(best.setting, limit, times=several)
             into.append(1000 * statistics.mean(runs) / batch)
