@@ -21,6 +21,7 @@ from snn_deploy.deploy.artifact import (
     record_of,
     write_folder,
 )
+from snn_deploy.deploy.mapping import CoreMap, read_core_map
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import (
     ArtifactDamagedError,
@@ -38,6 +39,10 @@ from snn_deploy.targets import Target, read_stored_target
 
 if TYPE_CHECKING:
     from snn_deploy.ir.network import Network
+
+
+CORE_MAP = "core_map.json"
+"""Which core holds which neurons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,9 @@ class Deployment:
     model_bytes: int
     configuration: Mapping[str, Any] = field(default_factory=dict)
     """Options of the export that were not left at their default."""
+
+    core_map: CoreMap | None = None
+    """Which core holds which neurons; None: the chip has no cores, or the network does not fit."""
 
     folder: Path | None = None
     """Where it was written to or read from."""
@@ -97,6 +105,7 @@ class Deployment:
             "program.npz": stored.npz,
             "program.txt": print_program(self.program).encode(),
             "target.json": json_bytes(self.target),
+            **({} if self.core_map is None else {CORE_MAP: self.core_map.json()}),
             "report.json": json_bytes(
                 _Report(schema="snn-deploy/report/1", layers=self.layers, findings=self._found())
             ),
@@ -168,13 +177,19 @@ def read_deployment(folder: Path) -> Deployment:
             where=str(folder),
             fix="export the model again",
         ) from problem
-    program = deployment.program
-    if (program.digest, program.target) != (manifest.program_digest, manifest.target):
-        raise ArtifactDamagedError(
+    program, core_map = deployment.program, deployment.core_map
+    for what, wrong in (
+        (
             "the program is not the one of the manifest",
-            where=str(folder),
-            fix="export the model again",
-        )
+            (program.digest, program.target) != (manifest.program_digest, manifest.target),
+        ),
+        (
+            "the map of cores is of another program",
+            core_map is not None and core_map.program != program.digest,
+        ),
+    ):
+        if wrong:
+            raise ArtifactDamagedError(what, where=str(folder), fix="export the model again")
     return deployment
 
 
@@ -193,6 +208,7 @@ def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) ->
         model_digest=manifest.model.sha256,
         model_bytes=manifest.model.bytes,
         configuration=manifest.configuration,
+        core_map=read_core_map(files[CORE_MAP]) if CORE_MAP in files else None,
         folder=folder,
     )
 

@@ -14,6 +14,7 @@ from snn_deploy.backends.protocol import check_range, find_backend
 from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
+from snn_deploy.deploy.mapped import mapped
 from snn_deploy.deploy.quantizing import Wishes, search_bits
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
@@ -125,6 +126,7 @@ def _deployment(
     wishes = Wishes(**{f.name: getattr(request, f.name) for f in fields(Wishes)})
     options = wishes.options(choose).checked(target)
     calibration = None
+    data: Data | None = None
     searched: list[Finding] = []
     if calibrate is not None:
         data, calibration, configuration["calibrate"] = _calibration(found, calibrate)
@@ -148,7 +150,7 @@ def _deployment(
         options=options,
     )
     source = found.nir_bytes if content is None else content
-    return Deployment(
+    deployment = Deployment(
         program=compiled.program,
         target=target,
         encoding=found.encoding,
@@ -166,6 +168,7 @@ def _deployment(
         configuration=configuration,
         folder=output,
     )
+    return mapped(deployment, data)
 
 
 def model_content(model: Any) -> bytes | None:
@@ -235,7 +238,7 @@ def _net_deployment(
     found = net_program(model.name, content, request, target)
     checked = check_program(found.program, target)
     entry = found.program.inputs[0]
-    return Deployment(
+    deployment = Deployment(
         program=found.program,
         target=target,
         encoding=Encoding(low=entry.low, high=entry.high),
@@ -248,6 +251,7 @@ def _net_deployment(
         configuration=configured(request, target),
         folder=output,
     )
+    return mapped(deployment)
 
 
 def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:

@@ -14,8 +14,7 @@ from snn_deploy.ir.program import Projection as WholeProjection
 from snn_deploy.quantize.neurons import Scale
 from snn_deploy.quantize.report import ProjectionReport, relative_error, time_constant_errors
 from snn_deploy.quantize.task import Task, geometric
-from snn_deploy.targets import Target
-from snn_deploy.targets import SourcedRange
+from snn_deploy.targets import SourcedRange, Target
 
 NOTABLE = 0.01
 """Relative change of a time constant, threshold or bias from which on a finding tells of it: what

@@ -11,8 +11,7 @@ from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.quantize.extras import extras, payload_shift, whole_current
 from snn_deploy.quantize.rounding import bias_grid, on_grid, whole
 from snn_deploy.quantize.task import Task
-from snn_deploy.targets import Target
-from snn_deploy.targets import SourcedRange
+from snn_deploy.targets import SourcedRange, Target
 
 Scale = Float[np.ndarray, "..."]
 """State units per real unit: one number, or of a shape that broadcasts to the neurons'."""
