@@ -111,7 +111,7 @@ def cnn(target: str = "loihi1") -> Program:
     rng = np.random.default_rng(1)
     one = convolution(rng, (2, 34, 34), 16, 5, stride=2, padding=1)
     two = convolution(rng, (16, 16, 16), 16, 3, padding=1)
-    three = convolution(rng, (16, 16, 16), 8, 4, stride=2, padding=1)
+    three = convolution(rng, (16, 16, 16), 8, 6, stride=2, padding=2)
     four = dense(rng, math.prod((8, 8, 8)), 256)
     return chain(
         [
