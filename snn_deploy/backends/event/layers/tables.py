@@ -50,9 +50,8 @@ def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
 NODE = _record("size", "history", "events", "room", "begins", "binary", "column")
 """A node sends at most `size` events in a step. Its stream holds those of the last `history` steps
 and of the steps that run: they begin at `events` and have `room`, and `begins` says where those of
-each step do.
-`binary`: every event is worth 1. `column` is where what enters it stands, in `Given.spikes` or in
-`Given.values`."""
+each step do. `binary`: every event is worth 1. `column` is where what enters it stands, in
+`Given.spikes` or in `Given.values`."""
 
 LAYER = _record(
     *("node", "row", "size", "place", "lag", "edge", "edge_end", "sent"),
