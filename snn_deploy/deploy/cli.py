@@ -10,10 +10,10 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from snn_deploy.backends.event.compiling import telling
 from snn_deploy.deploy import api
 from snn_deploy.deploy.progress import waiting, wanted
 from snn_deploy.errors import DeployError, UsageError
+from snn_deploy.ir.telling import telling
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
 """Exit statuses; INTERRUPTED is the shell's own for Ctrl-C."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import ANYTHING, Sizes, random_program, unchecked
 
 from snn_deploy.backends.event.choices import Choices
-from snn_deploy.backends.event.compiling import Kernels, first_use, telling
+from snn_deploy.backends.event.compiling import Kernels, first_use
 from snn_deploy.backends.event.run import machine_of
 from snn_deploy.backends.event.simulator import Simulator
 from snn_deploy.backends.reference import ReferenceBackend
@@ -20,6 +20,7 @@ from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Decode, ResetKind, State
 from snn_deploy.ir.program import Input, Population, Program, Projection, Reset
+from snn_deploy.ir.telling import telling
 from snn_deploy.ir.trace import COUNTS, EVERYTHING, Values
 from snn_deploy.targets import find_target
 

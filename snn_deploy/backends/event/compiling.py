@@ -1,20 +1,11 @@
 """Tells when kernels have to be compiled: once for each installation, and it takes a while."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from contextvars import ContextVar
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
-Telling = Callable[[str], AbstractContextManager[object]]
-
-
-def _silently(what: str) -> AbstractContextManager[object]:
-    return nullcontext(what)
-
-
-telling: ContextVar[Telling] = ContextVar("telling", default=_silently)
-"""Called with what is compiled; what it returns is left when that is done."""
+from snn_deploy.ir.telling import telling
 
 
 class Kernels(Enum):
