@@ -124,9 +124,14 @@ def test_the_time_of_a_larger_batch_is_expected_on_the_line_through_two_smaller_
     assert expected([], 64) == 0
 
 
-def test_two_simulators_take_turns_and_short_runs_come_several_at_a_time() -> None:
+def test_two_simulators_take_turns_and_short_runs_come_several_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import measure
     from child import Setting
     from measure import MOST_PAIRS, Tried, in_turns
+
+    monkeypatch.setattr(measure, "PAUSE", 0.0)
 
     best = Tried(setting=Setting(batch=8, threads=1, mode="only"), ms=1.0)
     order: list[str] = []

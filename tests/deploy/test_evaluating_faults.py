@@ -514,10 +514,12 @@ def test_an_artifact_that_changes_meanwhile_is_an_error(deployment: Deployment, 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupt_leaves_a_journal_to_go_on_with(
-    deployment: Deployment, long_file: Path, tmp_path: Path, workers: str
+    deployment: Deployment, tmp_path: Path, workers: str
 ) -> None:
-    journal = tmp_path / "j"
-    words = [*command(deployment, long_file, journal, block=1), "--workers", workers]
+    journal, endless = tmp_path / "j", tmp_path / "d.npz"
+    samples = 20_000  # one after the other, these take far longer than the interrupt needs
+    np.savez(endless, input=np.ones((samples, 8, 5), np.uint8), label=np.zeros(samples, int))
+    words = [*command(deployment, endless, journal, block=1), "--workers", workers]
     with child(words, start_new_session=True) as process:
         wait_for(lambda: journal.is_file() and journal.read_bytes().count(b"\n") >= 3)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
