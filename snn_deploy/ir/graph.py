@@ -4,7 +4,7 @@ Everything here works on `Network` and `Program` alike.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -131,6 +131,25 @@ def _a_loop(waits: Mapping[str, set[str]], stuck: Sequence[str]) -> list[str]:
         path.append(sorted(waits[path[-1]] & set(stuck))[0])
     loop = path[path.index(path[-1]) :]
     return loop[::-1]
+
+
+def visited(first: str, edges: Mapping[str, Sequence[str]], seen: set[str]) -> list[str]:
+    """Return what `first` reaches and was not seen, each behind what follows it; now it is seen."""
+    if first in seen:
+        return []
+    seen.add(first)
+    done: list[str] = []
+    path: list[tuple[str, Iterator[str]]] = [(first, iter(edges[first]))]
+    while path:
+        name, following = path[-1]
+        new = next((other for other in following if other not in seen), None)
+        if new is None:
+            done.append(name)
+            path.pop()
+        else:
+            seen.add(new)
+            path.append((new, iter(edges[new])))
+    return done
 
 
 def lags(

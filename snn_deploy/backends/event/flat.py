@@ -1,4 +1,7 @@
-"""Places in flat arrays, while these grow."""
+"""Places in flat arrays, while these grow, and the records that keep them."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -45,3 +48,19 @@ class Room:
         begin = self.size
         self.size += -(-size // _TOGETHER) * _TOGETHER
         return begin
+
+
+def side_by_side(widths: Iterable[tuple[str, int]]) -> dict[str, slice]:
+    """Return the columns of things of some widths."""
+    columns: dict[str, slice] = {}
+    end = 0
+    for name, width in widths:
+        columns[name] = slice(end, end + width)
+        end += width
+    return columns
+
+
+def record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
+    """Return the type of a row of a table: 64-bit numbers, then arrays of (type, length)."""
+    arrays = [(name, of, (length,)) for name, (of, length) in inner.items()]
+    return np.dtype([*((name, np.int64) for name in names), *arrays])

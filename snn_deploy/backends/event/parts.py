@@ -1,4 +1,4 @@
-"""Projections in parts, for delays of single weights."""
+"""Projections in parts, for delays of single weights; and neurons in the order of a plan."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.ir.maps import Convolution, LinearMap, Sparse
-from snn_deploy.ir.program import Projection
+from snn_deploy.ir.program import Population, Program, Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +49,16 @@ def _selected(linear: LinearMap, mask: np.ndarray) -> Sparse:
         post_shape=linear.out_shape,
         pre_shape=linear.in_shape,
     )
+
+
+def place_of(program: Program, population: Population) -> np.ndarray:
+    """Return the population's neurons in the order that a plan gives them.
+
+    Channels last where convolutions of one shape drive it, so that an event adds contiguous rows.
+    """
+    neurons = np.arange(population.size)
+    maps = [p.map for p in program.into(population.name)]
+    shapes = {linear.out_shape for linear in maps if isinstance(linear, Convolution)}
+    if len(shapes) != 1:
+        return neurons
+    return neurons.reshape(shapes.pop()).transpose(1, 2, 0).ravel()

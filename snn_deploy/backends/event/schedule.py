@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from snn_deploy.backends.event.layers.suit import Bounds, is_plain
-from snn_deploy.ir.graph import step_order
+from snn_deploy.ir.graph import step_order, visited
 from snn_deploy.ir.program import Program
 
 
@@ -60,31 +60,12 @@ def _loops(program: Program) -> list[tuple[str, ...]]:
     finished: list[str] = []
     seen: set[str] = set()
     for name in order:
-        finished.extend(_visit(name, after, seen))
+        finished.extend(visited(name, after, seen))
     seen = set()
     place = {name: index for index, name in enumerate(order)}
-    components = [_visit(name, before, seen) for name in reversed(finished) if name not in seen]
+    components = [visited(name, before, seen) for name in reversed(finished) if name not in seen]
     ordered = [tuple(sorted(names, key=place.__getitem__)) for names in components]
     return sorted(ordered, key=lambda names: place[names[0]])
-
-
-def _visit(first: str, edges: dict[str, list[str]], seen: set[str]) -> list[str]:
-    """Return what can be reached from `first` and was not seen, each after all that follows it."""
-    if first in seen:
-        return []
-    seen.add(first)
-    done: list[str] = []
-    path: list[tuple[str, Iterator[str]]] = [(first, iter(edges[first]))]
-    while path:
-        name, following = path[-1]
-        new = next((other for other in following if other not in seen), None)
-        if new is None:
-            done.append(name)
-            path.pop()
-        else:
-            seen.add(new)
-            path.append((new, iter(edges[new])))
-    return done
 
 
 def _in_order(

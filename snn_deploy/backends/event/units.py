@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from snn_deploy.backends.event.ends import Ends
+from snn_deploy.backends.event.flat import side_by_side
 from snn_deploy.backends.event.layers.kernels.advance import KERNELS, new_room
 from snn_deploy.backends.event.layers.plan import Layers
 from snn_deploy.backends.event.layers.tables import Given
@@ -111,13 +112,9 @@ class Steps:
     def of(cls, program: Program, ends: Ends, horizon: int) -> "Steps":
         """Plan the populations of a unit of `program`."""
         plan = make_plan(part_of(program, ends.unit.names, ends.reads), horizon)
-        given: dict[str, slice] = {}
-        end = 0
-        for name in ends.gives:
-            size = program.population(name).size
-            plan.populations[ends.unit.names.index(name)]["sent"] = end
-            given[name] = slice(end, end + size)
-            end += size
+        given = side_by_side((name, program.population(name).size) for name in ends.gives)
+        for name, columns in given.items():
+            plan.populations[ends.unit.names.index(name)]["sent"] = columns.start
         return cls(plan=plan, given=given, horizon=horizon)
 
 

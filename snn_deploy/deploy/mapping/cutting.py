@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_deploy.deploy.mapping.core_map import Encoding, Part
 from snn_deploy.deploy.mapping.layer import Layer, Usage, limits_of, together
+from snn_deploy.ir.graph import visited
 from snn_deploy.ir.program import Program
 from snn_deploy.targets import Resource, Target
 
@@ -191,18 +192,8 @@ def _backwards(program: Program) -> tuple[str, ...]:
             targets[projection.source].append(projection.target)
     order: list[str] = []
     seen: set[str] = set()
-    for first, sent in targets.items():
-        stack = [(first, iter(sent))] if first not in seen else []
-        seen.add(first)
-        while stack:
-            name, rest = stack[-1]
-            following = next((t for t in rest if t not in seen), None)
-            if following is None:
-                order.append(name)
-                stack.pop()
-            else:
-                seen.add(following)
-                stack.append((following, iter(targets[following])))
+    for first in targets:
+        order.extend(visited(first, targets, seen))
     return tuple(order)
 
 

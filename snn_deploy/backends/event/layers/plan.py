@@ -4,14 +4,14 @@ A population that convolutions drive is numbered channels last, so that one even
 rows of weights; a population's `place` leads back to the program's own order.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.ends import Ends
-from snn_deploy.backends.event.flat import Flat, Room
+from snn_deploy.backends.event.flat import Flat, Room, side_by_side
 from snn_deploy.backends.event.layers.edges import (
     NOTHING,
     Edges,
@@ -22,7 +22,6 @@ from snn_deploy.backends.event.layers.edges import (
 )
 from snn_deploy.backends.event.layers.suit import Bounds
 from snn_deploy.backends.event.layers.tables import (
-    ABSENT,
     AMOUNT,
     BEGINS,
     BINARY,
@@ -31,7 +30,7 @@ from snn_deploy.backends.event.layers.tables import (
     CHUNK,
     COUNT,
     CURRENT_DECAY,
-    CURRENT_WRAPS,
+    CURRENT_OVERFLOW,
     DECAY,
     EPOCH,
     EVENTS,
@@ -41,7 +40,7 @@ from snn_deploy.backends.event.layers.tables import (
     HALF_CURRENT,
     HALF_MEMBRANE,
     LAYER,
-    MEMBRANE_WRAPS,
+    MEMBRANE_OVERFLOW,
     MOST_SAFE_CURRENT,
     MOST_SAFE_MEMBRANE,
     NODE,
@@ -55,9 +54,10 @@ from snn_deploy.backends.event.layers.tables import (
     LayerPlan,
     Streams,
 )
+from snn_deploy.backends.event.parts import place_of
+from snn_deploy.backends.event.records import ABSENT
 from snn_deploy.backends.event.rest import FOREVER, rests
-from snn_deploy.ir.arithmetic import Overflow
-from snn_deploy.ir.maps import Convolution
+from snn_deploy.backends.event.stepwise.tables import OVERFLOWS
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Input, Population, Program
 
@@ -111,7 +111,7 @@ def make_layers(
     outside = [node for node in program.nodes if node.name in ends.reads]
     nodes = {node.name: number for number, node in enumerate((*outside, *order))}
     places = {node.name: np.arange(node.size) for node in outside}
-    places |= {p.name: _place(program, p) for p in order}
+    places |= {p.name: place_of(program, p) for p in order}
     numbers = Flat(np.int32)
     edges = Edges(nodes, places, numbers, horizon, choices.rows)
     maker = _Maker(program, nodes, places, edges, bounds)
@@ -134,7 +134,7 @@ def make_layers(
         words=made[2],
     )
     columns = _columns(program, outside, tables)
-    sent = _side_by_side((p.name, p.size) for p in order if p.name in ends.gives)
+    sent = side_by_side((p.name, p.size) for p in order if p.name in ends.gives)
     for record, population in zip(layers, order, strict=True):
         record["sent"] = sent[population.name].start if population.name in sent else ABSENT
     return Layers(plan=plan, places=places, spikes=columns[0], values=columns[1], sent=sent)
@@ -145,32 +145,12 @@ def _columns(
 ) -> tuple[dict[str, slice], dict[str, slice]]:
     """Give what enters its columns: spikes by eights, and values."""
     binary = {node.name for node in outside if is_binary(program, node.name)}
-    spikes = _side_by_side((n.name, -(-n.size // 8)) for n in outside if n.name in binary)
-    values = _side_by_side((n.name, n.size) for n in outside if n.name not in binary)
+    spikes = side_by_side((n.name, -(-n.size // 8)) for n in outside if n.name in binary)
+    values = side_by_side((n.name, n.size) for n in outside if n.name not in binary)
     nodes["column"] = ABSENT
     for record, node in zip(nodes, outside, strict=False):
         record["column"] = (spikes | values)[node.name].start
     return spikes, values
-
-
-def _side_by_side(widths: Iterable[tuple[str, int]]) -> dict[str, slice]:
-    """Return the columns of things of some widths."""
-    columns: dict[str, slice] = {}
-    end = 0
-    for name, width in widths:
-        columns[name] = slice(end, end + width)
-        end += width
-    return columns
-
-
-def _place(program: Program, population: Population) -> np.ndarray:
-    """Return the population's neurons in the order that the plan gives them."""
-    neurons = np.arange(population.size)
-    maps = [p.map for p in program.into(population.name)]
-    shapes = {linear.out_shape for linear in maps if isinstance(linear, Convolution)}
-    if len(shapes) != 1:
-        return neurons
-    return neurons.reshape(shapes.pop()).transpose(1, 2, 0).ravel()
 
 
 def _node_table(
@@ -197,10 +177,10 @@ def _rules(program: Program, cells: int, nodes: np.ndarray, chunk: int) -> list[
     given = {
         HALF_CURRENT: halves[0],
         SAFE_CURRENT: min(halves[0], MOST_SAFE_CURRENT) - 1,
-        CURRENT_WRAPS: int(arithmetic.current.overflow is Overflow.WRAP_ONCE),
+        CURRENT_OVERFLOW: OVERFLOWS[arithmetic.current.overflow],
         HALF_MEMBRANE: halves[1],
         SAFE_MEMBRANE: min(halves[1], MOST_SAFE_MEMBRANE) - 1,
-        MEMBRANE_WRAPS: int(arithmetic.membrane.overflow is Overflow.WRAP_ONCE),
+        MEMBRANE_OVERFLOW: OVERFLOWS[arithmetic.membrane.overflow],
         WIDEST: int(nodes["size"].max(initial=0)),
         CELLS: cells,
         EVENTS: int(last["events"] + last["room"]),

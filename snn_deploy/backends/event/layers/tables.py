@@ -6,10 +6,12 @@ then computes these block by block.
 """
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, Int8, Int32, UInt64
+
+from snn_deploy.backends.event.flat import record
 
 BLOCK = 256
 """Neurons that are computed, or skipped, together; what they need of one step fits the first
@@ -42,18 +44,13 @@ class Way(IntEnum):
     (`EDGE`) say which part of them reaches which targets."""
 
 
-def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
-    arrays = [(name, of, (length,)) for name, (of, length) in inner.items()]
-    return np.dtype([*((name, np.int64) for name in names), *arrays])
-
-
-NODE = _record("size", "history", "events", "room", "begins", "binary", "column")
+NODE = record("size", "history", "events", "room", "begins", "binary", "column")
 """A node sends at most `size` events in a step. Its stream holds those of the last `history` steps
 and of the steps that run: they begin at `events` and have `room`, and `begins` says where those of
 each step do. `binary`: every event is worth 1. `column` is where what enters it stands, in
 `Given.spikes` or in `Given.values`."""
 
-LAYER = _record(
+LAYER = record(
     *("node", "row", "size", "place", "lag", "edge", "edge_end", "sent"),
     *("narrow_shift", "wide_shift", "most", "spills", "spill"),
     *("has_current", "reads_old", "late", "hard", "leaks", "floors", "sends"),
@@ -73,7 +70,7 @@ says that all states of the block are 0. Parameter p of block b begins at
 input, until the step `first_bias`. A neuron sends `most_spikes` at most. What others read is in
 `Given.sent`, from the column `sent` on."""
 
-EDGE = _record(
+EDGE = record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),
     *("total", "most", "block", "point"),
 )
@@ -86,11 +83,8 @@ kernel, `point` has its channel, of `block` weights each, its place in the pictu
 target of its group; for each place, `row` is where its rows begin among those from `post` on; a row
 is the first target, the first weight, and how many of both."""
 
-EPOCH = _record("start", "current", "membrane")
+EPOCH = record("start", "current", "membrane")
 """From step `start` on, the biases of the current and the membrane are these, per neuron."""
-
-ABSENT = -1
-"""An offset of what is not there."""
 
 NARROW, WIDE = 1, 2
 """Sums of 16 and of 32 bits."""
@@ -107,7 +101,7 @@ class LayerPlan(NamedTuple):
     """First and last layer of those that have to run step by step together, and of single ones."""
 
     rules: Int[np.ndarray, " rule"]
-    """`RULES`: half a register's range, what is surely no overflow of it, and whether it wraps;
+    """`RULES`: half a register's range, what is surely no overflow of it, and what it does there;
     then how many steps run through one layer before the next, and how much room a sample takes."""
 
     numbers: Int[np.ndarray, " number"]
@@ -119,12 +113,12 @@ class LayerPlan(NamedTuple):
 
 
 RULES = (
-    *("HALF_CURRENT", "SAFE_CURRENT", "CURRENT_WRAPS"),
-    *("HALF_MEMBRANE", "SAFE_MEMBRANE", "MEMBRANE_WRAPS"),
+    *("HALF_CURRENT", "SAFE_CURRENT", "CURRENT_OVERFLOW"),
+    *("HALF_MEMBRANE", "SAFE_MEMBRANE", "MEMBRANE_OVERFLOW"),
     *("CHUNK", "WIDEST", "CELLS", "EVENTS", "BEGINS"),
 )
-HALF_CURRENT, SAFE_CURRENT, CURRENT_WRAPS, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
-MEMBRANE_WRAPS, CHUNK, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
+HALF_CURRENT, SAFE_CURRENT, CURRENT_OVERFLOW, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
+MEMBRANE_OVERFLOW, CHUNK, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
 
 MOST_SAFE_CURRENT, MOST_SAFE_MEMBRANE = 2**28, 2**30
 """Sizes below which a state is surely what the sum of 32 bits says. A membrane of up to 2**31 and

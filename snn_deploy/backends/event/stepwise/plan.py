@@ -9,38 +9,28 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from snn_deploy.backends.event.flat import Flat, Room
+from snn_deploy.backends.event.parts import place_of
 from snn_deploy.backends.event.stepwise.edges import Edges
 from snn_deploy.backends.event.stepwise.neurons import Neurons, doors_of
 from snn_deploy.backends.event.stepwise.tables import (
     DOORS,
     FEED,
+    OVERFLOWS,
     POPULATION,
     RULES,
-    SATURATE,
-    SATURATE_FULL,
     SOURCE,
-    WRAP,
-    WRAP_ONCE,
     Plan,
 )
-from snn_deploy.ir.arithmetic import Decay, Order, Overflow, Register, Sums
+from snn_deploy.ir.arithmetic import Decay, Order, Register, Sums
 from snn_deploy.ir.graph import step_order
-from snn_deploy.ir.maps import Convolution, LinearMap
 from snn_deploy.ir.program import Input, Population, Program, Projection
-
-_OVERFLOWS = {
-    Overflow.WRAP_ONCE: WRAP_ONCE,
-    Overflow.WRAP: WRAP,
-    Overflow.SATURATE: SATURATE,
-    Overflow.SATURATE_FULL: SATURATE_FULL,
-}
 
 
 def make_plan(program: Program, steps: int) -> Plan:
     """Return the plan of `program` for runs of `steps` steps; delays beyond them never matter."""
     order = [program.population(name) for name in step_order(program)]
     nodes: Sequence[Input | Population] = (*program.inputs, *order)
-    places = {p.name: _place(program, p) for p in order}
+    places = {p.name: place_of(program, p) for p in order}
     places |= {entry.name: np.arange(entry.size) for entry in program.inputs}
     numbers, room = Flat(np.int32), Room()
     inputs = np.zeros(len(program.inputs), SOURCE)
@@ -75,26 +65,13 @@ def make_plan(program: Program, steps: int) -> Plan:
     )
 
 
-def _place(program: Program, population: Population) -> np.ndarray:
-    """Return the population's neurons in the order that the plan gives them."""
-    neurons = np.arange(population.size)
-    driving = {p.map.out_shape for p in program.into(population.name) if _is_kernel(p.map)}
-    if len(driving) != 1:
-        return neurons
-    return neurons.reshape(driving.pop()).transpose(1, 2, 0).ravel()
-
-
-def _is_kernel(linear: LinearMap) -> bool:
-    return isinstance(linear, Convolution)
-
-
 def _rules(program: Program, widest: int, room: Room) -> np.ndarray:
     """Return the one row of rules; its places are the last cells that are taken."""
 
     def of(register: Register | None) -> tuple[int, int]:
         if register is None:
             return 0, 0
-        return 1 << (register.bits - 1), _OVERFLOWS[register.overflow]
+        return 1 << (register.bits - 1), OVERFLOWS[register.overflow]
 
     rules = np.zeros(1, RULES)
     arithmetic = program.arithmetic

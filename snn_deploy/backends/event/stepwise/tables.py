@@ -7,12 +7,14 @@ array of numbers; the tables say where. All codes that the kernels compare with 
 """
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from snn_deploy.backends.event.flat import record
 from snn_deploy.backends.event.records import REGISTER_OF
+from snn_deploy.ir.arithmetic import Overflow
 from snn_deploy.ir.neuron import CURRENTS, State
 
 NEVER, BINARY, COUNT, GRADED, ROUNDED, TERNARY = range(6)
@@ -32,6 +34,13 @@ NOT_REFRACTORY, INTEGRATES, HELD, CLAMPED = range(4)
 
 WRAP_ONCE, WRAP, SATURATE, SATURATE_FULL = range(4)
 """Codes of `Overflow`."""
+
+OVERFLOWS = {
+    Overflow.WRAP_ONCE: WRAP_ONCE,
+    Overflow.WRAP: WRAP,
+    Overflow.SATURATE: SATURATE,
+    Overflow.SATURATE_FULL: SATURATE_FULL,
+}
 
 GENERAL, ADAPTIVE, RESONATOR, SIGMA, DELTA, SIGMA_DELTA = range(6)
 """Which kernel advances a population: canonical neurons have the first, kinds the others."""
@@ -83,16 +92,11 @@ class Way(IntEnum):
     """A convolution: one row of output channels per input channel and tap."""
 
 
-def _record(*names: str, **inner: tuple[Any, int]) -> np.dtype[Any]:
-    arrays = [(name, of, (length,)) for name, (of, length) in inner.items()]
-    return np.dtype([*((name, np.int64) for name in names), *arrays])
-
-
-SOURCE = _record("first", "size", "edge", "edge_end", "history", "kept")
+SOURCE = record("first", "size", "edge", "edge_end", "history", "kept")
 """An input: its first column, its size, its edges from `edge` to `edge_end`. Where rows are summed
 one by one, its payloads of the last `kept` steps are in the cells from `history` on."""
 
-DOOR = _record(
+DOOR = record(
     *("register", "slots", "ring", "arrived", "feed", "feed_end"),
     *("reads_old", "into_membrane", "chained", "chain_old", "gain_shift", "bias", "waiting"),
 )
@@ -101,7 +105,7 @@ of `slots` steps at `ring`, with one flag per step at `arrived`; where rows are 
 it has the feeds from `feed` to `feed_end` instead. `bias` and `waiting` are the cells with the sums
 of its biases that act, and that wait."""
 
-POPULATION = _record(
+POPULATION = record(
     *("size", "place", "edge", "edge_end", "history", "kept"),
     *("kernel", "lag", "entry", "fires", "greater", "most", "payload_shift"),
     *("reset", "when", "floor", "during", "refractory", "opens", "shuts"),
@@ -122,7 +126,7 @@ its own, `tabled` says which table replaces it; `options` are a kind's own choic
 until `first_bias`, the first step in which one acts. What it sends goes to `sent`, too, for those
 who read it elsewhere."""
 
-EDGE = _record(
+EDGE = record(
     *("way", "size", "slots", "ring", "arrived", "weight", "row", "post", "delay", "delay_stride"),
     *("point", "per_group", "outs", "kernel_y", "kernel_x", "stride_y", "stride_x"),
     *("dilation_y", "dilation_x", "top", "left", "height", "width"),
@@ -133,18 +137,18 @@ EDGE = _record(
 channels and gives `outs` in each group; one channel, row or column further in its target is
 `step_o`, `step_y` or `step_x` neurons further."""
 
-FEED = _record("edge", "edge_end", "size", "order", "least", "history", "kept")
+FEED = record("edge", "edge_end", "size", "order", "least", "history", "kept")
 """A projection whose rows are summed one by one: its edges, the `size` of its source, where the
 source's neurons in the program's order stand, its shortest delay, and its source's history."""
 
-BIAS_ROW = _record("first", "size", "value", "start")
+BIAS_ROW = record("first", "size", "value", "start")
 """A bias on the `size` sums from cell `first` on; its values begin at `value`."""
 
-TABLE = _record("start", "repeats", "rows", "values", "width", "stride")
+TABLE = record("start", "repeats", "rows", "values", "width", "stride")
 """A parameter over time: rows of `width` numbers at `values`; the number of the next neuron is
 `stride` further, 0 where all have the same."""
 
-RULES = _record(
+RULES = record(
     *("current_half", "current_overflow", "membrane_half", "membrane_overflow"),
     *("accumulator_half", "accumulator_overflow", "change_half", "change_overflow"),
     *("decay_bits", "decays_by_shift"),

@@ -9,7 +9,6 @@ from snn_deploy.backends.event.arithmetic import as32, compiled, entry, inlined
 from snn_deploy.backends.event.layers.kernels.neurons import Desk, compute_block, new_desk
 from snn_deploy.backends.event.layers.kernels.sums import gather
 from snn_deploy.backends.event.layers.tables import (
-    ABSENT,
     BLOCK,
     CHUNK,
     NARROW,
@@ -19,7 +18,7 @@ from snn_deploy.backends.event.layers.tables import (
     LayerPlan,
     Streams,
 )
-from snn_deploy.backends.event.records import REGISTER_OF, Records
+from snn_deploy.backends.event.records import ABSENT, REGISTER_OF, Records
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.ir.neuron import State
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from snn_deploy.backends.event.arithmetic import (
     Scalar,
+    after_reset,
     as32,
     as64,
     compiled,
+    held,
     inlined,
     part,
     scaled,
@@ -24,20 +26,21 @@ from snn_deploy.backends.event.layers.tables import (
     BLOCK,
     COUNT,
     CURRENT_DECAY,
-    CURRENT_WRAPS,
+    CURRENT_OVERFLOW,
     DECAY,
     FLOOR_AFTER,
     FLOOR_BEFORE,
     FRACTION,
     HALF_CURRENT,
     HALF_MEMBRANE,
-    MEMBRANE_WRAPS,
+    MEMBRANE_OVERFLOW,
     SAFE_CURRENT,
     SAFE_MEMBRANE,
     SILENT,
     THRESHOLD,
     LayerPlan,
 )
+from snn_deploy.backends.event.stepwise.tables import SUBTRACT, TO_VALUE
 
 
 class Desk(NamedTuple):
@@ -290,19 +293,6 @@ def _currents(
     return largest, alive
 
 
-@inlined
-def _held(value: Scalar, half: Scalar, wraps: int) -> tuple[Scalar, bool]:
-    """Return what a register keeps, one that wraps once or saturates; and if that differs."""
-    if wraps:
-        if value > half:
-            return value - 2 * half, True
-        if value <= -half:
-            return value + 2 * half, True
-        return value, False
-    kept = min(max(value, 1 - half), half - 1)
-    return kept, kept != value
-
-
 @compiled
 def _carefully(
     plan: LayerPlan,
@@ -316,8 +306,9 @@ def _carefully(
 ) -> tuple[bool, int]:
     """Compute a block in which registers overflow; return if a state is not 0, and how many do."""
     numbers, at, by = plan.numbers, layer.parameters, layer.strides
-    u_half, u_wraps = plan.rules[HALF_CURRENT], plan.rules[CURRENT_WRAPS]
-    half, wraps = plan.rules[HALF_MEMBRANE], plan.rules[MEMBRANE_WRAPS]
+    u_half, u_rule = plan.rules[HALF_CURRENT], plan.rules[CURRENT_OVERFLOW]
+    half, rule = plan.rules[HALF_MEMBRANE], plan.rules[MEMBRANE_OVERFLOW]
+    reset = TO_VALUE if layer.hard else SUBTRACT
     overflows, alive = 0, False
     for k in range(size):
         n = first + k
@@ -326,7 +317,7 @@ def _carefully(
             old = as64(cells[layer.current + n])
             decay = numbers[at[CURRENT_DECAY] + block * by[CURRENT_DECAY] + k]
             u = scaled(old, decay, FRACTION) + integrated + numbers[bias.current + n]
-            u, lost = _held(u, u_half, u_wraps)
+            u, lost = held(u, u_half, u_rule)
             overflows += lost
             cells[layer.current + n] = u
             alive |= u != 0
@@ -334,29 +325,21 @@ def _carefully(
         amount = as64(numbers[at[AMOUNT] + block * by[AMOUNT] + k])
         decay = numbers[at[DECAY] + block * by[DECAY] + k]
         v = scaled(as64(cells[layer.membrane + n]), decay, FRACTION)
-        v, lost = _held(v + integrated + numbers[bias.membrane + n], half, wraps)
+        v, lost = held(v + integrated + numbers[bias.membrane + n], half, rule)
         overflows += lost
         if layer.late:
-            v, lost = _held(v - _loss(v, amount, cells[layer.payload + n], layer.hard), half, wraps)
+            v, lost = held(after_reset(v, reset, amount, cells[layer.payload + n]), half, rule)
             overflows += lost
         v = max(v, as64(numbers[at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE] + k]))
         spikes = _spikes(layer, v, numbers[at[THRESHOLD] + block * by[THRESHOLD] + k])
         if not layer.late:
-            v, lost = _held(v - _loss(v, amount, spikes, layer.hard), half, wraps)
+            v, lost = held(after_reset(v, reset, amount, spikes), half, rule)
             overflows += lost
         v = max(v, as64(numbers[at[FLOOR_AFTER] + block * by[FLOOR_AFTER] + k]))
         cells[layer.membrane + n], cells[layer.payload + n] = v, spikes
         desk.fired[k] = spikes != 0
         alive |= v != 0 or spikes != 0
     return alive, overflows
-
-
-@inlined
-def _loss(v: Scalar, amount: Scalar, spikes: Scalar, hard: int) -> Scalar:
-    """Return what a reset takes from a membrane."""
-    if hard:
-        return v - amount if spikes != 0 else 0
-    return spikes * amount
 
 
 @inlined

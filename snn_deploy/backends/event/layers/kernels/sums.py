@@ -10,13 +10,13 @@ import numpy as np
 
 from snn_deploy.backends.event.arithmetic import as32, compiled, inlined
 from snn_deploy.backends.event.layers.tables import (
-    ABSENT,
     NARROW,
     WIDE,
     LayerPlan,
     Streams,
     Way,
 )
+from snn_deploy.backends.event.records import ABSENT
 
 _DENSE, _KERNEL = int(Way.DENSE), int(Way.KERNEL)
 _ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
