@@ -64,6 +64,9 @@ def export(
     prove: bool = False,
     allow_overflow: bool = False,
     time_dilation: str | None = None,
+    cores: Any = None,
+    optimize: str | None = None,
+    chips: int | None = None,
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
@@ -115,6 +118,12 @@ def export(
         allow_overflow: Take the best scale even where some input could overflow a register.
         time_dilation: Steps of the chip for each step of the network, a number or auto: the fewest
             that its loops need. By default 1, and a loop that is too short is refused.
+        cores: The most cores of the chip that it may take, a number or auto: as many as serve
+            optimize. A network that does not fit into what is stated is refused; by default it is
+            exported with a finding, for simulators.
+        optimize: latency or energy: what auto chooses the number of cores for; by default the
+            shortest step. `inspect ARTIFACT --front` lists the choices.
+        chips: Chips that there are; by default as many as the largest board of the target has.
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
@@ -165,6 +174,9 @@ def export(
         prove=prove,
         allow_overflow=allow_overflow,
         time_dilation=time_dilation,
+        cores=cores,
+        optimize=optimize,
+        chips=chips,
         sample_shape=sample_shape,
         arch=arch,
         module=module,
@@ -199,12 +211,13 @@ def inspect(
     module: str | None = None,
     sample_shape: str | None = None,
     simulate: Annotated[Any, Parameter()] = None,
+    front: bool = False,
 ) -> Inspection:
     """Show what a model file or an artifact holds, and where each rule comes from.
 
     $ snn-deploy inspect cnn_sinabs.nir --dialect sinabs
     $ snn-deploy inspect weights.pt > network.toml
-    $ snn-deploy inspect mnist-loihi2
+    $ snn-deploy inspect mnist-loihi2 --front
 
     Of weights alone it drafts the architecture file that they need.
 
@@ -219,7 +232,9 @@ def inspect(
         module: As for export.
         sample_shape: As for export.
         simulate: Data file: run the model on it, and with `--module` its framework too, and
-            compare every spike.
+            compare every spike. Of an artifact: the data whose activity `--front` goes by.
+        front: Of an artifact: list the numbers of cores that it can be mapped to, from the fewest
+            to the shortest step, with time and energy of each.
 
     Returns:
         The text, and the findings.
@@ -228,7 +243,13 @@ def inspect(
 
     path = Path(path)
     if path.is_dir():
-        return inspecting.of_artifact(path, load(path))
+        return inspecting.of_artifact(path, load(path), simulate, front=front)
+    if front:
+        raise OptionError(
+            "the front of cores is that of an artifact",
+            where="--front",
+            fix="snn-deploy export, then snn-deploy inspect ARTIFACT --front",
+        )
     request = _request(
         dialect=dialect,
         dt=dt,

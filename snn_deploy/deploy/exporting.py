@@ -14,7 +14,8 @@ from snn_deploy.backends.protocol import check_range, find_backend
 from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.deployment import Deployment, digest
-from snn_deploy.deploy.mapped import mapped
+from snn_deploy.deploy.mapped import Room, mapped
+from snn_deploy.deploy.mapping import Goal
 from snn_deploy.deploy.quantizing import Wishes, search_bits
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
@@ -66,6 +67,9 @@ class Request:
     prove: bool = False
     allow_overflow: bool = False
     time_dilation: str | None = None
+    cores: Any = None
+    optimize: str | None = None
+    chips: int | None = None
     sample_shape: tuple[int, ...] | None = None
     arch: str | None = None
     module: str | None = None
@@ -125,6 +129,7 @@ def _deployment(
     configuration = configured(request, target)
     wishes = Wishes(**{f.name: getattr(request, f.name) for f in fields(Wishes)})
     options = wishes.options(choose).checked(target)
+    room = _room(request)
     calibration = None
     data: Data | None = None
     searched: list[Finding] = []
@@ -168,7 +173,13 @@ def _deployment(
         configuration=configuration,
         folder=output,
     )
-    return mapped(deployment, data)
+    return mapped(deployment, data, room)
+
+
+def _room(request: Request) -> Room:
+    """Return how many cores and chips a request allows."""
+    goal = choose(Goal, request.optimize, "--optimize")
+    return Room.of(request.cores, goal, request.chips)
 
 
 def model_content(model: Any) -> bytes | None:
@@ -208,7 +219,11 @@ def is_net(model: Any) -> bool:
 ONLY_NET = ("layers", "reset_interval", "reset_offset")
 """Options of an export that mean something for a network of integers, and for no other."""
 
-NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name", *ONLY_NET}
+OF_CORES = ("cores", "optimize", "chips")
+"""Options of an export that say which cores hold the network."""
+
+NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name"}
+NET_OPTIONS |= {*OF_CORES, *ONLY_NET}
 """Options of an export that mean something for a network of integers."""
 
 
@@ -234,6 +249,7 @@ def _net_deployment(
     model: Path, request: Request, target: Target, output: Path | None
 ) -> Deployment:
     """Return the deployment of a lava-dl file: its integers, as they are."""
+    room = _room(request)
     content = read_bytes(model)
     found = net_program(model.name, content, request, target)
     checked = check_program(found.program, target)
@@ -251,7 +267,7 @@ def _net_deployment(
         configuration=configured(request, target),
         folder=output,
     )
-    return mapped(deployment)
+    return mapped(deployment, room=room)
 
 
 def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:

@@ -17,6 +17,7 @@ from snn_deploy.deploy.exporting import (
     model_content,
     net_program,
 )
+from snn_deploy.deploy.mapped import choices, in_words
 from snn_deploy.deploy.ranges import ranges_of
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
@@ -41,12 +42,40 @@ RUN_SAMPLES = 16
 """Samples of the data that a model is run on."""
 
 
-def of_artifact(path: Path, deployment: Deployment) -> results.Inspection:
-    """Return what an artifact folder holds."""
+def of_artifact(
+    path: Path, deployment: Deployment, given: Any = None, *, front: bool = False
+) -> results.Inspection:
+    """Return what an artifact folder holds.
+
+    Args:
+        path: The folder.
+        deployment: What was read from it.
+        given: Data whose activity the front goes by.
+        front: List the numbers of cores that it can be mapped to.
+
+    Raises:
+        OptionError: data without the front.
+        CoresError: the front of a network that does not fit.
+        UnsupportedError: the front of a chip without cores.
+    """
+    if given is not None and not front:
+        raise OptionError(
+            "an artifact is run by other commands; here data only serves the front of cores",
+            where="--simulate",
+            fix="snn-deploy simulate ARTIFACT --input FILE, or --front",
+        )
+    text = deployment.files["program.txt"].decode().rstrip()
+    if deployment.core_map is not None:
+        text += f"\n\n{in_words(deployment.core_map)}"
+    found = None
+    if front:
+        names = tuple(entry.name for entry in deployment.program.inputs)
+        found = choices(deployment, None if given is None else data_from(given, names))
     return results.Inspection(
         title=f"{path}: {deployment.program.name} for {deployment.program.target}",
-        text=deployment.files["program.txt"].decode(),
+        text=text,
         findings=deployment.findings,
+        choices=found,
         ranges=ranges_of(deployment.program, deployment.target, deployment.encoding.steps),
     )
 

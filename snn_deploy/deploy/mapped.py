@@ -1,7 +1,8 @@
 """Maps a deployment to the cores of its chip, with the activity that data causes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,74 @@ from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.mapping import Activity, Goal, map_program, measured
-from snn_deploy.errors import CoresError
+from snn_deploy.deploy.mapping import (
+    Activity,
+    CoreMap,
+    Goal,
+    Point,
+    map_front,
+    map_program,
+    measured,
+)
+from snn_deploy.deploy.table import aligned
+from snn_deploy.errors import CoresError, OptionError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.trace import COUNTS
+from snn_deploy.ir.words import counted
 
 SAMPLES = 16
 """Samples of the data that loads are measured on: means over many steps need no more."""
+
+AUTO = "auto"
+"""The word for as many cores as serve the goal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a user wants of a map of cores; see `api.export`."""
+
+    cores: int | None = None
+    """The most cores that it may take; None: as many as serve `optimize`."""
+
+    optimize: Goal | None = None
+    """What the number of cores is chosen for; None: latency."""
+
+    chips: int | None = None
+    """Chips that there are; None: as many as the largest board of the target has."""
+
+    @classmethod
+    def of(cls, cores: Any, optimize: Goal | None, chips: int | None) -> "Room":
+        """Return what options say.
+
+        Raises:
+            OptionError: a number below 1, or no number; or a goal beside a number of cores.
+        """
+        given = None if str(cores).strip().lower() == AUTO else cores
+        try:
+            wanted = None if given is None else int(str(given))
+        except ValueError:
+            wanted = 0
+        if wanted is not None and wanted < 1:
+            raise OptionError(
+                f"{cores} is no number of cores", where="--cores", fix="--cores auto, or --cores 8"
+            )
+        if chips is not None and chips < 1:
+            raise OptionError(f"{chips} chips", where="--chips", fix="--chips 1")
+        if wanted is not None and optimize is not None:
+            raise OptionError(
+                "--optimize says how the number of cores is chosen, and it is given",
+                where="--optimize",
+                fix="--cores auto, or leave --optimize out",
+            )
+        return cls(cores=wanted, optimize=optimize, chips=chips)
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is a bound that a network must fit into."""
+        return self.cores is not None or self.chips is not None
+
+
+ANY_ROOM = Room()
 
 
 def activity_on(deployment: Deployment, data: Data) -> Activity:
@@ -36,31 +98,37 @@ def activity_on(deployment: Deployment, data: Data) -> Activity:
     )
 
 
-def mapped(
-    deployment: Deployment,
-    data: Data | None = None,
-    *,
-    cores: int | None = None,
-    optimize: Goal = Goal.LATENCY,
-) -> Deployment:
+def mapped(deployment: Deployment, data: Data | None = None, room: Room = ANY_ROOM) -> Deployment:
     """Return a deployment with its map of cores, if its chip has cores and the network fits.
 
-    Where it does not fit, a finding says what is short.
+    Where it does not fit, and no bound is stated, a finding says what is short.
 
     Args:
         deployment: What is mapped.
         data: Samples that loads are measured on; None: all sources are taken to be equally active.
-        cores: The most cores that it may take; None: as many as serve `optimize`.
-        optimize: What the number of cores is chosen for.
+        room: How many cores and chips there are, and what their number is chosen for.
+
+    Raises:
+        CoresError: the network does not fit into the room that is stated.
+        UnsupportedError: room is stated for a chip without cores.
     """
-    if deployment.target.cores is None:
+    if deployment.target.cores is None and room == ANY_ROOM:
         return deployment
-    activity = None if data is None else activity_on(deployment, data)
+    activity = None
+    if data is not None and deployment.target.cores is not None:
+        activity = activity_on(deployment, data)
     try:
         core_map = map_program(
-            deployment.program, deployment.target, activity, cores=cores, optimize=optimize
+            deployment.program,
+            deployment.target,
+            activity,
+            cores=room.cores,
+            optimize=room.optimize or Goal.LATENCY,
+            chips=room.chips,
         )
     except CoresError as problem:
+        if room.stated:
+            raise
         return replace(deployment, findings=(*deployment.findings, *_short(problem)))
     return replace(deployment, core_map=core_map)
 
@@ -71,4 +139,66 @@ def _short(problem: CoresError) -> Iterator[Finding]:
         layer=problem.where,
         amount=problem.message,
         reason=f"it runs in simulators only; {problem.fix}",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """From the fewest cores to the shortest step: what `--cores` can be chosen from."""
+
+    measured: bool
+    """Whether loads come from activity on data; else every source is taken to be equally active."""
+
+    points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        rows = [("cores", "slowest core", "messages a step", "energy a step")]
+        rows += [
+            (
+                f"{point.cores}",
+                f"{point.time * 1e-3:,.3f} us",
+                f"{point.messages:,.1f}",
+                f"{point.energy * 1e-3:,.3f} nJ",
+            )
+            for point in self.points
+        ]
+        return (
+            f"choices of --cores, {_loads(self.measured)}; energy of messages, and static power "
+            f"for as long as the step takes\n\n{aligned(rows, right=(0, 1, 2, 3))}"
+        )
+
+
+def choices(deployment: Deployment, data: Data | None = None) -> Choices:
+    """Return the numbers of cores that a deployment can be mapped to, and what each gives.
+
+    Args:
+        deployment: What would be mapped.
+        data: Samples that loads are measured on; None: all sources are taken to be equally active.
+
+    Raises:
+        CoresError: the network does not fit.
+        UnsupportedError: the chip has no cores.
+    """
+    measurable = data is not None and deployment.target.cores is not None
+    activity = activity_on(deployment, data) if measurable and data is not None else None
+    points = map_front(deployment.program, deployment.target, activity)
+    return Choices(measured=activity is not None, points=points)
+
+
+def _loads(of_data: bool) -> str:
+    return "loads from data" if of_data else "all sources taken to be equally active"
+
+
+def in_words(core_map: CoreMap) -> str:
+    """Return a map of cores in two lines: how many, which is the slowest, what is used up first."""
+    chips = f"{counted(core_map.chips, 'chip')} of {core_map.target}"
+    board = f" ({core_map.board})" if core_map.board else ""
+    fullest = max(
+        (use for use in core_map.uses if use.limit is not None),
+        key=lambda use: use.most / (use.limit or 1),
+    )
+    most = f"{fullest.most:,} of {fullest.limit:,} {fullest.resource.value.replace('-', ' ')}"
+    return (
+        f"{counted(len(core_map.cores), 'core')} on {chips}{board}; the fullest has {most}\n"
+        f"the slowest takes {core_map.step_time * 1e-3:,.3f} us a step, {_loads(core_map.measured)}"
     )

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.mapped import in_words
 from snn_deploy.deploy.ranges import ranges_of
 from snn_deploy.deploy.results import Export
 
@@ -37,6 +38,7 @@ def _shown(result: Any) -> Any:
         layers=result.layers,
         findings=result.findings,
         ranges=ranges_of(result.program, result.target, result.encoding.steps),
+        cores="" if result.core_map is None else in_words(result.core_map),
     )
 
 

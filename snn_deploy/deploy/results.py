@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_deploy.deploy.energy import Estimate, Event
+from snn_deploy.deploy.mapped import Choices
 from snn_deploy.deploy.ranges import Ranges
 from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.verify import Comparison, Difference
@@ -237,9 +238,13 @@ class Inspection:
     ranges: Ranges | None = None
     """The range proof of an artifact's program; None: the file holds none."""
 
+    choices: Choices | None = None
+    """The numbers of cores that an artifact can be mapped to, where they were asked for."""
+
     def __str__(self) -> str:
-        ranges = "" if self.ranges is None else f"\n\n{self.ranges}"
-        return f"{self.title}\n\n{self.text.rstrip()}{ranges}{findings_text(self.findings)}"
+        parts = (self.text.rstrip(), self.choices, self.ranges)
+        shown = "\n\n".join(str(part) for part in parts if part is not None)
+        return f"{self.title}\n\n{shown}{findings_text(self.findings)}"
 
 
 LAYER_HEADINGS = (
@@ -270,6 +275,8 @@ class Export:
     layers: tuple[dict[str, Any], ...]
     findings: tuple[Finding, ...]
     ranges: Ranges
+    cores: str = ""
+    """The map of cores in two lines; empty: there is none."""
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [LAYER_HEADINGS]
@@ -281,6 +288,7 @@ class Export:
             f"{self.name} for {self.target}, program {self.digest[:12]}, output lag {self.lag}",
             "",
             *([aligned(rows, right=(2, 3, 4, 5, 6, 7))] if self.layers else []),
+            *(["", self.cores, ""] if self.cores else []),
             findings_text(self.findings).lstrip("\n"),
             "",
             f"{did} {self.folder or '(memory)'}: {len(self.files)} files, {total:,} bytes",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import snn_deploy
+from snn_deploy.deploy.cli import ERROR, OK, USAGE, run
 from snn_deploy.deploy.deployment import CORE_MAP, Deployment
 from snn_deploy.deploy.mapped import activity_on, mapped
 from snn_deploy.deploy.mapping import read_core_map
@@ -97,3 +98,122 @@ def test_a_map_of_another_program_is_refused(deployment: Deployment, tmp_path: P
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ArtifactDamagedError, match="the map of cores is of another program"):
         snn_deploy.load(folder)
+
+
+def exported(demo_network: Path, output: Path, *options: str) -> int:
+    words = ("export", str(demo_network), "--target", "loihi1", "--output", str(output))
+    return run([*words, *options])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "text"),
+    [
+        (
+            "--cores 1",
+            ERROR,
+            "error[SNN700]: the network does not fit on 1 core: lif1 would need 1152 neurons of "
+            "1024 on a core; loihi1 needs 4 cores for it, not 1\n"
+            "  at: lif1\n"
+            "  fix: --cores 4, or auto\n",
+        ),
+        (
+            "--cores few",
+            USAGE,
+            "error[SNN102]: few is no number of cores\n"
+            "  at: --cores\n"
+            "  fix: --cores auto, or --cores 8\n",
+        ),
+        (
+            "--chips 0",
+            USAGE,
+            "error[SNN102]: 0 chips\n  at: --chips\n  fix: --chips 1\n",
+        ),
+        (
+            "--cores 8 --optimize energy",
+            USAGE,
+            "error[SNN102]: --optimize says how the number of cores is chosen, and it is given\n"
+            "  at: --optimize\n"
+            "  fix: --cores auto, or leave --optimize out\n",
+        ),
+        (
+            "--optimize speed",
+            USAGE,
+            "error[SNN102]: --optimize is one of latency, energy, not 'speed'\n"
+            "  fix: --optimize latency\n",
+        ),
+    ],
+)
+def test_the_command_line_refuses_by_number(
+    demo_network: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: str,
+    status: int,
+    text: str,
+) -> None:
+    assert exported(demo_network, tmp_path / "net", *options.split()) == status
+    assert capsys.readouterr() == ("", text)
+    assert not (tmp_path / "net").exists()
+
+
+def test_cores_are_refused_where_a_chip_has_none(
+    demo_network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", str(demo_network), "--target", "cpu", "--cores", "3"]
+    assert run([*words, "--output", str(tmp_path / "net")]) == ERROR
+    assert capsys.readouterr().err == (
+        "error[SNN301]: cpu has no cores that populations could be mapped to\n"
+        "  at: cpu\n"
+        "  fix: --target loihi1 or loihi2, or a target with [cores]: docs/targets.md\n"
+    )
+
+
+def test_what_the_refusal_offers_works_and_the_front_begins_with_it(
+    demo_network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "net"
+    assert exported(demo_network, output, "--cores", "4") == OK
+    assert "\n4 cores on 1 chip of loihi1; the fullest has " in capsys.readouterr().out
+    found = snn_deploy.inspect(output, front=True)
+    assert found.choices is not None
+    assert not found.choices.measured
+    points = found.choices.points
+    assert points[0].cores == 4
+    assert run(["inspect", str(output), "--front"]) == OK
+    shown = capsys.readouterr().out
+    rows = [line.split() for line in shown[shown.index("choices of --cores") :].splitlines()[3:]]
+    assert [row[0] for row in rows[: len(points)]] == [str(point.cores) for point in points]
+    assert rows[0][1:3] == [f"{points[0].time * 1e-3:,.3f}", "us"]
+
+
+def test_energy_takes_as_many_cores_as_the_front_says(
+    demo_network: Path, images: np.ndarray, tmp_path: Path
+) -> None:
+    output = tmp_path / "net"
+    options = {"target": "loihi1", "calibrate": images, "cores": "auto", "optimize": "energy"}
+    frugal = snn_deploy.export(demo_network, output=output, **options).core_map
+    found = snn_deploy.inspect(output, front=True, simulate=images)
+    assert frugal is not None
+    assert found.choices is not None
+    assert found.choices.measured
+    least = min(found.choices.points, key=lambda point: point.energy)
+    assert len(frugal.cores) == least.cores
+    assert frugal.step_time == least.time
+
+
+def test_the_front_is_that_of_an_artifact(
+    demo_network: Path, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(demo_network), "--front"]) == USAGE
+    assert capsys.readouterr().err == (
+        "error[SNN102]: the front of cores is that of an artifact\n"
+        "  at: --front\n"
+        "  fix: snn-deploy export, then snn-deploy inspect ARTIFACT --front\n"
+    )
+    assert run(["inspect", str(deployment.folder), "--simulate", "digits.npz"]) == USAGE
+    assert capsys.readouterr().err == (
+        "error[SNN102]: an artifact is run by other commands; here data only serves the front of "
+        "cores\n"
+        "  at: --simulate\n"
+        "  fix: snn-deploy simulate ARTIFACT --input FILE, or --front\n"
+    )

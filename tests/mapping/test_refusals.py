@@ -69,7 +69,7 @@ def test_too_many_chips_are_told() -> None:
     assert str(caught.value) == (
         "error[SNN700]: the network needs 137 cores, which are 2 chips of loihi1 with 128 each; "
         "there is 1\n"
-        "  fix: a board of 2 chips, or a network of 93% of the size"
+        "  fix: --chips 2 where there are so many, or a network of 93% of the size"
     )
     core_map = map_program(program, LOIHI1, chips=2, cores=140)
     assert (core_map.chips, core_map.board) == (2, "Kapoho Bay")

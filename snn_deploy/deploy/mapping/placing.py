@@ -12,6 +12,9 @@ from snn_deploy.targets.cores import Mesh
 SWAPS = 4000
 """Swaps that are tried: hops cost little, so more are not worth their time."""
 
+OF_A_PAIR = 16
+"""Times that each pair of cores is tried at most: few cores have few pairs."""
+
 SEED = 2018
 """Of the pairs of cores that are tried."""
 
@@ -62,7 +65,8 @@ def place(
         return float(both[core] @ (np.abs(x[site] - x[at]) + np.abs(y[site] - y[at]) + away))
 
     rng = np.random.default_rng(SEED)
-    for one, other in rng.integers(0, cores, (SWAPS if cores > 1 else 0, 2)).tolist():
+    swaps = min(SWAPS, OF_A_PAIR * cores * (cores - 1) // 2)
+    for one, other in rng.integers(0, cores, (swaps, 2)).tolist():
         before = cost(one) + cost(other)
         site[one], site[other] = site[other], site[one]
         if cost(one) + cost(other) >= before:

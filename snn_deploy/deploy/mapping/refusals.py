@@ -75,6 +75,6 @@ def too_many_chips(cut: Cut, target: Target, per_chip: int, chips: int) -> Cores
     return CoresError(
         f"the network needs {counted(cores, 'core')}, which are {counted(needed, 'chip')} of "
         f"{target.name} with {per_chip} each; there {'is' if chips == 1 else 'are'} {chips}",
-        fix=f"a board of {needed} chips, or a network of "
+        fix=f"--chips {needed} where there are so many, or a network of "
         f"{per_chip * chips / cores:.0%} of the size",
     )
