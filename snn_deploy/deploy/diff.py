@@ -1,6 +1,6 @@
 """What differs between two programs: parts added and removed, parameters and weights changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 from snn_deploy.deploy.artifact import MANIFEST
+from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment, read_deployment
+from snn_deploy.deploy.diff_measures import Measures, measures
 from snn_deploy.deploy.table import aligned
-from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.errors import ArtifactDamagedError, OptionError
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.graph import Named
 from snn_deploy.ir.maps import LinearMap
@@ -78,6 +80,8 @@ class ProgramDiff:
     digest_one: str
     digest_other: str
     changes: tuple[Change, ...]
+    measures: Measures | None = None
+    """What both do with the same data, and their maps of cores; None: one is a program alone."""
 
     derived: ClassVar[tuple[str, ...]] = ("equal",)
 
@@ -99,6 +103,8 @@ class ProgramDiff:
             if rows:
                 lines += ["", f"{part.value}s" if part is not Part.ENCODING else part.value]
                 lines += [f"  {line}" for line in _table(rows).splitlines()]
+        if self.measures is not None and self.measures.measures:
+            lines += ["", str(self.measures)]
         return "\n".join(lines)
 
 
@@ -162,20 +168,55 @@ def _read_program(path: Path) -> Program:
     return load_program(ProgramFiles(json=files[0], npz=files[1]))
 
 
-def diff(one: Side, other: Side) -> ProgramDiff:
-    """Return what differs between two programs and, of artifacts, between how they were made."""
+ReadsData = Callable[[Deployment], Data]
+"""Returns the samples that two deployments are compared on, for the inputs of one of them."""
+
+
+def diff(
+    one: Side, other: Side, reads: ReadsData | None = None, profile: str | None = None
+) -> ProgramDiff:
+    """Return what differs between two programs and, of artifacts, between how they were made.
+
+    Args:
+        one: A program, or a deployment.
+        other: Another.
+        reads: Reads data to run both on; None: neither is run.
+        profile: Table of prices for both; None: each target's own.
+
+    Raises:
+        OptionError: data for programs alone, whose encoding nobody knows; or a table of prices
+            without data.
+    """
     digests = one.program.digest, other.program.digest
     changes = list(_programs(one.program, other.program))
     if one.deployment is not None and other.deployment is not None:
         changes += _deployments(one.deployment, other.deployment)
     if digests[0] != digests[1] and not any(change.part in COMPUTES for change in changes):
         changes.append(_plain(Part.PROGRAM, "", "order of its parts", "one", "another"))
+    measured = None
+    if one.deployment is not None and other.deployment is not None:
+        sides = one.deployment, other.deployment
+        if profile is not None and reads is None:
+            raise OptionError(
+                "prices are for events, which are counted on data",
+                where="--profile",
+                fix="--data FILE",
+            )
+        data = None if reads is None else (reads(sides[0]), reads(sides[1]))
+        measured = measures(*sides, data, profile)
+    elif reads is not None:
+        raise OptionError(
+            "a program alone does not say how data becomes steps",
+            where="--data",
+            fix="give two artifact folders, or leave --data out",
+        )
     return ProgramDiff(
         one=one.name,
         other=other.name,
         digest_one=digests[0],
         digest_other=digests[1],
         changes=tuple(changes),
+        measures=measured,
     )
 
 

@@ -14,6 +14,7 @@ import snn_deploy
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.diff import Change, Part
+from snn_deploy.deploy.energy import Event
 from snn_deploy.errors import ArtifactDamagedError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Bias, Binary, Current, Program
@@ -172,6 +173,98 @@ def test_artifacts_also_show_how_they_were_made(artifacts, capsys):
     record = json.loads(capsys.readouterr().out)
     assert record["equal"] is False
     assert {"part", "name", "what", "changed", "largest", "at"} <= set(record["changes"][0])
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(3)
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, input=rng.random((12, 1, 28, 28)), label=rng.integers(0, 10, 12))
+    return path
+
+
+def rows_of(text: str, section: str) -> dict[str, str]:
+    """Return the lines of a section by their first words."""
+    lines = text[text.index(f"\n{section}") + 1 :].split("\n\n", maxsplit=1)[0].splitlines()[1:]
+    return {name.strip(): rest for name, rest in (line.strip().split("  ", 1) for line in lines)}
+
+
+def test_answers_and_energy_are_what_the_other_commands_say(artifacts, digits, capsys):
+    folders = [str(side.folder) for side in artifacts]
+    assert run(["diff", *folders, "--data", str(digits), "--samples", "10"]) == 3
+    text = capsys.readouterr().out
+    found = snn_deploy.diff(*artifacts, data=digits, samples=10).measures
+    assert found is not None
+    assert str(found) in text
+    told = {measure.what: measure for measure in found.measures}
+    evaluations = [snn_deploy.evaluate(side, data=digits, samples=10) for side in artifacts]
+    accuracy = told["accuracy"]
+    assert [accuracy.one, accuracy.other] == [100 * e.accuracy for e in evaluations]
+    alone = told["right here alone"]
+    assert alone.one is not None
+    assert alone.other is not None
+    assert evaluations[1].correct - evaluations[0].correct == alone.other - alone.one
+    estimates = [snn_deploy.estimate(side, input=digits, samples=10) for side in artifacts]
+    assert [told["estimate"].one, told["estimate"].other] == [1e6 * e.value for e in estimates]
+    for event in (Event.SPIKE, Event.NEURON_UPDATE, Event.SYNAPSE_DENSE):
+        counts = [
+            sum(layer.count.counts.get(event, 0) for layer in e.estimate.layers) for e in estimates
+        ]
+        assert [told[event.value].one, told[event.value].other] == counts
+    shown = rows_of(text, "energy, 10 samples, mean of each")
+    assert shown["estimate"].split()[:2] == [f"{1e6 * estimates[0].value:,.3f}", "uJ"]
+
+
+def test_maps_of_cores_are_compared_without_data(artifacts, tmp_path, demo_network, capsys):
+    one = artifacts[0]
+    options = {"weight_bits": 8, "search": False, "cores": 5}
+    other = snn_deploy.export(demo_network, output=tmp_path / "few", **options)
+    assert one.core_map is not None
+    assert other.core_map is not None
+    assert run(["diff", str(one.folder), str(other.folder)]) == 0  # the program is the same
+    shown = rows_of(capsys.readouterr().out, "map of cores")
+    cores = [len(side.core_map.cores) for side in (one, other)]
+    assert shown["cores"].split()[:3] == [f"{cores[0]}", "->", f"{cores[1]}"]
+    assert shown["slowest core, a step"].split()[0] == f"{one.core_map.step_time:,.3f}"
+    lif1 = [len(set(side.core_map.core_of("lif1").tolist())) for side in (one, other)]
+    assert shown["cores of lif1"].split()[:3] == [f"{lif1[0]}", "->", f"{lif1[1]}"]
+    assert "chips" not in shown  # both take one
+
+
+def test_a_map_that_only_one_has_is_told(artifacts):
+    one = artifacts[0]
+    found = snn_deploy.diff(one, replace(one, core_map=None)).measures
+    assert found is not None
+    (cores, *_) = found.measures
+    assert (cores.what, cores.one, cores.other) == ("cores", len(one.core_map.cores), None)
+
+
+def test_data_without_labels_gives_no_accuracy(artifacts, digits):
+    values = np.load(digits)["input"]
+    found = snn_deploy.diff(*artifacts, data=values).measures
+    assert found is not None
+    names = [measure.what for measure in found.measures]
+    assert "accuracy" not in names
+    assert {"same class", "estimate"} <= set(names)
+
+
+def test_data_and_prices_are_refused_where_they_say_nothing(artifacts, digits, capsys, tmp_path):
+    files = dump_program(artifacts[0].program)
+    (tmp_path / "program.json").write_bytes(files.json)
+    (tmp_path / "program.npz").write_bytes(files.npz)
+    folder = str(artifacts[1].folder)
+    assert run(["diff", str(tmp_path), folder, "--data", str(digits)]) == 2
+    assert capsys.readouterr().err == (
+        "error[SNN102]: a program alone does not say how data becomes steps\n"
+        "  at: --data\n"
+        "  fix: give two artifact folders, or leave --data out\n"
+    )
+    assert run(["diff", folder, folder, "--profile", "loihi1-davies"]) == 2
+    assert capsys.readouterr().err == (
+        "error[SNN102]: prices are for events, which are counted on data\n"
+        "  at: --profile\n"
+        "  fix: --data FILE\n"
+    )
 
 
 def test_what_was_found_or_chosen_does_not_make_another_program(artifacts):
