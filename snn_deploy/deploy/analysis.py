@@ -9,8 +9,10 @@ import numpy as np
 from snn_deploy.backends.lava import LavaBackend
 from snn_deploy.backends.protocol import Backend, find_backend
 from snn_deploy.deploy import energy, runs
+from snn_deploy.deploy.ann import compare_with_ann
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.neurobench import NeuroBench, WatchedProgram, trained_metrics
 from snn_deploy.deploy.results import (
     Answer,
     EnergyEstimate,
@@ -153,7 +155,9 @@ def _numbered(comparison: Comparison, block: runs.Block) -> Comparison:
     return replace(comparison, difference=replace(found, sample=sample))
 
 
-def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyEstimate:
+def estimate(
+    deployment: Deployment, data: Data, profile: str | None, *, neurobench: bool = False
+) -> EnergyEstimate:
     """Count events and price them; see `api.estimate`."""
     target = deployment.target
     if not (profile or target.energy_profile):
@@ -167,10 +171,12 @@ def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyE
     note = f"{chosen.chip} prices: {target.energy_note}" if target.energy_note else ""
     totals: dict[str, defaultdict[energy.Event, float]] = {}
     sizes: dict[str, int] = {}
+    watched = WatchedProgram.of(deployment.program)
     steps = 0
     for block, (trace,) in runs.full_runs([find_backend("event")], deployment, data):
         steps = block.steps
         rows, presented = block.inputs[0].values.shape[:2]
+        watched.add(block.inputs, trace, presented)
         for layer in energy.count(deployment.program, block.inputs, trace, presented):
             sizes[layer.layer] = layer.neurons
             total = totals.setdefault(layer.layer, defaultdict(float))
@@ -185,4 +191,22 @@ def estimate(deployment: Deployment, data: Data, profile: str | None) -> EnergyE
         for name, total in totals.items()
     ]
     found = energy.estimate(layers, chosen, note=note, samples=data.samples, steps=steps)
-    return EnergyEstimate(estimate=found)
+    done = watched.watched.tally.total
+    return EnergyEstimate(
+        estimate=found,
+        ann=compare_with_ann(deployment, done, samples=data.samples, steps=steps),
+        neurobench=_neurobench(deployment, data, watched, layers) if neurobench else None,
+    )
+
+
+def _neurobench(
+    deployment: Deployment,
+    data: Data,
+    watched: WatchedProgram,
+    layers: Sequence[energy.LayerCount],
+) -> NeuroBench:
+    return NeuroBench(
+        trained=None if deployment.nir is None else trained_metrics(deployment, data),
+        integers=watched.metrics(data.samples, deployment.target),
+        counts=watched.counts(layers, data.samples),
+    )

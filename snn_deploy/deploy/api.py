@@ -607,6 +607,7 @@ def estimate(
     *,
     input: Annotated[Any, Parameter(name="--input")],
     profile: str | None = None,
+    neurobench: bool = False,
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
@@ -615,11 +616,17 @@ def estimate(
 
     $ snn-deploy estimate mnist-loihi2 --input digits.npz
     $ snn-deploy estimate mnist-loihi2 --input digits.npz --profile loihi1-davies
+    $ snn-deploy estimate mnist-loihi2 --input digits.npz --neurobench
+
+    Beside it stands the same network as an ANN and as an SNN by the papers' convention, which
+    prices arithmetic alone.
 
     Args:
         artifact: Artifact folder, or a deployment.
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
         profile: Table of prices; by default the target's.
+        neurobench: Give NeuroBench's metrics too, of the integers and of the network as trained,
+            which is run for them.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample.
         samples: Number of samples; by default all.
@@ -631,7 +638,7 @@ def estimate(
 
     deployment = _deployment(artifact)
     chosen = _data(deployment, input, bin_width, first, samples)
-    return analysis.estimate(deployment, chosen, profile)
+    return analysis.estimate(deployment, chosen, profile, neurobench=neurobench)
 
 
 def diff(

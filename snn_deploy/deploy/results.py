@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from snn_deploy.deploy.ann import AnnComparison
 from snn_deploy.deploy.energy import Estimate, Event
 from snn_deploy.deploy.mapped import Choices
+from snn_deploy.deploy.neurobench import NeuroBench
 from snn_deploy.deploy.ranges import Ranges
 from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.verify import Comparison, Difference
@@ -149,6 +151,9 @@ class EnergyEstimate:
     """The result of `estimate`."""
 
     estimate: Estimate
+    ann: AnnComparison
+    neurobench: NeuroBench | None = None
+    """None: it was not asked for."""
 
     derived: ClassVar[tuple[str, ...]] = ("value", "low", "high")
 
@@ -202,6 +207,9 @@ class EnergyEstimate:
             f"of it     {kinds}",
         ]
         lines += [f"not in it {item.what}: {item.reason}" for item in found.profile.unpriced]
+        lines += ["", str(self.ann)]
+        if self.neurobench is not None:
+            lines += ["", str(self.neurobench)]
         return "\n".join(lines)
 
 
