@@ -249,19 +249,18 @@ class WatchedProgram:
             trace: With payloads and membranes.
             steps: Steps of a row on the chip; a population's own are `lag` to `lag + steps`.
         """
-        every = slice(None, None, self.program.period)
-        sent = {i.name: by_name(inputs, i.name)[:, every] for i in self.program.inputs}
+        sent = {i.name: by_name(inputs, i.name) for i in self.program.inputs}
         own = {}
         for population in self.program.populations:
             record = trace[population.name]
-            sent[population.name] = own_steps(population, record.payload, steps)[:, every]
+            sent[population.name] = own_steps(population, record.payload, steps)
             if State.MEMBRANE in population.states:
-                membrane = record.state(State.MEMBRANE)
-                own[population.name] = own_steps(population, membrane, steps)[:, every]
-        self.watched.add(sent, own)
+                own[population.name] = own_steps(population, record.state(State.MEMBRANE), steps)
         for projection in self.program.projections:
             active = np.count_nonzero(sent[projection.source], axis=(0, 1)).ravel()
             self.nonzero += int(active @ reached(projection.map))
+        period = self.program.period  # between the network's steps nothing is sent
+        self.watched.add(_thinned(sent, period), _thinned(own, period))
 
     def metrics(self, samples: int, target: Target) -> Metrics:
         """Return NeuroBench's metrics of `samples` samples in all."""
@@ -275,6 +274,10 @@ class WatchedProgram:
             updates=sum(layer.counts.get(Event.NEURON_UPDATE, 0.0) for layer in layers),
             messages=sum(layer.counts.get(Event.MESSAGE, 0.0) for layer in layers),
         )
+
+
+def _thinned(records: Sent, period: int) -> Mapping[str, Num[np.ndarray, "sample own ..."]]:
+    return {name: record[:, ::period] for name, record in records.items()}
 
 
 def _fires(population: Population) -> bool:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Int, Int64, Num
 from snn_deploy.deploy.synapses import network_delay
 from snn_deploy.ir.maps import Composition, Convolution, Dense, LinearMap, Scale, Sparse
 from snn_deploy.ir.network import Network
-from snn_deploy.ir.program import Program, Role
+from snn_deploy.ir.program import Program, Projection, Role
 
 Sent = Mapping[str, Num[np.ndarray, "sample step ..."]]
 """What each input and population sends, in the steps of the network."""
@@ -150,12 +150,16 @@ def ways_of_program(program: Program) -> tuple[Way, ...]:
     """
     roles = {p.name: p.role for p in program.populations}
     return tuple(
-        _way(p.source, p.target, p.map, network_delay(program, p, p.source), full=False)
+        _way(p.source, p.target, p.map, _delay(program, p), full=False)
         for p in program.projections
         if is_layer(p.map)
         and roles.get(p.source) is not Role.CLOCK
         and roles[p.target] is not Role.RELAY
     )
+
+
+def _delay(program: Program, projection: Projection) -> Int[np.ndarray, "..."]:
+    return np.asarray(np.maximum(network_delay(program, projection, projection.source), 0))
 
 
 def _stages(linear: LinearMap) -> tuple[LinearMap, ...]:
