@@ -20,6 +20,7 @@
     |   |-- OverflowPossibleError SNN303  an accumulator may overflow
     |   `-- LoopTooShortError SNN304      a loop has less delay than the chip needs
     |-- TargetError SNN400            a target description is wrong
+    |   `-- ProfileError SNN401           an energy profile is wrong
     |-- BackendError SNN500           a backend could not do its work
     |   |-- LavaMissingError SNN501       no Lava environment
     |   |-- LavaTimeoutError SNN502       Lava did not end in time
@@ -178,6 +179,12 @@ class TargetError(DeployError):
     """A target description (TOML) is wrong."""
 
     code = "SNN400"
+
+
+class ProfileError(TargetError):
+    """An energy profile (TOML) is wrong."""
+
+    code = "SNN401"
 
 
 class BackendError(DeployError):

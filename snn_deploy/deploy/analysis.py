@@ -1,6 +1,6 @@
 """What `simulate`, `verify` and `estimate` do with a deployment and data."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -169,29 +169,19 @@ def estimate(
         )
     chosen = energy.find_profile(profile or target.energy_profile)
     note = f"{chosen.chip} prices: {target.energy_note}" if target.energy_note else ""
-    totals: dict[str, defaultdict[energy.Event, float]] = {}
-    sizes: dict[str, int] = {}
+    placement = None
+    if deployment.core_map is not None:
+        placement = energy.Placement.of(deployment.program, deployment.core_map)
+    tally = energy.Tally(deployment.program, (chosen,), placement)
     watched = WatchedProgram.of(deployment.program)
     steps = 0
     for block, (trace,) in runs.full_runs([find_backend("event")], deployment, data):
-        steps = block.steps
-        rows, presented = block.inputs[0].values.shape[:2]
+        steps, presented = block.steps, block.inputs[0].values.shape[1]
         watched.add(block.inputs, trace, presented)
-        for layer in energy.count(deployment.program, block.inputs, trace, presented):
-            sizes[layer.layer] = layer.neurons
-            total = totals.setdefault(layer.layer, defaultdict(float))
-            for event, number in layer.counts.items():
-                total[event] += number * rows
-    layers = [
-        energy.LayerCount(
-            layer=name,
-            neurons=sizes[name],
-            counts={event: number / data.samples for event, number in total.items()},
-        )
-        for name, total in totals.items()
-    ]
-    found = energy.estimate(layers, chosen, note=note, samples=data.samples, steps=steps)
-    done = watched.watched.tally.total
+        tally.add(block.inputs, trace, presented)
+    memory = energy.memory_of(deployment.program, target, deployment.core_map)
+    (found,) = tally.estimates(samples=data.samples, steps=steps, note=note, memory=memory)
+    layers, done = tally.layers(data.samples), watched.watched.tally.total
     return EnergyEstimate(
         estimate=found,
         ann=compare_with_ann(deployment, done, samples=data.samples, steps=steps),

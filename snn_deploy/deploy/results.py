@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_deploy.deploy.ann import AnnComparison
-from snn_deploy.deploy.energy import Estimate, Event
+from snn_deploy.deploy.energy import Estimate
+from snn_deploy.deploy.energy.text import estimate_text
 from snn_deploy.deploy.mapped import Choices
 from snn_deploy.deploy.neurobench import NeuroBench
 from snn_deploy.deploy.ranges import Ranges
@@ -164,50 +165,16 @@ class EnergyEstimate:
 
     @property
     def low(self) -> float:
-        """With the lowest published prices [J]."""
+        """The least that it may be [J]."""
         return self.estimate.low
 
     @property
     def high(self) -> float:
-        """With the highest published prices [J]."""
+        """The most that it may be [J]."""
         return self.estimate.high
 
     def __str__(self) -> str:
-        found = self.estimate
-        rows = [("layer", "neurons", "spikes", "synaptic ops", "updates", "energy", "share")]
-        total = found.value or 1.0
-        for layer in found.layers:
-            counts = layer.count.counts
-            rows.append(
-                (
-                    layer.count.layer,
-                    f"{layer.count.neurons}",
-                    f"{counts.get(Event.SPIKE, 0):,.1f}",
-                    f"{layer.count.synaptic:,.0f}",
-                    f"{counts.get(Event.NEURON_UPDATE, 0):,.0f}",
-                    f"{layer.value * 1e9:,.1f} nJ",
-                    f"{layer.value / total:.1%}",
-                )
-            )
-        kinds = ", ".join(
-            f"{event.value} {joule / total:.0%}"
-            for event, joule in sorted(found.by_event.items(), key=lambda item: -item[1])
-            if joule / total >= 0.005
-        )
-        lines = [f"energy estimate: {found.profile.title}"]
-        if found.note:
-            lines.append(found.note)
-        lines += [
-            f"mean of {counted(found.samples, 'sample')} of {counted(found.steps, 'step')}",
-            "",
-            aligned(rows, right=(1, 2, 3, 4, 5, 6)),
-            "",
-            f"estimate  {found.value * 1e6:.3f} uJ a sample, "
-            f"published prices span {found.low * 1e6:.3f} to {found.high * 1e6:.3f}",
-            f"of it     {kinds}",
-        ]
-        lines += [f"not in it {item.what}: {item.reason}" for item in found.profile.unpriced]
-        lines += ["", str(self.ann)]
+        lines = [estimate_text(self.estimate), "", str(self.ann)]
         if self.neurobench is not None:
             lines += ["", str(self.neurobench)]
         return "\n".join(lines)

@@ -30,8 +30,8 @@ def read_form(kind: Any, value: Any, path: str, problems: list[Problem]) -> Any:
     """Return `value`, as TOML or JSON gives it, as a `kind`; None where something is wrong.
 
     Args:
-        kind: A frozen dataclass, an enum, int, str, a tuple of any length or an optional one of
-            these.
+        kind: A frozen dataclass, an enum, bool, int, float, str, a tuple of any length or an
+            optional one of these.
         value: Tables are mappings, arrays lists.
         path: Of the entry, empty for the whole file.
         problems: Gets one problem for everything that is wrong.
@@ -45,11 +45,19 @@ def read_form(kind: Any, value: Any, path: str, problems: list[Problem]) -> Any:
         return _record(kind, value, path, problems)
     if issubclass(kind, Enum):
         return _member(kind, value, path, problems)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        words = {int: "a whole number", str: "a text in quotes"}
-        problems.append(_wrong(value, words[kind], path))
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        problems.append(_wrong(value, _WORDS[kind], path))
         return None
     return value
+
+
+_WORDS = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "a text in quotes",
+}
 
 
 def _wrong(value: Any, wanted: str, path: str) -> Problem:

@@ -75,7 +75,7 @@ class Layer:
         self._configuration, self._configurations = _classes(_decays(population), population.shape)
         self._threshold, self._thresholds = _classes([population.threshold], population.shape)
         self._updated = _updated(population, self.wirings)
-        self._state_bits = _state_bits(population, target)
+        self._state_bits = state_bits(population, target)
         self.clear_reach()
 
     @property
@@ -327,7 +327,7 @@ _CURRENTS = frozenset(CURRENTS)
 _NO_REGISTERS = frozenset({State.PAYLOAD, State.STARTED, State.COUNTDOWN})
 
 
-def _state_bits(population: Population, target: Target) -> int:
+def state_bits(population: Population, target: Target) -> int:
     """Return the bits of the registers of one neuron; flags and countdowns are not counted."""
     states = population.states - _NO_REGISTERS
     currents = len(states & _CURRENTS)

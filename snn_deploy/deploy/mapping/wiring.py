@@ -148,7 +148,7 @@ class SharedWiring(Wiring):
         super().__init__(projection, target, rates)
         assert isinstance(projection.map, Convolution)
         self._map = projection.map
-        self._place = _place_of_tap(projection.map)
+        self._place = place_of_tap(projection.map)
         self._rates = rates.reshape(projection.map.source[0], -1)
 
     def _groups(self, part: Part) -> np.ndarray:
@@ -200,7 +200,7 @@ class SharedWiring(Wiring):
         return np.repeat(reached, channels // self._map.groups, axis=0).ravel()
 
 
-def _place_of_tap(linear: Convolution) -> np.ndarray:
+def place_of_tap(linear: Convolution) -> np.ndarray:
     """Return the place of the output that each tap takes each place of the source to; -1: none."""
     _, height, width = linear.out_shape
     rows = _target(linear, 0, height)
