@@ -38,25 +38,29 @@ _TOGETHER = 8
 
 
 class Room:
-    """The cells of a run, of which nothing but their number is known beforehand."""
+    """The cells of a run, of which nothing but their number is known beforehand.
 
-    def __init__(self) -> None:
-        self.size = 0
+    Args:
+        whole: What takes cells begins at a multiple of so many.
+    """
+
+    def __init__(self, whole: int = _TOGETHER) -> None:
+        self.size, self._whole = 0, whole
 
     def take(self, size: int) -> int:
         """Return the first of `size` new cells, or of a few more."""
         begin = self.size
-        self.size += -(-size // _TOGETHER) * _TOGETHER
+        self.size += -(-size // self._whole) * self._whole
         return begin
 
 
-def side_by_side(widths: Iterable[tuple[str, int]]) -> dict[str, slice]:
-    """Return the columns of things of some widths."""
+def side_by_side(widths: Iterable[tuple[str, int]], whole: int = 1) -> dict[str, slice]:
+    """Return the columns of things of some widths, each from a multiple of `whole` on."""
     columns: dict[str, slice] = {}
     end = 0
     for name, width in widths:
         columns[name] = slice(end, end + width)
-        end += width
+        end += -(-width // whole) * whole
     return columns
 
 

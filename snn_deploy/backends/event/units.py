@@ -16,7 +16,7 @@ from snn_deploy.backends.event.ends import Ends
 from snn_deploy.backends.event.flat import side_by_side
 from snn_deploy.backends.event.layers.kernels.advance import KERNELS, new_room
 from snn_deploy.backends.event.layers.plan import Layers
-from snn_deploy.backends.event.layers.tables import Given
+from snn_deploy.backends.event.layers.tables import READ_BYTES, Given
 from snn_deploy.backends.event.records import ABSENT, REGISTER_OF, Records
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
@@ -75,22 +75,24 @@ class RunningLayers:
         """Lay out what enters as the kernels read it."""
         layers, steps = self._layers, next(iter(sent.values())).shape[1]
         lead = self._samples, steps
-        spikes = np.zeros((*lead, 8 * _width(layers.spikes)), np.uint8)
+        spikes = np.zeros((*lead, _width(layers.spikes, READ_BYTES)), np.uint8)
         for name, columns in layers.spikes.items():
-            begin = 8 * columns.start
-            spikes[:, :, begin : begin + sent[name].shape[2]] = sent[name]
-        values = np.zeros((*lead, _width(layers.values)), np.int32)
+            spikes[:, :, columns] = sent[name]
+        values = np.zeros((*lead, _width(layers.values, READ_BYTES // 4)), np.int32)
         for name, columns in layers.values.items():
             values[:, :, columns] = sent[name]
         out = np.zeros((*lead, _width(layers.sent)), np.int32)
-        return Given(spikes=spikes.view(np.uint64), values=values, sent=out)
+        return Given(spikes=spikes, values=values, sent=out)
 
     def state(self, name: str, state: State) -> np.ndarray:
         """See `Running`."""
         layer = self._layers.plan.layers[self._ends.unit.names.index(name)]
         first, place = int(layer[_CELL_OF[state]]), self._layers.places[name]
+        cells = self._streams.cells
+        if first == ABSENT:
+            first, cells = int(layer["marks"]), self._streams.marks
         values = np.empty((self._samples, place.size), np.int64)
-        values[:, place] = self._streams.cells[:, first : first + place.size]
+        values[:, place] = cells[:, first : first + place.size]
         return values
 
 
@@ -163,9 +165,10 @@ class RunningSteps:
         return values
 
 
-def _width(columns: Mapping[str, slice]) -> int:
-    """Return how many columns there are."""
-    return max((of_one.stop for of_one in columns.values()), default=0)
+def _width(columns: Mapping[str, slice], whole: int = 1) -> int:
+    """Return how many columns there are, to the next multiple of `whole`."""
+    end = max((of_one.stop for of_one in columns.values()), default=0)
+    return -(-end // whole) * whole
 
 
 def part_of(program: Program, names: Sequence[str], reads: Sequence[str]) -> Program:

@@ -40,11 +40,13 @@ from snn_deploy.backends.event.layers.tables import (
     HALF_CURRENT,
     HALF_MEMBRANE,
     LAYER,
+    MARKS,
     MEMBRANE_OVERFLOW,
     MOST_SAFE_CURRENT,
     MOST_SAFE_MEMBRANE,
     NODE,
     PARAMETERS,
+    READ_BYTES,
     RULES,
     SAFE_CURRENT,
     SAFE_MEMBRANE,
@@ -87,6 +89,7 @@ class Layers:
         rules = self.plan.rules
         return Streams(
             cells=np.empty((samples, rules[CELLS]), np.int32),
+            marks=np.empty((samples, rules[MARKS]), np.uint8),
             events=np.empty((samples, rules[EVENTS]), np.int32),
             values=np.empty((samples, rules[EVENTS]), np.int32),
             begins=np.empty((samples, rules[BEGINS]), np.int64),
@@ -120,7 +123,7 @@ def make_layers(
         maker.describe(layers[row], population, row, narrow=choices.narrow)
     tables = _node_table(program, (*outside, *order), chunk, horizon)
     made = edges.tables()
-    rules = np.array(_rules(program, maker.room.size, tables, chunk), np.int64)
+    rules = np.array(_rules(program, maker, tables, chunk), np.int64)
     borders = np.cumsum([0, *(len(group) for group in ends.unit.groups)])
     plan = LayerPlan(
         layers=layers,
@@ -143,10 +146,14 @@ def make_layers(
 def _columns(
     program: Program, outside: Sequence[Input | Population], nodes: np.ndarray
 ) -> tuple[dict[str, slice], dict[str, slice]]:
-    """Give what enters its columns: spikes by eights, and values."""
+    """Give what enters its columns: spikes, and values."""
     binary = {node.name for node in outside if is_binary(program, node.name)}
-    spikes = side_by_side((n.name, -(-n.size // 8)) for n in outside if n.name in binary)
-    values = side_by_side((n.name, n.size) for n in outside if n.name not in binary)
+    spikes = side_by_side(
+        ((n.name, n.size) for n in outside if n.name in binary), whole=READ_BYTES
+    )
+    values = side_by_side(
+        ((n.name, n.size) for n in outside if n.name not in binary), whole=READ_BYTES // 4
+    )
     nodes["column"] = ABSENT
     for record, node in zip(nodes, outside, strict=False):
         record["column"] = (spikes | values)[node.name].start
@@ -162,14 +169,14 @@ def _node_table(
         delays = [int(p.delay.max(initial=0)) for p in program.projections if p.source == node.name]
         steps = min(max(delays, default=0), horizon) + chunk
         record["size"], record["history"] = node.size, steps - chunk
-        record["events"], record["room"] = events, steps * node.size + 8
+        record["events"], record["room"] = events, steps * node.size + READ_BYTES
         record["begins"] = begins
         record["binary"] = is_binary(program, node.name)
-        events, begins = events + steps * node.size + 8, begins + steps + 1
+        events, begins = events + int(record["room"]), begins + steps + 1
     return table
 
 
-def _rules(program: Program, cells: int, nodes: np.ndarray, chunk: int) -> list[int]:
+def _rules(program: Program, maker: "_Maker", nodes: np.ndarray, chunk: int) -> list[int]:
     """Return the rules in their order."""
     arithmetic = program.arithmetic
     halves = [1 << (register.bits - 1) for register in (arithmetic.current, arithmetic.membrane)]
@@ -182,7 +189,8 @@ def _rules(program: Program, cells: int, nodes: np.ndarray, chunk: int) -> list[
         SAFE_MEMBRANE: min(halves[1], MOST_SAFE_MEMBRANE) - 1,
         MEMBRANE_OVERFLOW: OVERFLOWS[arithmetic.membrane.overflow],
         WIDEST: int(nodes["size"].max(initial=0)),
-        CELLS: cells,
+        CELLS: maker.room.size,
+        MARKS: maker.marks.size,
         EVENTS: int(last["events"] + last["room"]),
         CHUNK: chunk,
         BEGINS: int(last["begins"] + last["history"]) + chunk + 1,
@@ -203,7 +211,7 @@ class _Maker:
     ) -> None:
         self._program, self._nodes, self._places = program, nodes, places
         self._edges, self._numbers, self._bounds = edges, edges.numbers, bounds
-        self.room = Room()
+        self.room, self.marks = Room(), Room(READ_BYTES)
         self.epochs: list[tuple[int, int, int]] = []
 
     def describe(self, record: np.void, population: Population, row: int, *, narrow: bool) -> None:
@@ -228,8 +236,11 @@ class _Maker:
         self._add_edges(record, population, narrow=narrow)
 
     def _add_states(self, record: np.void, population: Population, place: np.ndarray) -> None:
-        for name in ("membrane", "payload", "current"):
+        for name in ("membrane", "current"):
             record[name] = self.room.take(population.size)
+        shows = population.fires is not Fires.COUNT and population.reset.when is not When.NEXT
+        record["payload"] = ABSENT if shows else self.room.take(population.size)
+        record["marks"] = self.marks.take(population.size)
         record["quiet"] = self.room.take(-(-population.size // BLOCK))
         record["initial"] = self._numbers.put(_spread(population.initial, population, place))
         for current in population.currents:

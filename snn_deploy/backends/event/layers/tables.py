@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int8, Int32, UInt64
+from jaxtyping import Int, Int8, Int32, UInt8
 
 from snn_deploy.backends.event.flat import record
 
@@ -55,7 +55,7 @@ LAYER = record(
     *("narrow_shift", "wide_shift", "most", "spills", "spill"),
     *("has_current", "reads_old", "late", "hard", "leaks", "floors", "sends"),
     *("greater", "most_spikes"),
-    *("current", "membrane", "payload", "quiet", "initial", "epoch", "epoch_end"),
+    *("current", "membrane", "payload", "marks", "quiet", "initial", "epoch", "epoch_end"),
     *("rests", "first_bias"),
     parameters=(np.int64, PARAMETERS),
     strides=(np.int64, PARAMETERS),
@@ -65,7 +65,8 @@ LAYER = record(
 and are then shifted left by `narrow_shift` or `wide_shift`. If it `spills`, a sum of 16 bits could
 overflow after `most` events, and is added, shifted left by `spill`, to that of 32. The states are
 cells from `current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on,
-says that all states of the block are 0. Parameter p of block b begins at
+says that all states of the block are 0. `marks` is where the bytes begin that say which neurons
+send something; where that is all there is to know, there are no cells of the payload. Parameter p of block b begins at
 `parameters[p] + b * strides[p]`. `rests`: a neuron of which all states are 0 stays so without
 input, until the step `first_bias`. A neuron sends `most_spikes` at most. What others read is in
 `Given.sent`, from the column `sent` on."""
@@ -115,10 +116,14 @@ class LayerPlan(NamedTuple):
 RULES = (
     *("HALF_CURRENT", "SAFE_CURRENT", "CURRENT_OVERFLOW"),
     *("HALF_MEMBRANE", "SAFE_MEMBRANE", "MEMBRANE_OVERFLOW"),
-    *("CHUNK", "WIDEST", "CELLS", "EVENTS", "BEGINS"),
+    *("CHUNK", "WIDEST", "CELLS", "MARKS", "EVENTS", "BEGINS"),
 )
 HALF_CURRENT, SAFE_CURRENT, CURRENT_OVERFLOW, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
-MEMBRANE_OVERFLOW, CHUNK, WIDEST, CELLS, EVENTS, BEGINS = range(5, len(RULES))
+MEMBRANE_OVERFLOW, CHUNK, WIDEST, CELLS, MARKS, EVENTS, BEGINS = range(5, len(RULES))
+
+READ_BYTES = 64
+"""Kernels look for numbers that are not 0 in so many bytes at once: what they search begins and
+ends with a whole number of them."""
 
 MOST_SAFE_CURRENT, MOST_SAFE_MEMBRANE = 2**28, 2**30
 """Sizes below which a state is surely what the sum of 32 bits says. A membrane of up to 2**31 and
@@ -130,6 +135,9 @@ class Streams(NamedTuple):
     """The states and events of some samples while they run, one row for each."""
 
     cells: Int[np.ndarray, "lane cell"]
+    marks: UInt8[np.ndarray, "lane mark"]
+    """1 where a neuron has sent something in its last step, else 0."""
+
     events: Int[np.ndarray, "lane event"]
     """Which neuron, in the order of its population in the plan."""
 
@@ -142,8 +150,8 @@ class Streams(NamedTuple):
 class Given(NamedTuple):
     """What enters layers in some steps, and what of theirs others read: each node has columns."""
 
-    spikes: UInt64[np.ndarray, "lane step eight"]
-    """Of binary nodes: eight neurons in a number, one byte each, 0 or 1."""
+    spikes: UInt8[np.ndarray, "lane step neuron"]
+    """Of binary nodes."""
 
     values: Int32[np.ndarray, "lane step neuron"]
     """Of all others."""

@@ -6,6 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snn_deploy.backends.event.arithmetic import as32, compiled, entry, inlined
+from snn_deploy.backends.event.layers.kernels.lanes import (
+    count_bits,
+    lowest_bit,
+    marks_at,
+    widest_lanes,
+)
 from snn_deploy.backends.event.layers.kernels.neurons import Desk, compute_block, new_desk
 from snn_deploy.backends.event.layers.kernels.sums import gather
 from snn_deploy.backends.event.layers.tables import (
@@ -25,11 +31,11 @@ from snn_deploy.ir.neuron import State
 CURRENT, MEMBRANE = REGISTER_OF[State.CURRENT], REGISTER_OF[State.MEMBRANE]
 PAYLOAD = REGISTER_OF[State.PAYLOAD]
 
+_ONE = np.uint64(1)
 
-_GATHER = np.uint64(0x0102040810204080)
-"""Times eight bytes that are 0 or 1 this has them as its upper eight bits, the first one lowest."""
-
-_NONE, _TOP, _EIGHT, _NINE = np.uint64(0), np.uint64(56), np.uint64(8), np.uint64(9)
+_FIRST_LISTED, _NEXT_LISTED = 8, 16
+"""Of the marks in 64 bytes so many are listed without asking how many there are, and then the
+others up to so many: nearly always that is right, and there is no branch to guess."""
 
 
 class Room(NamedTuple):
@@ -42,9 +48,6 @@ class Room(NamedTuple):
     """The same in 32 bits."""
 
     rest: np.ndarray
-    places: np.ndarray
-    """For each set of eight bits nine bytes: which of them are 1, and how many (`_list`)."""
-
     desk: Desk
 
 
@@ -52,16 +55,14 @@ def new_room(plan: LayerPlan) -> Room:
     """Return room for one thread."""
     widest = plan.rules[WIDEST]
     narrow, wide = np.zeros(widest, np.int16), np.zeros(widest, np.int32)
-    bits = np.arange(256)[:, None] >> np.arange(8) & 1
-    places = np.argsort(1 - bits, axis=1, kind="stable")
-    known = np.concatenate([places, bits.sum(1, keepdims=True)], axis=1).astype(np.uint8)
-    return Room(narrow, wide, np.zeros(widest, np.int32), known.ravel(), new_desk())
+    return Room(narrow, wide, np.zeros(widest, np.int32), new_desk())
 
 
 @compiled
 def _initialize(plan: LayerPlan, streams: Streams) -> None:
     """Set every state to its initial value; nothing was sent."""
     streams.cells[:] = 0
+    streams.marks[:] = 0
     streams.begins[:] = 0
     for layer in plan.layers:
         for lane in range(streams.cells.shape[0]):
@@ -87,7 +88,7 @@ def _advance(
     steps, chunk = given.spikes.shape[1], plan.rules[CHUNK]
     for begin in range(0, steps, chunk):
         end = min(begin + chunk, steps)
-        _read(plan, streams, room, given, begin, end)
+        _read(plan, streams, given, begin, end)
         for group in range(plan.groups.shape[0]):
             _run(plan, streams, room, group, start + begin, start + end, sample, records)
         _unroll(plan, streams, given, begin, end)
@@ -106,6 +107,7 @@ def _run(
     records: Records,
 ) -> None:
     """Run the steps t0 to t1 of one group of layers."""
+    widest_lanes()
     first, end = plan.groups[group, 0], plan.groups[group, 1]
     for lane in range(streams.cells.shape[0]):
         for step in range(t0, t1):
@@ -127,7 +129,7 @@ def _step(
     room: Room,
 ) -> None:
     """Run one step of one layer for one sample."""
-    cells, node = streams.cells[lane], plan.nodes[layer.node]
+    cells, marks, node = streams.cells[lane], streams.marks[lane], plan.nodes[layer.node]
     begin = node.begins + node.history + local
     count = streams.begins[lane, begin]
     if step >= layer.lag:
@@ -145,17 +147,18 @@ def _step(
                 continue
             _take(layer, used, room, first, size)
             alive, overflows = compute_block(
-                plan, layer, block, first, size, cells, bias, room.desk
+                plan, layer, block, first, size, cells, marks, bias, room.desk
             )
             cells[layer.quiet + block] = not alive
             records.overflows[sample, layer.row] += overflows
-            count = _send(streams, lane, layer, node, first, size, count, room)
+            count = _send(streams, lane, layer, node, first, size, count)
         _count(
             plan, streams, lane, layer, node, streams.begins[lane, begin], count, sample, records
         )
     streams.begins[lane, begin + 1] = count
     if step >= records.first:
-        _keep(plan, cells, layer, sample * records.steps + step - records.first, records)
+        row = sample * records.steps + step - records.first
+        _keep(plan, streams, lane, layer, row, records)
 
 
 @inlined
@@ -199,53 +202,54 @@ def _take(layer: Any, used: int, room: Room, first: int, size: int) -> None:
 
 @inlined
 def _send(
-    streams: Streams,
-    lane: int,
-    layer: Any,
-    node: Any,
-    first: int,
-    size: int,
-    count: int,
-    room: Room,
+    streams: Streams, lane: int, layer: Any, node: Any, first: int, size: int, count: int
 ) -> int:
     """Append the events of a block to the stream; return how many there are now."""
-    eights = room.desk.eights[: (size + 7) // 8]
-    for k in range(size, 8 * eights.size):
-        room.desk.fired[np.uint64(k)] = 0
     events = streams.events[lane, node.events : node.events + node.room]
+    behind = _list(events, count, streams.marks[lane], layer.marks + first, size, first)
     if not node.binary:
-        sent = layer.payload + first
-        payload, behind = streams.cells[lane, sent : sent + size], count
-        values = streams.values[lane, node.events : node.events + node.room]
-        for k in range(size):
-            if payload[k] != 0:
-                values[np.uint64(behind)] = payload[k]
-                behind += 1
-    return _list(events, count, eights, first, room.places)
+        payload = streams.cells[lane, layer.payload : layer.payload + layer.size]
+        _take_values(streams, lane, node, count, behind, payload)
+    return behind
+
+
+@inlined
+def _take_values(
+    streams: Streams, lane: int, node: Any, begin: int, end: int, payload: np.ndarray
+) -> None:
+    """Put beside the events from `begin` to `end` what their neurons send."""
+    events = streams.events[lane, node.events + begin : node.events + end]
+    values = streams.values[lane, node.events + begin : node.events + end]
+    for k in range(events.size):
+        values[k] = payload[np.uint64(events[k])]
 
 
 @inlined
 def _list(
-    events: np.ndarray, count: int, eights: np.ndarray, first: int, places: np.ndarray
+    events: np.ndarray, count: int, marks: np.ndarray, at: int, size: int, first: int
 ) -> int:
-    """Append the numbers of bytes that are 1, from `first` on; return how many there are now.
+    """Append the places of `size` numbers that are not 0, from `first` on, to the events.
 
-    `places` has, for each set of such bytes in eight, which they are, and then how many. What is
-    written behind the last one is overwritten later: there is no branch to guess.
+    The numbers begin at `at`; behind them there have to be 64 bytes. What is written behind the
+    last event is overwritten later. Returns how many events there are now.
     """
-    for group in range(0, eights.size, 4):
-        words = eights[group : min(group + 4, eights.size)]
-        seen = _NONE
-        for k in range(words.size):
-            seen |= words[k]
-        if seen != 0:
-            for word in range(words.size):
-                at = ((words[word] * _GATHER) >> _TOP) * _NINE
-                known = places[at : at + _NINE]
-                to = events[np.uint64(count) : np.uint64(count) + _EIGHT]
-                for k in range(8):
-                    to[k] = first + 8 * (group + word) + known[k]
-                count += known[8]
+    lanes = 64 // marks.itemsize
+    for begin in range(0, size, lanes):
+        bits = marks_at(marks, at + begin)
+        if size - begin < lanes:
+            bits &= (_ONE << np.uint64(size - begin)) - _ONE
+        if bits == 0:
+            continue
+        found = count_bits(bits)
+        to = events[np.uint64(count) : np.uint64(count) + np.uint64(lanes)]
+        for k in range(_FIRST_LISTED):
+            to[k], bits = first + begin + lowest_bit(bits), bits & (bits - _ONE)
+        if bits != 0:
+            for k in range(_FIRST_LISTED, _NEXT_LISTED):
+                to[k], bits = first + begin + lowest_bit(bits), bits & (bits - _ONE)
+            for k in range(_NEXT_LISTED, found):
+                to[k], bits = first + begin + lowest_bit(bits), bits & (bits - _ONE)
+        count += found
     return count
 
 
@@ -278,20 +282,27 @@ def _count(
 
 
 @inlined
-def _keep(plan: LayerPlan, cells: np.ndarray, layer: Any, row: int, records: Records) -> None:
+def _keep(
+    plan: LayerPlan, streams: Streams, lane: int, layer: Any, row: int, records: Records
+) -> None:
     """Record the states of a layer; what is not written stays 0."""
-    _keep_state(plan, cells, layer, layer.membrane, MEMBRANE, row, records)
-    _keep_state(plan, cells, layer, layer.payload, PAYLOAD, row, records)
+    cells = streams.cells[lane]
+    _keep_state(plan, cells, cells[layer.membrane :], layer, MEMBRANE, row, records)
+    if layer.payload == ABSENT:
+        marks = streams.marks[lane, layer.marks :]
+        _keep_state(plan, cells, marks, layer, PAYLOAD, row, records)
+    else:
+        _keep_state(plan, cells, cells[layer.payload :], layer, PAYLOAD, row, records)
     if layer.has_current:
-        _keep_state(plan, cells, layer, layer.current, CURRENT, row, records)
+        _keep_state(plan, cells, cells[layer.current :], layer, CURRENT, row, records)
 
 
 @inlined
 def _keep_state(
     plan: LayerPlan,
     cells: np.ndarray,
+    state: np.ndarray,
     layer: Any,
-    cell: int,
     column: int,
     row: int,
     records: Records,
@@ -305,7 +316,7 @@ def _keep_state(
     for block in range((layer.size + BLOCK - 1) // BLOCK):
         if cells[layer.quiet + block] == 0:
             for n in range(block * BLOCK, min(block * BLOCK + BLOCK, layer.size)):
-                kept[np.uint64(place[np.uint64(n)])] = cells[np.uint64(cell + n)]
+                kept[np.uint64(place[np.uint64(n)])] = state[np.uint64(n)]
 
 
 @compiled
@@ -325,42 +336,26 @@ def _roll(plan: LayerPlan, streams: Streams, steps: int) -> None:
 
 
 @compiled
-def _read(
-    plan: LayerPlan, streams: Streams, room: Room, given: Given, begin: int, end: int
-) -> None:
+def _read(plan: LayerPlan, streams: Streams, given: Given, begin: int, end: int) -> None:
     """Put what enters in some steps into the streams of its nodes."""
+    widest_lanes()
     for node in plan.nodes:
         if node.column == ABSENT:
             continue
         for lane in range(streams.begins.shape[0]):
             events = streams.events[lane, node.events : node.events + node.room]
-            values = streams.values[lane, node.events : node.events + node.room]
             at = node.begins + node.history
             count = streams.begins[lane, at]
             for step in range(begin, end):
                 if node.binary:
-                    columns = node.column, node.column + (node.size + 7) // 8
-                    eights = given.spikes[lane, step, columns[0] : columns[1]]
-                    count = _list(events, count, eights, 0, room.places)
+                    row = given.spikes[lane, step]
+                    count = _list(events, count, row, node.column, node.size, 0)
                 else:
-                    row = given.values[lane, step, node.column : node.column + node.size]
-                    count = _list_values(events, values, count, row)
+                    numbers, before = given.values[lane, step], count
+                    count = _list(events, count, numbers, node.column, node.size, 0)
+                    payload = numbers[node.column : node.column + node.size]
+                    _take_values(streams, lane, node, before, count, payload)
                 streams.begins[lane, at + step - begin + 1] = count
-
-
-@inlined
-def _list_values(events: np.ndarray, values: np.ndarray, count: int, row: np.ndarray) -> int:
-    """Append all numbers of a row that are not 0; return how many there are now."""
-    for begin in range(0, row.size, 16):
-        part = row[begin : min(begin + 16, row.size)]
-        seen = np.int32(0)
-        for k in range(part.size):
-            seen = np.int32(seen | part[k])
-        if seen != 0:
-            for k in range(part.size):
-                events[np.uint64(count)], values[np.uint64(count)] = begin + k, part[k]
-                count += part[k] != 0
-    return count
 
 
 @compiled

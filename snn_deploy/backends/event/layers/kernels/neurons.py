@@ -40,6 +40,7 @@ from snn_deploy.backends.event.layers.tables import (
     THRESHOLD,
     LayerPlan,
 )
+from snn_deploy.backends.event.records import ABSENT
 from snn_deploy.backends.event.stepwise.tables import SUBTRACT, TO_VALUE
 
 
@@ -52,20 +53,13 @@ class Desk(NamedTuple):
     current: np.ndarray
     membrane: np.ndarray
     payload: np.ndarray
-    """The states before this step."""
-
-    fired: np.ndarray
-    """One byte per neuron: whether it sends anything."""
-
-    eights: np.ndarray
-    """The same bytes, eight in a number."""
+    """The states before this step; the payload only where the neurons need it."""
 
 
 def new_desk() -> Desk:
     """Return an empty desk."""
     drive, current, membrane, payload = (np.zeros(BLOCK, np.int32) for _ in range(4))
-    fired = np.zeros(BLOCK, np.uint8)
-    return Desk(drive, current, membrane, payload, fired, fired.view(np.uint64))
+    return Desk(drive, current, membrane, payload)
 
 
 @inlined
@@ -93,6 +87,7 @@ def compute_block(
     first: int,
     size: int,
     cells: np.ndarray,
+    marks: np.ndarray,
     bias: Any,
     desk: Desk,
 ) -> tuple[bool, int]:
@@ -105,26 +100,30 @@ def compute_block(
         first: First neuron.
         size: How many.
         cells: The states of one sample.
+        marks: Which neurons send something, of the same sample.
         bias: The biases of this step (`EPOCH`).
-        desk: Where to compute; leaves there which neurons fire.
+        desk: Where to compute.
 
     Returns:
         Whether some state is not 0, and how many registers overflowed.
     """
-    fits, alive = _try(plan, layer, block, first, size, cells, bias, desk)
+    fits, alive = _try(plan, layer, block, first, size, cells, marks, bias, desk)
     if fits:
         return alive, 0
     _restore(layer, first, size, cells, desk)
-    return _carefully(plan, layer, block, first, size, cells, bias, desk)
+    return _carefully(plan, layer, block, first, size, cells, marks, bias, desk)
 
 
 @compiled
 def _restore(layer: Any, first: int, size: int, cells: np.ndarray, desk: Desk) -> None:
     """Put back the states that an attempt has overwritten."""
     membrane = part(cells, layer.membrane + first, size)
-    payload = part(cells, layer.payload + first, size)
     for n in range(size):
-        membrane[n], payload[n] = desk.membrane[n], desk.payload[n]
+        membrane[n] = desk.membrane[n]
+    if layer.payload != ABSENT:
+        payload = part(cells, layer.payload + first, size)
+        for n in range(size):
+            payload[n] = desk.payload[n]
     if layer.has_current:
         current = part(cells, layer.current + first, size)
         for n in range(size):
@@ -139,6 +138,7 @@ def _try(
     first: int,
     size: int,
     cells: np.ndarray,
+    marks: np.ndarray,
     bias: Any,
     desk: Desk,
 ) -> tuple[bool, bool]:
@@ -157,7 +157,6 @@ def _try(
         unsafe = largest >= plan.rules[SAFE_CURRENT]
     now = Block(
         v=part(cells, layer.membrane + first, size),
-        s=part(cells, layer.payload + first, size),
         driven=driven,
         given=part(numbers, bias.membrane + first, size),
         decay=part(numbers, at[DECAY] + block * by[DECAY], size),
@@ -166,13 +165,13 @@ def _try(
         before=part(numbers, at[FLOOR_BEFORE] + block * by[FLOOR_BEFORE], size),
         after=part(numbers, at[FLOOR_AFTER] + block * by[FLOOR_AFTER], size),
         old=part(desk.membrane, 0, size),
-        last=part(desk.payload, 0, size),
-        fired=part(desk.fired, 0, size),
+        fired=part(marks, layer.marks + first, size),
     )
     late, hard = layer.late != 0, layer.hard != 0
-    if layer.sends == COUNT or late:
+    if layer.payload != ABSENT:
         most, greater = as32(layer.most_spikes), as32(layer.greater)
-        worst, moving = _spikes_any(now, late, hard, layer.sends == COUNT, greater, most)
+        s, last = part(cells, layer.payload + first, size), part(desk.payload, 0, size)
+        worst, moving = _spikes_any(now, s, last, late, hard, layer.sends == COUNT, greater, most)
     elif layer.floors:
         worst, moving = _spike(now, hard, True, True)
     elif layer.leaks:
@@ -186,7 +185,6 @@ class Block(NamedTuple):
     """The numbers of the neurons of a block, one each: states, parameters, room."""
 
     v: np.ndarray
-    s: np.ndarray
     driven: np.ndarray
     given: np.ndarray
     decay: np.ndarray
@@ -195,7 +193,6 @@ class Block(NamedTuple):
     before: np.ndarray
     after: np.ndarray
     old: np.ndarray
-    last: np.ndarray
     fired: np.ndarray
 
 
@@ -208,7 +205,7 @@ def _spike(now: Block, hard: bool, leaks: bool, floors: bool) -> tuple[Scalar, S
     Returns:
         The largest size of a membrane, and something that is 0 where all states are.
     """
-    v, s, driven, given, decay, threshold, amount, before, after, old, last, fired = now
+    v, driven, given, decay, threshold, amount, before, after, old, fired = now
     worst, alive = as32(0), as32(0)
     for n in range(v.size):
         x = as32((_leaked(v[n], decay[n]) if leaks else v[n]) + driven[n] + given[n])
@@ -221,21 +218,28 @@ def _spike(now: Block, hard: bool, leaks: bool, floors: bool) -> tuple[Scalar, S
         worst = as32(max(worst, _size(x)))
         if floors:
             x = max(x, after[n])
-        old[n], last[n], v[n], s[n], fired[n] = v[n], s[n], x, as32(fires), fires
+        old[n], v[n], fired[n] = v[n], x, fires
         alive = as32(alive | x | as32(fires))
     return worst, alive
 
 
 @inlined
 def _spikes_any(
-    now: Block, late: bool, hard: bool, counts: bool, greater: Scalar, most: Scalar
+    now: Block,
+    s: np.ndarray,
+    last: np.ndarray,
+    late: bool,
+    hard: bool,
+    counts: bool,
+    greater: Scalar,
+    most: Scalar,
 ) -> tuple[Scalar, Scalar]:
     """Compute neurons that send any number of spikes, or lose them a step later.
 
     Returns:
         The largest size of a membrane, and something that is 0 where all states are.
     """
-    v, s, driven, given, decay, threshold, amount, before, after, old, last, fired = now
+    v, driven, given, decay, threshold, amount, before, after, old, fired = now
     worst, alive = as32(0), as32(0)
     for n in range(v.size):
         x = as32(_leaked(v[n], decay[n]) + driven[n] + given[n])
@@ -301,6 +305,7 @@ def _carefully(
     first: int,
     size: int,
     cells: np.ndarray,
+    marks: np.ndarray,
     bias: Any,
     desk: Desk,
 ) -> tuple[bool, int]:
@@ -336,8 +341,10 @@ def _carefully(
             v, lost = held(after_reset(v, reset, amount, spikes), half, rule)
             overflows += lost
         v = max(v, as64(numbers[at[FLOOR_AFTER] + block * by[FLOOR_AFTER] + k]))
-        cells[layer.membrane + n], cells[layer.payload + n] = v, spikes
-        desk.fired[k] = spikes != 0
+        cells[layer.membrane + n] = v
+        if layer.payload != ABSENT:
+            cells[layer.payload + n] = spikes
+        marks[layer.marks + n] = spikes != 0
         alive |= v != 0 or spikes != 0
     return alive, overflows
 
