@@ -7,7 +7,8 @@ Everything here is portable: the compiler makes of it what the machine has. numb
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
+from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
 _LANE_BYTES = 64
@@ -70,3 +71,89 @@ def count_bits(typing: Any, bits: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), emit
+
+
+@intrinsic  # type: ignore[misc, unused-ignore]
+def add_lanes(typing: Any, sums: Any, to: Any, weights: Any, first: Any, lanes: Any) -> Any:
+    """Add `lanes` weights, a constant, from `first` on to the sums from `to` on."""
+    if not isinstance(lanes, types.IntegerLiteral):
+        raise RequireLiteralValue("lanes")
+    many = lanes.literal_value
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        into = _lanes(context, builder, (kinds[0], arguments[0]), arguments[1], many)
+        row = _lanes(context, builder, (kinds[2], arguments[2]), arguments[3], many)
+        added = builder.add(_read(builder, into), _widened(builder, row, into))
+        builder.store(added, into, align=1)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, weights, types.intp, lanes), emit
+
+
+@intrinsic  # type: ignore[misc, unused-ignore]
+def add_rows_of_lanes(
+    typing: Any, sums: Any, to: Any, weights: Any, first: Any, stride: Any, rows: Any, minus: Any,
+    lanes: Any, registers: Any,
+) -> Any:
+    """Add parts of rows of weights to the sums from `to` on, which stay in registers meanwhile.
+
+    Row r begins at `first + r * stride`; its part has `lanes` weights for each of `registers`, both
+    constants. `minus`: subtract them.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, registers)):
+        raise RequireLiteralValue("lanes")
+    many, wide = lanes.literal_value, registers.literal_value
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        listed = context.make_array(kinds[5])(context, builder, arguments[5])
+        count = builder.extract_value(listed.shape, 0)
+        begins = [builder.add(arguments[1], _word(k * many)) for k in range(wide)]
+        into = [_lanes(context, builder, (kinds[0], arguments[0]), at, many) for at in begins]
+        zero = ir.Constant(into[0].type.pointee, None)
+        totals = [cgutils.alloca_once_value(builder, zero) for _ in into]
+        with cgutils.for_range(builder, count, intp=_LONG) as loop:
+            row = builder.load(builder.gep(listed.data, [loop.index]))
+            at = builder.add(
+                arguments[3], builder.mul(builder.sext(row, _LONG), arguments[4])
+            )
+            for k, total in enumerate(totals):
+                place = builder.add(at, _word(k * many))
+                part = _lanes(context, builder, (kinds[2], arguments[2]), place, many)
+                more = _widened(builder, part, into[k])
+                builder.store(builder.add(builder.load(total), more), total)
+        for total, place in zip(totals, into, strict=True):
+            before, more = _read(builder, place), builder.load(total)
+            signed = builder.select(
+                arguments[6], builder.sub(before, more), builder.add(before, more)
+            )
+            builder.store(signed, place, align=1)
+        return context.get_dummy_value()
+
+    given = (sums, types.intp, weights, types.intp, types.intp, rows, types.boolean)
+    return types.void(*given, lanes, registers), emit
+
+
+def _word(number: int) -> ir.Constant:
+    return ir.Constant(_LONG, number)
+
+
+def _lanes(
+    context: Any, builder: ir.IRBuilder, array: tuple[Any, Any], at: Any, lanes: int
+) -> Any:
+    """Return where some numbers of an array stand, as lanes."""
+    kind, value = array
+    numbers = context.make_array(kind)(context, builder, value)
+    vector = ir.VectorType(ir.IntType(kind.dtype.bitwidth), lanes)
+    return builder.bitcast(builder.gep(numbers.data, [at]), vector.as_pointer())
+
+
+def _read(builder: ir.IRBuilder, place: Any) -> Any:
+    return builder.load(place, align=1)
+
+
+def _widened(builder: ir.IRBuilder, row: Any, into: Any) -> Any:
+    """Read the lanes of `row`, as numbers of the width that `into` has."""
+    wanted, read = into.type.pointee, _read(builder, row)
+    return read if read.type == wanted else builder.sext(read, wanted)

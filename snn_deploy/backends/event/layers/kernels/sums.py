@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.backends.event.arithmetic import as32, compiled, inlined
+from snn_deploy.backends.event.layers.kernels.lanes import add_lanes, add_rows_of_lanes
 from snn_deploy.backends.event.layers.tables import (
     NARROW,
     WIDE,
@@ -170,30 +171,29 @@ def _add_each(
 def _add_rows(
     sums: np.ndarray, weights: np.ndarray, first: int, size: int, rows: np.ndarray, minus: bool
 ) -> None:
-    """Add or subtract rows of weights; four at once, so that each sum is read less often."""
-    to = sums[:size]
-    k = 0
-    while k + 4 <= rows.size:
-        at = first + rows[k] * size, first + rows[k + 1] * size
-        a, b = weights[at[0] : at[0] + size], weights[at[1] : at[1] + size]
-        at = first + rows[k + 2] * size, first + rows[k + 3] * size
-        c, d = weights[at[0] : at[0] + size], weights[at[1] : at[1] + size]
-        if minus:
-            for n in range(size):
-                to[n] -= a[n] + b[n] + c[n] + d[n]
+    """Add or subtract rows of weights, a tile of columns after the other: its sums stay where
+    they are computed while all rows pass."""
+    lanes = 64 // sums.itemsize
+    n = 0
+    while n + 8 * lanes <= size:
+        if sums.itemsize == 2:
+            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 32, 8)
         else:
-            for n in range(size):
-                to[n] += a[n] + b[n] + c[n] + d[n]
-        k += 4
-    for left in range(k, rows.size):
-        at_left = first + rows[left] * size
-        row = weights[at_left : at_left + size]
-        if minus:
-            for n in range(size):
-                to[n] -= row[n]
+            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 16, 8)
+        n += 8 * lanes
+    while n + lanes <= size:
+        if sums.itemsize == 2:
+            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 32, 1)
         else:
-            for n in range(size):
-                to[n] += row[n]
+            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 16, 1)
+        n += lanes
+    if n < size:
+        to = sums[n:size]
+        for k in range(rows.size):
+            at = first + n + rows[k] * size
+            row = weights[at : at + size - n]
+            for m in range(to.size):
+                to[m] = to[m] - row[m] if minus else to[m] + row[m]
 
 
 @inlined
@@ -246,7 +246,23 @@ def _add_kernels(
             row = _THREE * np.uint64(number)
             to, first, size = group + rows[row], weight + rows[row + _ONE], rows[row + _TWO]
             if binary:
-                for n in range(size):
-                    sums[np.uint64(to + n)] += kernel[np.uint64(first + n)]
+                _add_short(sums, to, kernel, first, size)
             else:
                 _add_row(sums, to, kernel, first, size, values[k])
+
+
+@inlined
+def _add_short(sums: np.ndarray, to: int, weights: np.ndarray, first: int, size: int) -> None:
+    """Add a row of a few dozens of weights to the sums from `to` on."""
+    n = 0
+    while n + 32 <= size:
+        add_lanes(sums, to + n, weights, first + n, 32)
+        n += 32
+    if n + 16 <= size:
+        add_lanes(sums, to + n, weights, first + n, 16)
+        n += 16
+    if n + 8 <= size:
+        add_lanes(sums, to + n, weights, first + n, 8)
+        n += 8
+    for m in range(n, size):
+        sums[np.uint64(to + m)] += weights[np.uint64(first + m)]
