@@ -164,6 +164,7 @@ def _step(
 @inlined
 def _arrives(used: int, room: Room, first: int, size: int) -> bool:
     """Return whether a sum of a block is not 0."""
+    widest_lanes()
     if used & NARROW:
         seen = np.int16(0)
         sums = room.narrow[first : first + size]
@@ -183,20 +184,21 @@ def _arrives(used: int, room: Room, first: int, size: int) -> bool:
 @inlined
 def _take(layer: Any, used: int, room: Room, first: int, size: int) -> None:
     """Put what arrives at a block on the desk, shifted, and clear its sums."""
+    widest_lanes()
     drive = room.desk.drive[:size]
     if used == 0:
         for n in range(size):
             drive[n] = 0
     if used & NARROW:
-        sums, shift = room.narrow[first : first + size], layer.narrow_shift & 31
+        sums, factor = room.narrow[first : first + size], as32(1 << (layer.narrow_shift & 31))
         for n in range(size):
-            drive[n] = as32(sums[n]) << shift
+            drive[n] = as32(as32(sums[n]) * factor)
             sums[n] = 0
     if used & WIDE:
-        totals, left = room.wide[first : first + size], layer.wide_shift & 31
+        totals, factor = room.wide[first : first + size], as32(1 << (layer.wide_shift & 31))
         more = used & NARROW != 0
         for n in range(size):
-            drive[n] = (drive[n] if more else as32(0)) + (totals[n] << left)
+            drive[n] = as32((drive[n] if more else as32(0)) + as32(totals[n] * factor))
             totals[n] = 0
 
 

@@ -20,6 +20,7 @@ from snn_deploy.backends.event.arithmetic import (
     part,
     scaled,
 )
+from snn_deploy.backends.event.layers.kernels.lanes import widest_lanes
 from snn_deploy.backends.event.layers.tables import (
     AMOUNT,
     BINARY,
@@ -205,6 +206,7 @@ def _spike(now: Block, hard: bool, leaks: bool, floors: bool) -> tuple[Scalar, S
     Returns:
         The largest size of a membrane, and something that is 0 where all states are.
     """
+    widest_lanes()
     v, driven, given, decay, threshold, amount, before, after, old, fired = now
     worst, alive = as32(0), as32(0)
     for n in range(v.size):
@@ -239,6 +241,7 @@ def _spikes_any(
     Returns:
         The largest size of a membrane, and something that is 0 where all states are.
     """
+    widest_lanes()
     v, driven, given, decay, threshold, amount, before, after, old, fired = now
     worst, alive = as32(0), as32(0)
     for n in range(v.size):
@@ -283,6 +286,7 @@ def _currents(
     Returns:
         The largest size of one, old or new, and something that is 0 where all of them are.
     """
+    widest_lanes()
     numbers, at, by = plan.numbers, layer.parameters, layer.strides
     u, drive = part(cells, layer.current + first, size), part(desk.drive, 0, size)
     given = part(plan.numbers, bias.current + first, size)
