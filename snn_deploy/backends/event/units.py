@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from snn_deploy.backends.event.ends import Ends
-from snn_deploy.backends.event.flat import side_by_side
+from snn_deploy.backends.event.flat import LINE, on_lines, side_by_side
 from snn_deploy.backends.event.layers.kernels.advance import KERNELS, new_room
 from snn_deploy.backends.event.layers.plan import Layers
-from snn_deploy.backends.event.layers.tables import READ_BYTES, Given
+from snn_deploy.backends.event.layers.tables import Given
 from snn_deploy.backends.event.records import ABSENT, REGISTER_OF, Records
 from snn_deploy.backends.event.sources import SOURCES
 from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
@@ -57,6 +57,7 @@ class RunningLayers:
     def __init__(self, ends: Ends, layers: Layers, samples: int) -> None:
         self._ends, self._layers, self._samples = ends, layers, samples
         self._streams, self._room = layers.streams(samples), new_room(layers.plan)
+        self._spikes = np.empty(0, np.uint8)
 
     def reset(self) -> None:
         """See `Running`."""
@@ -75,10 +76,13 @@ class RunningLayers:
         """Lay out what enters as the kernels read it."""
         layers, steps = self._layers, next(iter(sent.values())).shape[1]
         lead = self._samples, steps
-        spikes = np.zeros((*lead, _width(layers.spikes, READ_BYTES)), np.uint8)
+        shape = *lead, _width(layers.spikes, LINE)
+        if self._spikes.shape != shape:
+            self._spikes = on_lines(shape, np.uint8)
+        spikes = self._spikes
         for name, columns in layers.spikes.items():
             spikes[:, :, columns] = sent[name]
-        values = np.zeros((*lead, _width(layers.values, READ_BYTES // 4)), np.int32)
+        values = np.zeros((*lead, _width(layers.values, LINE // 4)), np.int32)
         for name, columns in layers.values.items():
             values[:, :, columns] = sent[name]
         out = np.zeros((*lead, _width(layers.sent)), np.int32)

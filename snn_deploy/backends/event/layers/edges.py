@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.backends.event.choices import Rows
-from snn_deploy.backends.event.flat import Flat
+from snn_deploy.backends.event.flat import LINE, Flat
 from snn_deploy.backends.event.layers.kernel_rows import kernel_rows, runs_of
 from snn_deploy.backends.event.layers.kernels.sort import sort_by_source
 from snn_deploy.backends.event.layers.suit import Bounds
-from snn_deploy.backends.event.layers.tables import EDGE, Way
+from snn_deploy.backends.event.layers.tables import EDGE, ROW, Way
 from snn_deploy.backends.event.parts import parts_of
 from snn_deploy.backends.event.records import ABSENT
 from snn_deploy.backends.event.rest import FOREVER
@@ -117,7 +117,7 @@ class Edges:
         self._horizon, self._rows = horizon, rows
         self._nodes, self._places, self.numbers = nodes, places, numbers
         self._table: list[np.ndarray] = []
-        self._bytes, self._words = Flat(np.int8), Flat(np.int32)
+        self._bytes, self._words = Flat(np.int8, LINE), Flat(np.int32, LINE // 4)
 
     @property
     def count(self) -> int:
@@ -160,6 +160,7 @@ class Edges:
             if edge["way"] == Way.DENSE:
                 total = weights.sum(axis=0, dtype=np.int64) >> scaled.even << left
                 edge["total"], edge["most"] = self.numbers.put(total), self._most(source.size)
+                edge["row"] = weights.shape[1]
             store = self._words if edge["words"][0] else self._bytes
             edge["weight"] = store.put(weights >> scaled.even << left)
         return edge
@@ -178,7 +179,10 @@ class Edges:
         """Describe a map; yield its weights in the order in which they are added."""
         if isinstance(linear, Dense):
             edge["way"] = Way.DENSE
-            yield linear.weight.T[np.ix_(source, target)]
+            row = -(-target.size // ROW) * ROW
+            weights = np.zeros((source.size, row), linear.weight.dtype)
+            weights[:, : target.size] = linear.weight.T[np.ix_(source, target)]
+            yield weights
         elif isinstance(linear, Convolution):
             yield self._kernel(edge, linear, source)
         else:

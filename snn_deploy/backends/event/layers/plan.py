@@ -11,7 +11,7 @@ import numpy as np
 
 from snn_deploy.backends.event.choices import Choices
 from snn_deploy.backends.event.ends import Ends
-from snn_deploy.backends.event.flat import Flat, Room, side_by_side
+from snn_deploy.backends.event.flat import LINE, Flat, Room, on_lines, side_by_side
 from snn_deploy.backends.event.layers.edges import (
     NOTHING,
     Edges,
@@ -46,7 +46,6 @@ from snn_deploy.backends.event.layers.tables import (
     MOST_SAFE_MEMBRANE,
     NODE,
     PARAMETERS,
-    READ_BYTES,
     RULES,
     SAFE_CURRENT,
     SAFE_MEMBRANE,
@@ -88,8 +87,8 @@ class Layers:
         """Return room for some samples; `KERNELS.initialize` fills it."""
         rules = self.plan.rules
         return Streams(
-            cells=np.empty((samples, rules[CELLS]), np.int32),
-            marks=np.empty((samples, rules[MARKS]), np.uint8),
+            cells=on_lines((samples, rules[CELLS]), np.int32),
+            marks=on_lines((samples, rules[MARKS]), np.uint8),
             events=np.empty((samples, rules[EVENTS]), np.int32),
             values=np.empty((samples, rules[EVENTS]), np.int32),
             begins=np.empty((samples, rules[BEGINS]), np.int64),
@@ -149,10 +148,10 @@ def _columns(
     """Give what enters its columns: spikes, and values."""
     binary = {node.name for node in outside if is_binary(program, node.name)}
     spikes = side_by_side(
-        ((n.name, n.size) for n in outside if n.name in binary), whole=READ_BYTES
+        ((n.name, n.size) for n in outside if n.name in binary), whole=LINE
     )
     values = side_by_side(
-        ((n.name, n.size) for n in outside if n.name not in binary), whole=READ_BYTES // 4
+        ((n.name, n.size) for n in outside if n.name not in binary), whole=LINE // 4
     )
     nodes["column"] = ABSENT
     for record, node in zip(nodes, outside, strict=False):
@@ -169,7 +168,7 @@ def _node_table(
         delays = [int(p.delay.max(initial=0)) for p in program.projections if p.source == node.name]
         steps = min(max(delays, default=0), horizon) + chunk
         record["size"], record["history"] = node.size, steps - chunk
-        record["events"], record["room"] = events, steps * node.size + READ_BYTES
+        record["events"], record["room"] = events, steps * node.size + LINE
         record["begins"] = begins
         record["binary"] = is_binary(program, node.name)
         events, begins = events + int(record["room"]), begins + steps + 1
@@ -211,7 +210,7 @@ class _Maker:
     ) -> None:
         self._program, self._nodes, self._places = program, nodes, places
         self._edges, self._numbers, self._bounds = edges, edges.numbers, bounds
-        self.room, self.marks = Room(), Room(READ_BYTES)
+        self.room, self.marks = Room(LINE // 4), Room(LINE)
         self.epochs: list[tuple[int, int, int]] = []
 
     def describe(self, record: np.void, population: Population, row: int, *, narrow: bool) -> None:

@@ -29,6 +29,11 @@ BINARY, COUNT, SILENT = range(3)
 """What a neuron sends: a spike, as many as its membrane is worth, or nothing."""
 
 
+ROW = 16
+"""A dense row of weights has a multiple of so many, and a sum of weights room for a multiple of 64
+bytes."""
+
+
 class Way(IntEnum):
     """How an edge's weights are laid out."""
 
@@ -76,7 +81,8 @@ EDGE = record(
     *("total", "most", "block", "point"),
 )
 """A projection from `node`, or its part with one `delay`; of a part, `delays` is where the delays
-of all sources begin, and only those with this one count. `narrow`: it adds up in 16 bits; `words`:
+of all sources begin, and only those with this one count. A dense map has rows of `row` weights,
+those behind its targets are 0. `narrow`: it adds up in 16 bits; `words`:
 its weights are int32. `total` is where the sums of all weights of each target begin; where more
 than `most` sources send a spike, these are added, less the weights of all others. For each source
 of lists, `row` is where its targets begin among those from `post` on. For each source of a
@@ -121,10 +127,6 @@ RULES = (
 HALF_CURRENT, SAFE_CURRENT, CURRENT_OVERFLOW, HALF_MEMBRANE, SAFE_MEMBRANE = range(5)
 MEMBRANE_OVERFLOW, CHUNK, WIDEST, CELLS, MARKS, EVENTS, BEGINS = range(5, len(RULES))
 
-READ_BYTES = 64
-"""Kernels look for numbers that are not 0 in so many bytes at once: what they search begins and
-ends with a whole number of them."""
-
 MOST_SAFE_CURRENT, MOST_SAFE_MEMBRANE = 2**28, 2**30
 """Sizes below which a state is surely what the sum of 32 bits says. A membrane of up to 2**31 and
 all that one step adds (less than 2**28 + 2**27) may leave 32 bits; what is left of it there is
@@ -151,7 +153,9 @@ class Given(NamedTuple):
     """What enters layers in some steps, and what of theirs others read: each node has columns."""
 
     spikes: UInt8[np.ndarray, "lane step neuron"]
-    """Of binary nodes."""
+    """Of binary nodes. Kernels look for numbers that are not 0 in one line after the other: what
+    they search here, and in `Streams.marks`, has a whole number of lines, and behind a node's own
+    numbers anything."""
 
     values: Int32[np.ndarray, "lane step neuron"]
     """Of all others."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from snn_deploy.backends.event.flat import Flat, Room
+from snn_deploy.backends.event.flat import LINE, Flat, Room
 from snn_deploy.backends.event.parts import place_of
 from snn_deploy.backends.event.stepwise.edges import Edges
 from snn_deploy.backends.event.stepwise.neurons import Neurons, doors_of
@@ -32,7 +32,7 @@ def make_plan(program: Program, steps: int) -> Plan:
     nodes: Sequence[Input | Population] = (*program.inputs, *order)
     places = {p.name: place_of(program, p) for p in order}
     places |= {entry.name: np.arange(entry.size) for entry in program.inputs}
-    numbers, room = Flat(np.int32), Room()
+    numbers, room = Flat(np.int32), Room(LINE // 8)
     inputs = np.zeros(len(program.inputs), SOURCE)
     populations = np.zeros(len(order), POPULATION)
     edges = Edges(places, numbers)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snn_deploy.backends.event.arithmetic import as32, compiled, entry, inlined
+from snn_deploy.backends.event.flat import LINE, on_lines
 from snn_deploy.backends.event.layers.kernels.lanes import (
     count_bits,
     lowest_bit,
@@ -53,9 +54,10 @@ class Room(NamedTuple):
 
 def new_room(plan: LayerPlan) -> Room:
     """Return room for one thread."""
-    widest = plan.rules[WIDEST]
-    narrow, wide = np.zeros(widest, np.int16), np.zeros(widest, np.int32)
-    return Room(narrow, wide, np.zeros(widest, np.int32), new_desk())
+    widest = -(-int(plan.rules[WIDEST]) // LINE) * LINE
+    narrow, wide = on_lines((widest,), np.int16), on_lines((widest,), np.int32)
+    narrow[:], wide[:] = 0, 0
+    return Room(narrow, wide, on_lines((widest,), np.int32), new_desk())
 
 
 @compiled
@@ -232,10 +234,10 @@ def _list(
 ) -> int:
     """Append the places of `size` numbers that are not 0, from `first` on, to the events.
 
-    The numbers begin at `at`; behind them there have to be 64 bytes. What is written behind the
+    The numbers begin at `at`, and their last line is whole. What is written behind the
     last event is overwritten later. Returns how many events there are now.
     """
-    lanes = 64 // marks.itemsize
+    lanes = LINE // marks.itemsize
     for begin in range(0, size, lanes):
         bits = marks_at(marks, at + begin)
         if size - begin < lanes:

@@ -12,6 +12,7 @@ from snn_deploy.backends.event.arithmetic import as32, compiled, inlined
 from snn_deploy.backends.event.layers.kernels.lanes import add_lanes, add_rows_of_lanes
 from snn_deploy.backends.event.layers.tables import (
     NARROW,
+    ROW,
     WIDE,
     LayerPlan,
     Streams,
@@ -134,7 +135,7 @@ def _add(
     if edge.way == _KERNEL:
         _add_kernels(numbers, edge, node, events, values, sums, weights)
     elif edge.way == _DENSE and node.binary and edge.delays == ABSENT:
-        _add_rows(sums, weights, edge.weight, edge.size, events, minus)
+        _add_rows(sums, weights, edge, events, minus)
     else:
         _add_each(numbers, edge, node, events, values, sums, weights)
 
@@ -160,7 +161,7 @@ def _add_each(
         if not binary:
             value = values[k]
         if dense:
-            _add_row(sums, 0, weights, row + events[k] * size, size, value)
+            _add_row(sums, 0, weights, row + events[k] * edge.row, size, value)
         else:
             begin, end = begins[source], begins[source + _ONE]
             listed = weights[row + begin : row + end]
@@ -169,31 +170,25 @@ def _add_each(
 
 @inlined
 def _add_rows(
-    sums: np.ndarray, weights: np.ndarray, first: int, size: int, rows: np.ndarray, minus: bool
+    sums: np.ndarray, weights: np.ndarray, edge: Any, rows: np.ndarray, minus: bool
 ) -> None:
     """Add or subtract rows of weights, a tile of columns after the other: its sums stay where
     they are computed while all rows pass."""
-    lanes = 64 // sums.itemsize
-    n = 0
-    while n + 8 * lanes <= size:
-        if sums.itemsize == 2:
-            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 32, 8)
-        else:
-            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 16, 8)
-        n += 8 * lanes
-    while n + lanes <= size:
-        if sums.itemsize == 2:
-            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 32, 1)
-        else:
-            add_rows_of_lanes(sums, n, weights, first + n, size, rows, minus, 16, 1)
-        n += lanes
-    if n < size:
-        to = sums[n:size]
-        for k in range(rows.size):
-            at = first + n + rows[k] * size
-            row = weights[at : at + size - n]
-            for m in range(to.size):
-                to[m] = to[m] - row[m] if minus else to[m] + row[m]
+    n, first, size, stride = 0, edge.weight, edge.size, edge.row
+    if sums.itemsize == 2:
+        while n + 256 <= size:
+            add_rows_of_lanes(sums, n, weights, first + n, stride, rows, minus, 32, 8)
+            n += 256
+        while n + 32 <= size:
+            add_rows_of_lanes(sums, n, weights, first + n, stride, rows, minus, 32, 1)
+            n += 32
+    else:
+        while n + 128 <= size:
+            add_rows_of_lanes(sums, n, weights, first + n, stride, rows, minus, 16, 8)
+            n += 128
+    while n < size:
+        add_rows_of_lanes(sums, n, weights, first + n, stride, rows, minus, ROW, 1)
+        n += ROW
 
 
 @inlined
