@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-
 LINE = 64
 """Bytes of a line of the caches, and of the machine's widest registers: what begins with a line is
 read and added faster."""

@@ -17,11 +17,12 @@ from snn_deploy.backends.protocol import Progress
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Recording, Trace, Values
 
-_BLOCKS_PER_THREAD = 8
+_BLOCKS_PER_THREAD = 4
 """So that threads end together although samples differ in activity."""
 
-_TOGETHER = 8
-"""Most samples of a block: each has states and streams of its own."""
+_TOGETHER, _BYTES_TOGETHER = 32, 2**25
+"""Most samples of a block, and most memory for their states and events: a call of the kernels costs
+as much as a few steps of a small network."""
 
 
 def run_program(
@@ -39,7 +40,8 @@ def run_program(
     machine = machine_of(program, steps, choices)
     order = [program.population(name) for name in machine.order]
     room = Room(order, record, samples, 0, steps)
-    block = min(_TOGETHER, max(1, samples // (threads * _BLOCKS_PER_THREAD)))
+    together = min(_TOGETHER, _BYTES_TOGETHER // machine.sample_bytes)
+    block = max(1, min(together, samples // (threads * _BLOCKS_PER_THREAD)))
     work = _Work(machine, tuple(inputs), steps, room.records, queue.SimpleQueue())
     with first_use(machine.kernels, cache_folder()), ThreadPoolExecutor(threads) as pool:
         for done in pool.map(

@@ -55,6 +55,11 @@ class Machine:
         )
 
     @property
+    def sample_bytes(self) -> int:
+        """Memory for the states of one sample, and for events as long as the layers run."""
+        return 1 + sum(made.sample_bytes for _, made in self._units)
+
+    @property
     def kernels(self) -> frozenset[Kernels]:
         """The kernels that it runs."""
         kinds = (isinstance(made, Layers) for _, made in self._units)

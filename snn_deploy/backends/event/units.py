@@ -57,7 +57,7 @@ class RunningLayers:
     def __init__(self, ends: Ends, layers: Layers, samples: int) -> None:
         self._ends, self._layers, self._samples = ends, layers, samples
         self._streams, self._room = layers.streams(samples), new_room(layers.plan)
-        self._spikes = np.empty(0, np.uint8)
+        self._spikes = np.empty((0, 0, 0), np.uint8)
 
     def reset(self) -> None:
         """See `Running`."""
@@ -113,6 +113,11 @@ class Steps:
 
     horizon: int
     """No run has more steps."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """Memory for the states of one sample."""
+        return 8 * int(self.plan.rules[0]["cells"])
 
     @classmethod
     def of(cls, program: Program, ends: Ends, horizon: int) -> "Steps":

@@ -179,10 +179,8 @@ class Edges:
         """Describe a map; yield its weights in the order in which they are added."""
         if isinstance(linear, Dense):
             edge["way"] = Way.DENSE
-            row = -(-target.size // ROW) * ROW
-            weights = np.zeros((source.size, row), linear.weight.dtype)
-            weights[:, : target.size] = linear.weight.T[np.ix_(source, target)]
-            yield weights
+            behind = -target.size % ROW
+            yield np.pad(linear.weight.T[np.ix_(source, target)], ((0, 0), (0, behind)))
         elif isinstance(linear, Convolution):
             yield self._kernel(edge, linear, source)
         else:

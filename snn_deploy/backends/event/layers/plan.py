@@ -83,6 +83,12 @@ class Layers:
     sent: Mapping[str, slice]
     """Columns of `Given.sent` of the populations that others read."""
 
+    @property
+    def sample_bytes(self) -> int:
+        """Memory of `streams` for one sample."""
+        one = self.plan.rules
+        return int(4 * one[CELLS] + one[MARKS] + 8 * one[EVENTS] + 8 * one[BEGINS])
+
     def streams(self, samples: int) -> Streams:
         """Return room for some samples; `KERNELS.initialize` fills it."""
         rules = self.plan.rules
@@ -147,9 +153,7 @@ def _columns(
 ) -> tuple[dict[str, slice], dict[str, slice]]:
     """Give what enters its columns: spikes, and values."""
     binary = {node.name for node in outside if is_binary(program, node.name)}
-    spikes = side_by_side(
-        ((n.name, n.size) for n in outside if n.name in binary), whole=LINE
-    )
+    spikes = side_by_side(((n.name, n.size) for n in outside if n.name in binary), whole=LINE)
     values = side_by_side(
         ((n.name, n.size) for n in outside if n.name not in binary), whole=LINE // 4
     )

@@ -71,10 +71,10 @@ and are then shifted left by `narrow_shift` or `wide_shift`. If it `spills`, a s
 overflow after `most` events, and is added, shifted left by `spill`, to that of 32. The states are
 cells from `current`, `membrane` and `payload` on, and one cell for each block, from `quiet` on,
 says that all states of the block are 0. `marks` is where the bytes begin that say which neurons
-send something; where that is all there is to know, there are no cells of the payload. Parameter p of block b begins at
-`parameters[p] + b * strides[p]`. `rests`: a neuron of which all states are 0 stays so without
-input, until the step `first_bias`. A neuron sends `most_spikes` at most. What others read is in
-`Given.sent`, from the column `sent` on."""
+send something; where that is all there is to know, there are no cells of the payload. Parameter p
+of block b begins at `parameters[p] + b * strides[p]`. `rests`: a neuron of which all states are 0
+stays so without input, until the step `first_bias`. A neuron sends `most_spikes` at most. What
+others read is in `Given.sent`, from the column `sent` on."""
 
 EDGE = record(
     *("node", "delay", "delays", "way", "narrow", "words", "weight", "size", "row", "post"),

@@ -229,9 +229,7 @@ def _take_values(
 
 
 @inlined
-def _list(
-    events: np.ndarray, count: int, marks: np.ndarray, at: int, size: int, first: int
-) -> int:
+def _list(events: np.ndarray, count: int, marks: np.ndarray, at: int, size: int, first: int) -> int:
     """Append the places of `size` numbers that are not 0, from `first` on, to the events.
 
     The numbers begin at `at`, and their last line is whole. What is written behind the

@@ -1,9 +1,10 @@
 """What the compiler has no words for: numbers side by side, and bits.
 
-Everything here is portable: the compiler makes of it what the machine has. numba gives no types to
-`intrinsic`, so these functions are only called from compiled code.
+Everything here is portable: the compiler makes of it what the machine has. Only compiled code can
+call these functions.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -11,13 +12,15 @@ from numba.core import cgutils, types
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
+_emitted: Callable[[Callable[..., Any]], Any] = intrinsic
+
 _LANE_BYTES = 64
 """Bytes that are read at once; readers may read as many behind an array's last number."""
 
 _LONG = ir.IntType(64)
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def widest_lanes(typing: Any) -> Any:
     """Let the function that calls this use the machine's widest registers.
 
@@ -33,7 +36,7 @@ def widest_lanes(typing: Any) -> Any:
     return types.void(), emit
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def marks_at(typing: Any, numbers: Any, at: Any) -> Any:
     """Return which of the numbers from `at` on are not 0: one bit each, the first one lowest.
 
@@ -53,7 +56,7 @@ def marks_at(typing: Any, numbers: Any, at: Any) -> Any:
     return types.uint64(numbers, types.intp), emit
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def lowest_bit(typing: Any, bits: Any) -> Any:
     """Return the number of the lowest bit that is 1; 64 where none is."""
 
@@ -63,7 +66,7 @@ def lowest_bit(typing: Any, bits: Any) -> Any:
     return types.uint64(types.uint64), emit
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def count_bits(typing: Any, bits: Any) -> Any:
     """Return how many bits are 1."""
 
@@ -73,7 +76,7 @@ def count_bits(typing: Any, bits: Any) -> Any:
     return types.uint64(types.uint64), emit
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def add_lanes(typing: Any, sums: Any, to: Any, weights: Any, first: Any, lanes: Any) -> Any:
     """Add `lanes` weights, a constant, from `first` on to the sums from `to` on."""
     if not isinstance(lanes, types.IntegerLiteral):
@@ -91,10 +94,18 @@ def add_lanes(typing: Any, sums: Any, to: Any, weights: Any, first: Any, lanes: 
     return types.void(sums, types.intp, weights, types.intp, lanes), emit
 
 
-@intrinsic  # type: ignore[misc, unused-ignore]
+@_emitted
 def add_rows_of_lanes(
-    typing: Any, sums: Any, to: Any, weights: Any, first: Any, stride: Any, rows: Any, minus: Any,
-    lanes: Any, registers: Any,
+    typing: Any,
+    sums: Any,
+    to: Any,
+    weights: Any,
+    first: Any,
+    stride: Any,
+    rows: Any,
+    minus: Any,
+    lanes: Any,
+    registers: Any,
 ) -> Any:
     """Add parts of rows of weights to the sums from `to` on, which stay in registers meanwhile.
 
@@ -115,9 +126,7 @@ def add_rows_of_lanes(
         totals = [cgutils.alloca_once_value(builder, zero) for _ in into]
         with cgutils.for_range(builder, count, intp=_LONG) as loop:
             row = builder.load(builder.gep(listed.data, [loop.index]))
-            at = builder.add(
-                arguments[3], builder.mul(builder.sext(row, _LONG), arguments[4])
-            )
+            at = builder.add(arguments[3], builder.mul(builder.sext(row, _LONG), arguments[4]))
             for k, total in enumerate(totals):
                 place = builder.add(at, _word(k * many))
                 part = _lanes(context, builder, (kinds[2], arguments[2]), place, many)
@@ -139,9 +148,7 @@ def _word(number: int) -> ir.Constant:
     return ir.Constant(_LONG, number)
 
 
-def _lanes(
-    context: Any, builder: ir.IRBuilder, array: tuple[Any, Any], at: Any, lanes: int
-) -> Any:
+def _lanes(context: Any, builder: ir.IRBuilder, array: tuple[Any, Any], at: Any, lanes: int) -> Any:
     """Return where some numbers of an array stand, as lanes."""
     kind, value = array
     numbers = context.make_array(kind)(context, builder, value)

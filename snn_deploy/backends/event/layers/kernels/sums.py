@@ -172,8 +172,10 @@ def _add_each(
 def _add_rows(
     sums: np.ndarray, weights: np.ndarray, edge: Any, rows: np.ndarray, minus: bool
 ) -> None:
-    """Add or subtract rows of weights, a tile of columns after the other: its sums stay where
-    they are computed while all rows pass."""
+    """Add or subtract rows of weights, a tile of columns after the other.
+
+    The sums of a tile stay in registers while all rows pass: eight of the widest ones, or one.
+    """
     n, first, size, stride = 0, edge.weight, edge.size, edge.row
     if sums.itemsize == 2:
         while n + 256 <= size:
