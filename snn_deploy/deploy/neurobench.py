@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Int64, Num
 
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.data import Data
@@ -232,14 +232,18 @@ class WatchedProgram:
 
     program: Program
     watched: Watched
+    reached: Mapping[str, Int64[np.ndarray, " pre"]]
+    """Synapses with a weight that is not 0 of each source neuron, by projection."""
+
     nonzero: int = field(default=0, init=False)
-    """Synapses with a weight that is not 0 that were reached."""
+    """How many of them were reached."""
 
     @classmethod
     def of(cls, program: Program) -> "WatchedProgram":
         """Return a count of nothing yet."""
         firing = tuple(p.name for p in program.populations if _fires(p))
-        return cls(program, Watched(Tally(ways_of_program(program)), firing))
+        each = {p.name: reached(p.map) for p in program.projections}
+        return cls(program, Watched(Tally(ways_of_program(program)), firing), each)
 
     def add(self, inputs: Sequence[Values], trace: Trace, steps: int) -> None:
         """Count a block.
@@ -256,9 +260,9 @@ class WatchedProgram:
             sent[population.name] = own_steps(population, record.payload, steps)
             if State.MEMBRANE in population.states:
                 own[population.name] = own_steps(population, record.state(State.MEMBRANE), steps)
+        active = {name: np.count_nonzero(v, axis=(0, 1)).ravel() for name, v in sent.items()}
         for projection in self.program.projections:
-            active = np.count_nonzero(sent[projection.source], axis=(0, 1)).ravel()
-            self.nonzero += int(active @ reached(projection.map))
+            self.nonzero += int(active[projection.source] @ self.reached[projection.name])
         period = self.program.period  # between the network's steps nothing is sent
         self.watched.add(_thinned(sent, period), _thinned(own, period))
 

@@ -220,8 +220,10 @@ class Tally:
     def add(self, sent: Sent) -> None:
         """Count the operations that payloads cause, [sample, step, *shape] of each source."""
         for way in self.ways:
-            found = sum(_operations(way, sent[way.source]), Operations())
-            self.total[way.target] = self.total.get(way.target, Operations()) + found
+            found = self.total.get(way.target, Operations())
+            for values in _pieces(way, sent[way.source]):
+                found = sum(_operations(way, values), found)
+            self.total[way.target] = found
 
     @property
     def sum(self) -> Operations:
@@ -229,8 +231,17 @@ class Tally:
         return sum(self.total.values(), Operations())
 
 
-def _operations(way: Way, sent: Num[np.ndarray, "sample step ..."]) -> Iterator[Operations]:
-    values = _arriving(sent.reshape(*sent.shape[:2], -1), way.delay)
+def _pieces(
+    way: Way, sent: Num[np.ndarray, "sample step ..."]
+) -> Iterator[Num[np.ndarray, "piece step pre"]]:
+    """Yield what is counted at once: samples one by one where maps give values between layers."""
+    flat = sent.reshape(*sent.shape[:2], -1)
+    one_by_one = any(layer.before for layer in way.layers)
+    yield from (row[None] for row in flat) if one_by_one else (flat,)
+
+
+def _operations(way: Way, sent: Num[np.ndarray, "sample step pre"]) -> Iterator[Operations]:
+    values = _arriving(sent, way.delay)
     for layer in way.layers:
         for linear in layer.before:
             values = _passed(linear, values)
@@ -261,16 +272,19 @@ def _arriving(
 def _passed(
     linear: LinearMap, values: Num[np.ndarray, "sample step pre"]
 ) -> Num[np.ndarray, "sample step post"]:
-    """Return a map of all values, one sample at a time: between layers, memory is bounded."""
-    steps = values.shape[1]
-    given = [linear.apply(row.reshape(steps, *linear.in_shape)) for row in values]
-    return np.stack([one.reshape(steps, -1) for one in given])
+    samples, steps, _ = values.shape
+    return linear.apply(values.reshape(samples, steps, *linear.in_shape)).reshape(
+        samples, steps, -1
+    )
 
 
 def _active(
     values: Num[np.ndarray, "sample step pre"],
 ) -> tuple[Int64[np.ndarray, " pre"], Int64[np.ndarray, " pre"]]:
     """Return how often each value is not 0: in steps with numbers beside 0, 1 and -1, in others."""
+    every = np.count_nonzero(values, axis=(0, 1)).astype(np.int64)
+    if values.dtype.kind in "iub" and -1 <= values.min(initial=0) <= values.max(initial=0) <= 1:
+        return np.zeros_like(every), every
     graded: Bool[np.ndarray, "sample step"] = np.any((values != 0) & (np.abs(values) != 1), axis=2)
     multiplied = np.count_nonzero(values[graded], axis=0).astype(np.int64)
-    return multiplied, np.count_nonzero(values, axis=(0, 1)).astype(np.int64) - multiplied
+    return multiplied, every - multiplied
