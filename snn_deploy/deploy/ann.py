@@ -2,7 +2,7 @@
 
 It is the papers' convention and no measurement: it prices arithmetic alone, no memory traffic.
 An ANN multiplies every value by every weight, once per sample; an SNN adds a weight for each spike
-that reaches it, and multiplies where a layer reads other values than 0, 1 and -1.
+that reaches it, and multiplies where a layer reads values that are no spikes, such as graded input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,10 +64,10 @@ class LayerOperations:
     layer: str
     ann_macs: int
     snn_acs: float
-    """Synaptic operations, weights of 0 included, in steps with values of 0, 1 and -1 alone."""
+    """Weights that spikes reach, those of 0 included, once for each spike."""
 
     snn_macs: float
-    """Those in all other steps."""
+    """The same in steps in which a layer reads values that are no spikes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ what arrives within the steps of the samples; a layer behind pooling reads what 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Int, Int64, Num
@@ -14,7 +14,8 @@ from jaxtyping import Bool, Int, Int64, Num
 from snn_deploy.deploy.synapses import network_delay
 from snn_deploy.ir.maps import Composition, Convolution, Dense, LinearMap, Scale, Sparse
 from snn_deploy.ir.network import Network
-from snn_deploy.ir.program import Program, Projection, Role
+from snn_deploy.ir.neuron import Fires, Tabled
+from snn_deploy.ir.program import Population, Program, Projection, Role
 
 Sent = Mapping[str, Num[np.ndarray, "sample step ..."]]
 """What each input and population sends, in the steps of the network."""
@@ -33,9 +34,11 @@ class Operations:
 
     effective_acs: int = 0
     macs: int = 0
-    """As `effective_macs`, with weights of 0."""
+    """As papers count: weights of 0 too, and counts of spikes are not multiplied."""
 
     acs: int = 0
+    """As papers count: weights of 0 too, and for a count of spikes one addition for each."""
+
     dense: int = 0
     """All values times all weights, zeros included; what a kernel reads beyond the edge is not."""
 
@@ -90,6 +93,8 @@ class Way:
     """Of what the first of them reads, in steps of the network: a scalar, or one per source."""
 
     layers: tuple[Layer, ...]
+    counts: bool = False
+    """Its source sends how often it fired in a step."""
 
 
 def is_layer(linear: LinearMap) -> bool:
@@ -149,13 +154,22 @@ def ways_of_program(program: Program) -> tuple[Way, ...]:
     What clock neurons send is a bias, and what a relay repeats no layer.
     """
     roles = {p.name: p.role for p in program.populations}
+    counts = {p.name for p in program.populations if _counts(p)}
     return tuple(
-        _way(p.source, p.target, p.map, _delay(program, p), full=False)
+        replace(
+            _way(p.source, p.target, p.map, _delay(program, p), full=False),
+            counts=p.source in counts,
+        )
         for p in program.projections
         if is_layer(p.map)
         and roles.get(p.source) is not Role.CLOCK
         and roles[p.target] is not Role.RELAY
     )
+
+
+def _counts(population: Population) -> bool:
+    several = population.fires in (Fires.COUNT, Fires.ROUNDED) and population.kind is None
+    return several and all(table.what is not Tabled.PAYLOAD for table in population.tables)
 
 
 def _delay(program: Program, projection: Projection) -> Int[np.ndarray, "..."]:
@@ -247,13 +261,18 @@ def _operations(way: Way, sent: Num[np.ndarray, "sample step pre"]) -> Iterator[
             values = _passed(linear, values)
         yield Operations(dense=layer.dense * values.shape[0] * values.shape[1])
         for part in layer.parts:
-            multiplied, added = _active(values[:, : max(0, values.shape[1] - part.steps)])
-            yield Operations(
+            arrived = values[:, : max(0, values.shape[1] - part.steps)]
+            multiplied, added = _active(arrived)
+            found = Operations(
                 effective_macs=int(multiplied @ part.nonzero),
                 effective_acs=int(added @ part.nonzero),
                 macs=int(multiplied @ part.stored),
                 acs=int(added @ part.stored),
             )
+            if way.counts:
+                spikes = arrived.sum(axis=(0, 1), dtype=np.int64)
+                found = replace(found, macs=0, acs=int(spikes @ part.stored))
+            yield found
 
 
 def _arriving(

@@ -12,6 +12,7 @@ import pytest
 import snn_deploy
 from snn_deploy.deploy.ann import AC_45NM, MAC_45NM, AnnComparison, has_loop, joules
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.ir.program import Role
 
 
 def chain(*middle: tuple[str, nir.NIRNode], shape: tuple[int, ...], out: int) -> nir.NIRGraph:
@@ -94,6 +95,22 @@ def test_a_layer_that_reads_graded_values_multiplies() -> None:
     assert found.snn_energy == pytest.approx(4 * MAC_45NM + 3 * AC_45NM)
 
 
+def test_a_neuron_that_fires_twice_in_a_step_adds_twice() -> None:
+    graph = chain(
+        *(("fc", nir.Linear(np.array([[3.0, 0.0], [0.0, 1.0]]))), ("several", neurons(2))),
+        *(("out", nir.Linear(np.ones((2, 2)))), ("if", neurons(2, threshold=9.5))),
+        shape=(2,), out=2,
+    )  # fmt: skip
+    deployment = snn_deploy.export(graph, dialect="sinabs", dt=1.0, target="cpu")
+    data = (np.random.default_rng(2).random((3, 8, 2)) < 0.5).astype(np.uint8)
+    found = snn_deploy.estimate(deployment, input=data, profile="horowitz-45nm", neurobench=True)
+    first = snn_deploy.simulate(deployment, input=data).activity[0]
+    assert first.spikes > first.active * 2 * 8  # several in a step
+    assert (found.ann.layers[1].snn_acs, found.ann.snn_macs) == (pytest.approx(2 * first.spikes), 0)
+    assert found.neurobench is not None
+    assert found.neurobench.integers.effective_macs > 0
+
+
 def test_the_ann_of_a_network_with_a_loop_computes_every_step() -> None:
     nodes = {
         "input": nir.Input(np.array([2])),
@@ -132,10 +149,17 @@ def deployment() -> Deployment:
 
 def test_a_network_of_integers_is_compared_as_its_program(deployment: Deployment) -> None:
     data = (np.random.default_rng(3).random((4, 9, 2)) < 0.4).astype(np.uint8)
-    trained, integers = (
-        snn_deploy.estimate(d, input=data).ann for d in (deployment, replace(deployment, nir=None))
+    biased = snn_deploy.export(
+        chain(*(("fc", nir.Affine(np.eye(2), np.ones(2))), ("if", neurons(2))), shape=(2,), out=2),
+        dialect="nir",
+        dt=1.0,
     )
-    assert integers == trained
+    assert any(p.role is Role.CLOCK for p in biased.program.populations)
+    for one in (deployment, biased):
+        trained, integers = (
+            snn_deploy.estimate(d, input=data).ann for d in (one, replace(one, nir=None))
+        )
+        assert integers == trained
 
 
 def test_the_comparison_is_printed(deployment: Deployment, golden: Callable[[str], None]) -> None:

@@ -20,11 +20,13 @@ from snn_deploy.deploy.neurobench import (
     Metrics,
     NeuroBench,
     Watched,
+    footprint_of_network,
     footprint_of_program,
     trained_metrics,
 )
 from snn_deploy.deploy.operations import Tally
 from snn_deploy.ir.network import Between, Boundary
+from snn_deploy.ir.program import Role
 from snn_deploy.ir.trace import Values
 
 SNNTORCH_BUFFERS = 12
@@ -153,13 +155,28 @@ def test_neurobench_gives_the_same_metrics_for_a_convolutional_network(torch: An
     assert_same(mine, oracle(torch, network, steps, 1), layers=3)
 
 
-def graph(neurons: int = 2) -> nir.NIRGraph:
-    """As many inputs as IF neurons of threshold 1.5, in pairs: a spike every other step."""
+def graph(**between: nir.NIRNode) -> nir.NIRGraph:
+    """Two inputs, nodes between, and an IF neuron for each: a spike every other step."""
     nodes = {
-        "input": nir.Input(np.array([neurons])),
-        "fc": nir.Linear(np.eye(neurons)),
-        "if": nir.IF(r=np.ones(neurons), v_threshold=np.full(neurons, 1.5)),
-        "output": nir.Output(np.array([neurons])),
+        "input": nir.Input(np.array([2])),
+        **between,
+        "fc": nir.Linear(np.eye(2)),
+        "if": nir.IF(r=np.ones(2), v_threshold=np.full(2, 1.5)),
+        "output": nir.Output(np.array([2])),
+    }
+    return nir.NIRGraph(nodes, list(itertools.pairwise(nodes)))
+
+
+def biased() -> nir.NIRGraph:
+    """Neurons with a bias, which on Loihi comes from a clock neuron, and a readout behind them."""
+    two = np.ones(2)
+    nodes = {
+        "input": nir.Input(np.array([2])),
+        "fc": nir.Affine(2 * np.eye(2), np.array([0.5, -0.5])),
+        "if": nir.IF(r=two, v_threshold=1.5 * two),
+        "out": nir.Linear(np.array([[1.0, 0.0], [1.0, -1.0]])),
+        "li": nir.I(r=two),
+        "output": nir.Output(np.array([2])),
     }
     return nir.NIRGraph(nodes, list(itertools.pairwise(nodes)))
 
@@ -179,15 +196,38 @@ def of(deployment: Deployment, **options: Any) -> NeuroBench:
     return found
 
 
+def same(found: NeuroBench) -> bool:
+    assert found.trained is not None
+    return replace(found.integers, footprint=found.trained.footprint) == found.trained
+
+
 def test_integers_that_are_exact_have_the_metrics_of_the_network_at_any_lag_and_dilation(
     plain: Deployment,
 ) -> None:
     slow = snn_deploy.export(graph(), dialect="nir", dt=1.0, time_dilation="3")
     assert plain.program.lag > 0
-    for deployment in (plain, slow):
-        found = of(deployment)
-        assert found.trained is not None
-        assert replace(found.integers, footprint=found.trained.footprint) == found.trained
+    assert same(of(plain))
+    assert same(of(slow))
+
+
+def test_clock_neurons_are_in_our_own_counts_alone() -> None:
+    deployment = snn_deploy.export(biased(), dialect="nir", dt=1.0)
+    roles = [p.role for p in deployment.program.populations]
+    assert Role.CLOCK in roles
+    found = of(deployment)
+    assert same(found)
+    assert found.counts.synaptic_nonzero > found.integers.effective_acs
+
+
+def test_relay_neurons_are_in_our_own_counts_alone() -> None:
+    far = nir.Delay(np.full(2, 70.0))
+    deployment = snn_deploy.export(graph(far=far), dialect="nir", dt=1.0)
+    assert Role.RELAY in [p.role for p in deployment.program.populations]
+    data = (np.random.default_rng(3).random((3, 100, 2)) < 0.4).astype(np.uint8)
+    found = snn_deploy.estimate(deployment, input=data, neurobench=True).neurobench
+    assert found is not None
+    assert same(found)
+    assert found.counts.synaptic_nonzero > found.integers.effective_acs > 0
 
 
 def test_metrics_do_not_depend_on_the_blocks_that_samples_are_run_in(
@@ -236,7 +276,20 @@ def test_packed_integers_are_counted_in_bits(plain: Deployment) -> None:
     (weights,) = (p.map.numbers().size for p in plain.program.projections)
     bits = weights * 8 + 24 + 12  # one threshold and one decay, of the whole population
     assert footprint_of_program(plain.program, plain.target) == -(-bits // 8)
-    assert of(plain).trained.footprint == 4 * (4 + 2)  # type: ignore[union-attr]
+    assert footprint_of_network(plain.network) == 4 * (4 + 2)
+    with_bias = snn_deploy.export(biased(), dialect="nir", dt=1.0, target="cpu")
+    assert footprint_of_network(with_bias.network) == 4 * (4 + 4 + 2 + 2 + 1)
+    decays, others = 2, 2 + 1
+    bits = 8 * 8 + 12 * decays + with_bias.program.arithmetic.membrane.bits * others
+    assert footprint_of_program(with_bias.program, with_bias.target) == -(-bits // 8)
+
+
+def test_a_delay_is_packed_with_its_weight(plain: Deployment) -> None:
+    late = snn_deploy.export(graph(late=nir.Delay(np.array([3.0, 0.0]))), dialect="nir", dt=1.0)
+    more = footprint_of_program(late.program, late.target) - footprint_of_program(
+        plain.program, plain.target
+    )
+    assert more == 4 * 2 / 8  # two bits for each of four synapses
 
 
 def test_neurobench_is_printed(plain: Deployment, golden: Callable[[str], None]) -> None:
