@@ -6,6 +6,7 @@
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
 # make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.* and docs/speed.*
+# make energy  compares energy and time with SANA-FE's and with measured chips; writes benchmarks/energy/RESULTS.json and docs/energy.md
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
@@ -25,7 +26,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check nightly golden lava-dl oracles peers benchmark clean
+.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -90,6 +91,10 @@ peers: $(VENV)/.product $(VENV)/.dev oracles
 benchmark: peers
 	$(BIN)/python benchmarks/simulator/run.py --output benchmarks/simulator/RESULTS
 	$(BIN)/python benchmarks/simulator/publish.py
+
+energy: $(VENV)/.product oracles
+	$(BIN)/python benchmarks/energy/run.py --python $(ORACLES)/bin/python
+	$(BIN)/python benchmarks/energy/publish.py
 
 clean:
 	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build

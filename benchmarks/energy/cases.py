@@ -1,7 +1,11 @@
 """Networks on SANA-FE's Loihi: as our programs with their cores, and as cases for SANA-FE."""
 
+import importlib.util
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -9,12 +13,34 @@ import numpy as np
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.deploy import energy
 from snn_deploy.ir.arithmetic import Arithmetic
-from snn_deploy.ir.maps import Convolution, Dense, LinearMap, to_sparse
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse, to_sparse
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import ResetKind
-from snn_deploy.ir.program import Input, Population, Program, Projection, Reset
+from snn_deploy.ir.program import Bias, Input, Population, Program, Projection, Reset
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
+
+HERE = Path(__file__).parent
+
+
+def _module(name: str, path: Path) -> ModuleType:
+    """Return a module of another benchmark, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+mapping = _module("mapping_benchmark", HERE.parent / "mapping" / "run.py")
+SHAPES = mapping.SHAPES
+own_slices = mapping.own_slices
+OUTSIDE = -1
+
+KERNEL = (2, 3, 1, 0)
+"""Axes of our kernels in the order of SANA-FE's: width, height, source channel, channel."""
 
 ARITHMETIC: Arithmetic = find_target("loihi1").arithmetic
 CORES = np.arange(128)
@@ -35,14 +61,16 @@ def whole(value: int) -> np.ndarray:
     return np.asarray(value, np.int32)
 
 
-def neurons(name: str, shape: tuple[int, ...], threshold: int) -> Population:
-    """Return neurons without leak that subtract their threshold, as SANA-FE's `soft` reset."""
+def neurons(
+    name: str, shape: tuple[int, ...], threshold: int, reset: Reset | None = None
+) -> Population:
+    """Return neurons without leak; by default they subtract their threshold when they fire."""
     return Population(
         name=name,
         shape=shape,
         decay=whole(4096),
         threshold=whole(threshold),
-        reset=Reset(kind=ResetKind.SUBTRACT, amount=whole(threshold)),
+        reset=reset or Reset(kind=ResetKind.SUBTRACT, amount=whole(threshold)),
     )
 
 
@@ -69,30 +97,48 @@ class Case:
             y=tile % ROWS,
         )
 
+    kernels: bool = False
+    """Whether SANA-FE is given kernels instead of synapses, which is quicker."""
+
     def record(self) -> dict[str, Any]:
         """Return the case for `run_sanafe.py`."""
-        steps, flat = len(self.spikes), self.spikes.reshape(len(self.spikes), -1)
-        (entry,) = self.program.inputs
-        given = [np.flatnonzero(flat[:, i]).tolist() for i in range(entry.size)]
-        groups: list[dict[str, Any]] = [{"name": entry.name, "size": entry.size, "spikes": given}]
+        groups: list[dict[str, Any]] = []
+        for entry in self.program.inputs:
+            flat = self.spikes.reshape(len(self.spikes), -1)
+            if np.all(self.cores[entry.name] != OUTSIDE):
+                given = [np.flatnonzero(flat[:, i]).tolist() for i in range(entry.size)]
+                groups.append({"name": entry.name, "size": entry.size, "spikes": given})
         for one in self.program.populations:
-            groups.append({"name": one.name, "size": one.size, "threshold": int(one.threshold)})
+            group = {"name": one.name, "size": one.size, "threshold": int(one.threshold)}
+            group["reset"] = "soft" if one.reset.kind is ResetKind.SUBTRACT else "hard"
+            if one.biases:
+                group["bias"] = one.biases[0].value.ravel().tolist()
+            groups.append(group)
         for group in groups:
             group["core"] = np.asarray(self.cores[group["name"]]).ravel().tolist()
-        edges = []
-        for projection in self.program.projections:
-            synapses = to_sparse(projection.map, keep_zeros=True)
-            edges.append(
-                {
-                    "source": projection.source,
-                    "target": projection.target,
-                    "synapse": UNITS[energy.synapse_event(projection.map)],
-                    "pre": synapses.pre.tolist(),
-                    "post": synapses.post.tolist(),
-                    "weight": synapses.weight.tolist(),
-                }
-            )
-        return {"name": self.name, "steps": steps, "groups": groups, "edges": edges}
+        known = {group["name"] for group in groups}
+        edges = [self._edge(p) for p in self.program.projections if p.source in known]
+        return {"name": self.name, "steps": len(self.spikes), "groups": groups, "edges": edges}
+
+    def _edge(self, projection: Projection) -> dict[str, Any]:
+        linear = projection.map
+        edge: dict[str, Any] = {
+            "source": projection.source,
+            "target": projection.target,
+            "synapse": UNITS[energy.synapse_event(linear)],
+        }
+        if self.kernels and isinstance(linear, Convolution):
+            channels, height, width = linear.source
+            rows, columns = linear.weight.shape[2:]
+            sizes = (width, height, channels, columns, rows, len(linear.weight))
+            edge["kernel"] = linear.weight.transpose(KERNEL).ravel().tolist()
+            return edge | {"sizes": [*sizes, *linear.stride[::-1]]}
+        synapses = to_sparse(linear, keep_zeros=True)
+        return edge | {
+            "pre": synapses.pre.tolist(),
+            "post": synapses.post.tolist(),
+            "weight": synapses.weight.tolist(),
+        }
 
     def run(self) -> tuple[tuple[Values, ...], Trace]:
         """Return what our event simulator was given and what it did."""
@@ -108,6 +154,11 @@ class Case:
         tally.add(inputs, trace, steps)
         (found,) = tally.estimates(samples=1, steps=steps)
         return found, trace
+
+
+def link(source: str, target: str, linear: LinearMap) -> Projection:
+    """Return a projection with the delay of one step that SANA-FE has."""
+    return Projection(name=f"to-{target}", source=source, target=target, map=linear, delay=whole(1))
 
 
 def chain(
@@ -126,13 +177,7 @@ def chain(
         inputs=(Input(name="in", shape=shape),),
         populations=tuple(population for population, _ in layers),
         projections=tuple(
-            Projection(
-                name=f"to-{population.name}",
-                source=source,
-                target=population.name,
-                map=linear,
-                delay=whole(1),
-            )
+            link(source, population.name, linear)
             for source, (population, linear) in zip(sources, layers, strict=False)
         ),
         outputs=(Output(name="out", population=layers[-1][0].name),),
@@ -194,6 +239,45 @@ def convolutional() -> Case:
     }
     spikes = rng.random((40, 2, 12, 12)) < 0.15
     return chain("convolutional", layers, (2, 12, 12), cores, spikes)
+
+
+def gesture(weights: Mapping[str, np.ndarray], steps: int) -> Case:
+    """Return SANA-FE's DVS-gesture network, its input layer driven by biases, on its own cores."""
+    populations, projections = [], []
+    names = [f"layer{number}" for number in range(len(SHAPES))]
+    for number, (name, shape) in enumerate(zip(names, SHAPES, strict=True)):
+        threshold = int(weights["thresholds"][number])
+        one = neurons(name, shape, threshold, reset=Reset(kind=ResetKind.VALUE))
+        if number == 0:
+            bias = weights["inputs"].astype(np.int32).reshape(shape)
+            one = replace(one, biases=(Bias(value=bias),))
+        populations.append(one)
+    for number in range(1, 5):
+        kernel = weights[f"conv{number}"].transpose(3, 2, 0, 1).astype(np.int32)
+        stride = (2, 2) if number == 1 else (1, 1)
+        linear = Convolution(weight=kernel, source=SHAPES[number - 1], stride=stride)
+        projections.append(link(names[number - 1], names[number], linear))
+    projections.append(link(names[4], names[5], Dense(weight=weights["dense1"].astype(np.int32).T)))
+    nothing = np.zeros(0, np.int32)
+    silent = Sparse(post=nothing, pre=nothing, weight=nothing, post_shape=SHAPES[0], pre_shape=(1,))
+    program = Program(
+        name="gesture",
+        target="loihi1",
+        arithmetic=ARITHMETIC,
+        inputs=(Input(name="in", shape=(1,)),),
+        populations=tuple(populations),
+        projections=(link("in", names[0], silent), *projections),
+        outputs=(Output(name="out", population=names[-1]),),
+    )
+    cores = {"in": np.asarray([OUTSIDE])}
+    cores |= dict(zip(names, own_slices(), strict=True))
+    return Case(
+        name="DVS gesture",
+        program=program,
+        cores=cores,
+        spikes=np.zeros((steps, 1), bool),
+        kernels=True,
+    )
 
 
 def small_cases() -> tuple[Case, ...]:

@@ -612,19 +612,20 @@ def estimate(
     first: int = 0,
     samples: int | None = None,
 ) -> EnergyEstimate:
-    """Estimate energy: events counted in a simulation times published prices per event.
+    """Estimate energy and time: events counted in a simulation times published prices.
 
     $ snn-deploy estimate mnist-loihi2 --input digits.npz
     $ snn-deploy estimate mnist-loihi2 --input digits.npz --profile loihi1-davies
+    $ snn-deploy estimate mnist-loihi2 --input digits.npz --profile my-chip.toml
     $ snn-deploy estimate mnist-loihi2 --input digits.npz --neurobench
 
-    Beside it stands the same network as an ANN and as an SNN by the papers' convention, which
-    prices arithmetic alone.
+    Time, hops and power at rest need a map of cores. Beside it stands the same network as an ANN
+    and as an SNN by the papers' convention, which prices arithmetic alone.
 
     Args:
         artifact: Artifact folder, or a deployment.
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
-        profile: Table of prices; by default the target's.
+        profile: Table of prices, by name or as a TOML file; by default the target's.
         neurobench: Give NeuroBench's metrics too, of the integers and of the network as trained,
             which is run for them.
         bin_width: Seconds per step; the data file is then a recording of events.
@@ -632,7 +633,8 @@ def estimate(
         samples: Number of samples; by default all.
 
     Returns:
-        Energy per layer, mean per sample, with the span of published prices.
+        Energy per layer and kind of event, time of a step and a sample, memory, with the ends
+        between which they are taken to lie, and what is not in it.
     """
     from snn_deploy.deploy import analysis  # noqa: PLC0415
 

@@ -3,8 +3,10 @@
     python run_sanafe.py CASES.json OUTPUT.npz
 
 CASES is a list of {name, steps, groups, edges}. A group has name, size, core (of each neuron, by
-SANA-FE's numbers), threshold, bias and, instead of these two, spikes (the steps in which each
-neuron fires). An edge has source, target, synapse (a unit of SANA-FE's Loihi), pre, post, weight.
+SANA-FE's numbers), threshold, reset, bias and, instead of these three, spikes (the steps in which
+each neuron fires). An edge has source, target, synapse (a unit of SANA-FE's Loihi) and pre, post,
+weight; or kernel [width, height, source channel, channel] with SANA-FE's eight sizes of it, where
+neurons are in its order, channels last.
 OUTPUT gets `CASE/key`: counts, energies [J], times [s], and `CASE/spikes/GROUP` [step, neuron].
 
 It runs in an environment of its own (`make oracles`), which has no snn_deploy.
@@ -28,7 +30,11 @@ def built(case: dict[str, Any], *, trace: bool) -> sanafe.SpikingChip:
     groups = {}
     for entry in case["groups"]:
         name, given = entry["name"], "spikes" in entry
-        neuron = {"threshold": entry.get("threshold", 1), "reset_mode": "soft", "leak_decay": 1.0}
+        neuron = {
+            "threshold": entry.get("threshold", 1),
+            "reset_mode": entry.get("reset", "soft"),
+            "leak_decay": 1.0,
+        }
         groups[name] = net.create_neuron_group(
             name,
             entry["size"],
@@ -49,6 +55,12 @@ def built(case: dict[str, Any], *, trace: bool) -> sanafe.SpikingChip:
                 neuron.set_attributes(model_attributes={"bias": float(entry["bias"][index])})
             neuron.map_to_core(arch.cores()[core])
     for edge in case["edges"]:
+        if "kernel" in edge:
+            kernel = {"w": np.asarray(edge["kernel"], np.float64)}
+            groups[edge["source"]].connect_neurons_conv2d(
+                groups[edge["target"]], kernel, *edge["sizes"]
+            )
+            continue
         pairs = list(zip(edge["pre"], edge["post"], strict=True))
         weight = {"weight": [float(w) for w in edge["weight"]]}
         groups[edge["source"]].connect_neurons_sparse(groups[edge["target"]], weight, pairs)

@@ -59,6 +59,10 @@ class Latency:
     steps: float
     """Steps that a sample takes on the chip, the lag of its outputs included."""
 
+    queued: float | None = None
+    """Time of a sample where messages wait for each other at their cores [s]; None: it does not
+    depend on cores. The prices alone are in it, no ends."""
+
     barrier: Span | None = None
     """Part of each step in which cores only wait for each other [s]; None: none is known."""
 
@@ -74,6 +78,7 @@ class Clock:
     placement: Placement
     steps: int = 0
     total: Span = NOTHING
+    queued: float = 0.0
     waits: dict[tuple[int, Phase], int] = field(default_factory=dict)
 
     @property
@@ -97,6 +102,11 @@ class Clock:
         self.total += Span(value=ends[0], low=ends[1], high=ends[2])
         self.total += (self.barrier or NOTHING) * steps
 
+    def add_queued(self, steps: Float64[np.ndarray, " step"]) -> None:
+        """Add the times of some steps in which messages wait [s]."""
+        barrier = 0.0 if self.barrier is None else self.barrier.value
+        self.queued += float(steps.sum()) + barrier * steps.size
+
     def _blame(
         self, both: Float64[np.ndarray, "phase step core"], longest: Float64[np.ndarray, " step"]
     ) -> None:
@@ -113,6 +123,7 @@ class Clock:
             self.profile,
             self.total * (1 / samples),
             self.steps / samples,
+            queued=self.queued / samples,
             barrier=self.barrier,
             slowest=tuple(
                 Slowest(

@@ -11,6 +11,7 @@ from snn_deploy.deploy.energy.memory import Memory
 from snn_deploy.deploy.energy.model import Estimate, estimate
 from snn_deploy.deploy.energy.placement import Placement
 from snn_deploy.deploy.energy.profile import Profile
+from snn_deploy.deploy.energy.queues import queued
 from snn_deploy.deploy.energy.work import work
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Trace, Values
@@ -57,6 +58,9 @@ class Tally:
             for some in work(self._wiring, happened):
                 for clock in self._clocks.values():
                     clock.add(some)
+            for clock in self._clocks.values():
+                for times in queued(self._wiring, clock.profile, happened):
+                    clock.add_queued(times)
 
     def layers(self, samples: int) -> tuple[LayerCount, ...]:
         """Return the mean events of a sample."""
