@@ -21,7 +21,9 @@ from snn_deploy.deploy.artifact import (
     record_of,
     write_folder,
 )
+from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.mapping import CoreMap, read_core_map
+from snn_deploy.deploy.report.model import Decision, Measured
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import (
     ArtifactDamagedError,
@@ -38,6 +40,7 @@ from snn_deploy.ir.text import print_program
 from snn_deploy.targets import Target, read_stored_target
 
 if TYPE_CHECKING:
+    from snn_deploy.deploy.report import Report
     from snn_deploy.ir.network import Network
 
 
@@ -77,6 +80,18 @@ class Deployment:
     folder: Path | None = None
     """Where it was written to or read from."""
 
+    decisions: tuple[Decision, ...] = ()
+    """The rules of the network as trained, and who said each."""
+
+    samples: Data | None = field(default=None, repr=False)
+    """Samples of the calibration data that the report is measured on; none are in the artifact."""
+
+    measured: Measured | None = field(default=None, repr=False)
+    """What the report of the artifact that this was read from measured."""
+
+    missing: str = ""
+    """Why nothing was measured there, though there was data."""
+
     @cached_property
     def network(self) -> "Network":
         """The real-valued network, read from `nir`.
@@ -96,8 +111,32 @@ class Deployment:
         return load(self.nir).network
 
     @cached_property
+    def report(self) -> "Report":
+        """All that is known of it; of runs what calibration data, or the artifact, shows."""
+        from snn_deploy.deploy.report.gathering import gather  # noqa: PLC0415 - it imports this
+        from snn_deploy.deploy.report.measuring import AT_EXPORT, attempted  # noqa: PLC0415
+
+        measured, missing = self.measured, self.missing
+        if self.samples is not None and measured is None:
+            measured, missing = attempted(self, self.samples, AT_EXPORT)
+        return gather(self, measured, missing)
+
+    def _repr_html_(self) -> str:
+        """Return the report for a cell of a notebook."""
+        from snn_deploy.deploy.report.page import cell  # noqa: PLC0415 - jinja2 on demand
+
+        return cell(self.report)
+
+    @cached_property
     def files(self) -> Mapping[str, bytes]:
-        """Content of every file of the artifact by relative path. Same model, same bytes."""
+        """Content of every file of the artifact by relative path. Same model, same bytes.
+
+        The manifest lists all but report.html, which is report.json drawn: its bytes depend on the
+        libraries that draw it too, and without them it is left out.
+        """
+        from snn_deploy.deploy.report.layout import json_of  # noqa: PLC0415
+        from snn_deploy.deploy.report.page import PAGE, missing_libraries, page  # noqa: PLC0415
+
         stored = dump_program(self.program)
         files = {
             **({} if self.nir is None else {"model.nir": self.nir}),
@@ -106,9 +145,7 @@ class Deployment:
             "program.txt": print_program(self.program).encode(),
             "target.json": json_bytes(self.target),
             **({} if self.core_map is None else {CORE_MAP: self.core_map.json()}),
-            "report.json": json_bytes(
-                _Report(schema="snn-deploy/report/1", layers=self.layers, findings=self._found())
-            ),
+            "report.json": json_of(self.report),
             **self._written(),
         }
         manifest = Manifest(
@@ -124,7 +161,8 @@ class Deployment:
             findings=self._found(),
             files={name: record_of(content) for name, content in sorted(files.items())},
         )
-        return {MANIFEST: json_bytes(manifest), **files}
+        drawn = {} if missing_libraries() else {PAGE: page(self.report)}
+        return {MANIFEST: json_bytes(manifest), **files, **drawn}
 
     def _written(self) -> Mapping[str, bytes]:
         writer = self.target.writer
@@ -146,12 +184,18 @@ class Deployment:
         write_folder(self.files, output, force=force)
 
 
+class _Source(msgspec.Struct, frozen=True):
+    decisions: tuple[Decision, ...]
+
+
 class _Report(msgspec.Struct, frozen=True):
-    """What report.json holds."""
+    """What is read of report.json: the rest is made again."""
 
     schema: Literal["snn-deploy/report/1"]
-    layers: tuple[dict[str, Any], ...]
-    findings: tuple[FindingRecord, ...]
+    source: _Source
+    rounding: tuple[dict[str, Any], ...]
+    measured: Measured | None
+    missing: str
 
 
 _NONSENSE = (
@@ -194,6 +238,7 @@ def read_deployment(folder: Path) -> Deployment:
 
 
 def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Deployment:
+    report = msgspec.json.decode(files["report.json"], type=_Report)
     return Deployment(
         program=load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"])),
         target=read_stored_target(files["target.json"], "target.json"),
@@ -204,12 +249,15 @@ def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) ->
             Finding(kind=Kind(f.kind), layer=f.layer, amount=f.amount, reason=f.reason)
             for f in manifest.findings
         ),
-        layers=msgspec.json.decode(files["report.json"], type=_Report).layers,
+        layers=report.rounding,
         model_digest=manifest.model.sha256,
         model_bytes=manifest.model.bytes,
         configuration=manifest.configuration,
         core_map=read_core_map(files[CORE_MAP]) if CORE_MAP in files else None,
         folder=folder,
+        decisions=report.source.decisions,
+        measured=report.measured,
+        missing=report.missing,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from snn_deploy.backends.protocol import check_range, find_backend
 from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import Data, data_from, encode
+from snn_deploy.deploy.decisions import decisions_of
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.deploy.mapped import Room, mapped
 from snn_deploy.deploy.mapping import Goal
@@ -36,6 +37,9 @@ CONVERSION_SAMPLES = 500
 
 CALIBRATION_SAMPLES = 256
 """Samples of the calibration data that scales are chosen on."""
+
+REPORTED_SAMPLES = 16
+"""Samples of the calibration data that the report is measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +176,8 @@ def _deployment(
         model_bytes=len(source),
         configuration=configuration,
         folder=output,
+        decisions=decisions_of(found),
+        samples=None if data is None else data.spread(REPORTED_SAMPLES),
     )
     return mapped(deployment, data, room)
 

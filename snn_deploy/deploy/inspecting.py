@@ -1,6 +1,6 @@
 """What `inspect` shows: layers and neurons, and who said how they compute."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from snn_deploy.deploy import results
 from snn_deploy.deploy.data import data_from, encode
+from snn_deploy.deploy.decisions import decisions_text
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.exporting import (
     Request,
@@ -23,15 +24,12 @@ from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.arch import draft
-from snn_deploy.frontends.cells import CellOrigins
-from snn_deploy.frontends.dynamics import Choice, Dynamics
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram
 from snn_deploy.frontends.replay import compare_with_module
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
 from snn_deploy.ir.codecs import Encode
-from snn_deploy.ir.network import Population, Reset
-from snn_deploy.ir.neuron import Fires, ResetKind, When
+from snn_deploy.ir.neuron import Fires
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.text import print_network, print_program
 from snn_deploy.ir.trace import PAYLOADS, Values
@@ -64,7 +62,7 @@ def of_artifact(
             where="--simulate",
             fix="snn-deploy simulate ARTIFACT --input FILE, or --front",
         )
-    text = deployment.files["program.txt"].decode().rstrip()
+    text = print_program(deployment.program).rstrip()
     if deployment.core_map is not None:
         text += f"\n\n{in_words(deployment.core_map)}"
     found = None
@@ -113,7 +111,7 @@ def of_model(path: Path, request: Request, given: Any = None) -> results.Inspect
             _check_draft(request, given)
             return drafted
     found = imported(path, request, content=content)
-    text = f"{print_network(found.network)}\n\n{decisions(found)}"
+    text = f"{print_network(found.network)}\n\n{decisions_text(found)}"
     if given is not None:
         text += f"\n\n{_run(found, request, given)}"
     return results.Inspection(
@@ -226,77 +224,3 @@ def _draft(path: Path, content: bytes) -> results.Inspection | None:
         text=draft(file.tensors),
         findings=(),
     )
-
-
-def decisions(found: Imported) -> str:
-    """Return a table of what the neurons compute, and who said so."""
-    rows = [("neurons", "rule", "value", "said by")]
-    annotation = found.annotation
-    rows += [
-        (
-            "(all)",
-            "step",
-            f"{annotation.dt.value:g} {annotation.unit.value.value}",
-            _who(annotation.dt),
-        ),
-        ("(all)", "numbers", annotation.arithmetic.value.value, _who(annotation.arithmetic)),
-    ]
-    for name, population in annotation.cells.items():
-        origins = annotation.cell_origins.get(name, CellOrigins())
-        rows += [(name, *row) for row in _cell(population, origins)]
-    for name, dynamics in annotation.neurons.items():
-        rows += [(name, *row) for row in _dynamics(dynamics)]
-    for name, decode in annotation.outputs.items():
-        rows.append((name, "answer", decode.value.value, _who(decode)))
-    return "who decided\n" + "\n".join(f"  {line}" for line in aligned(rows).splitlines())
-
-
-def _who(choice: Choice[Any]) -> str:
-    return choice.origin.value
-
-
-def _kind(population: Population) -> str:
-    """Return what neurons are, in two words: with or without a current, and what they send."""
-    synapse = "membrane only" if population.synapse is None else "current and membrane"
-    return f"{synapse}, {population.fires.value}"
-
-
-def _cell(population: Population, origins: CellOrigins) -> Iterator[tuple[str, str, str]]:
-    yield "every number", _kind(population), origins.numbers.value
-    if population.fires not in (Fires.BINARY, Fires.COUNT):
-        return
-    reset, floor = population.reset, population.floor
-    yield "reset", _reset(reset), origins.reset.value
-    yield "compare", population.compare.value, origins.compare.value
-    yield "floor", "none" if floor is None else _number(floor.value), origins.floor.value
-
-
-def _reset(reset: Reset) -> str:
-    """Return what a spike does to the membrane, and when."""
-    if reset.kind is ResetKind.NONE:
-        return reset.kind.value
-    when = {When.NOW: "", When.NEXT: ", late", When.RETESTED: ", tested again"}[reset.when]
-    return f"{reset.kind.value} {_number(reset.amount)}{when}"
-
-
-def _number(values: np.ndarray) -> str:
-    """Return a parameter in a word: one number, or the range of several."""
-    low, high = values.min(), values.max()
-    return f"{low:g}" if low == high else f"{low:g}..{high:g}"
-
-
-def _dynamics(dynamics: Dynamics) -> Iterator[tuple[str, str, str]]:
-    yield "integration", dynamics.integration.value.value, _who(dynamics.integration)
-    yield "gain", dynamics.membrane_gain.value.value, _who(dynamics.membrane_gain)
-    firing = dynamics.firing
-    if firing is None:
-        return
-    yield "reset", firing.reset.value.value, _who(firing.reset)
-    yield "compare", firing.compare.value.value, _who(firing.compare)
-    yield (
-        "fires",
-        f"{firing.fires.value.value}, up to {firing.max_spikes.value}",
-        _who(firing.fires),
-    )
-    floor = firing.floor.value
-    yield "floor", "none" if floor is None else f"{floor:g}", _who(firing.floor)

@@ -1,0 +1,1 @@
+"""The report of a deployment: data (`model`), report.json, report.html, and a notebook's cell."""
