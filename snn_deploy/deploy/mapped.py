@@ -8,18 +8,17 @@ import numpy as np
 
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy import runs
+from snn_deploy.deploy.core_choices import Choices, loads
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.mapping import (
     Activity,
     CoreMap,
     Goal,
-    Point,
     map_front,
     map_program,
     measured,
 )
-from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import CoresError, OptionError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.trace import COUNTS
@@ -142,32 +141,6 @@ def _short(problem: CoresError) -> Iterator[Finding]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
-    """From the fewest cores to the shortest step: what `--cores` can be chosen from."""
-
-    measured: bool
-    """Whether loads come from activity on data; else every source is taken to be equally active."""
-
-    points: tuple[Point, ...]
-
-    def __str__(self) -> str:
-        rows = [("cores", "slowest core", "messages a step", "energy a step")]
-        rows += [
-            (
-                f"{point.cores}",
-                f"{point.time * 1e-3:,.3f} us",
-                f"{point.messages:,.1f}",
-                f"{point.energy * 1e-3:,.3f} nJ",
-            )
-            for point in self.points
-        ]
-        return (
-            f"choices of --cores, {_loads(self.measured)}; energy of messages, and static power "
-            f"for as long as the step takes\n\n{aligned(rows, right=(0, 1, 2, 3))}"
-        )
-
-
 def choices(deployment: Deployment, data: Data | None = None) -> Choices:
     """Return the numbers of cores that a deployment can be mapped to, and what each gives.
 
@@ -185,10 +158,6 @@ def choices(deployment: Deployment, data: Data | None = None) -> Choices:
     return Choices(measured=activity is not None, points=points)
 
 
-def _loads(of_data: bool) -> str:
-    return "loads from data" if of_data else "all sources taken to be equally active"
-
-
 def in_words(core_map: CoreMap) -> str:
     """Return a map of cores in two lines: how many, which is the slowest, what is used up first."""
     chips = f"{counted(core_map.chips, 'chip')} of {core_map.target}"
@@ -200,5 +169,5 @@ def in_words(core_map: CoreMap) -> str:
     most = f"{fullest.most:,} of {fullest.limit:,} {fullest.resource.value.replace('-', ' ')}"
     return (
         f"{counted(len(core_map.cores), 'core')} on {chips}{board}; the fullest has {most}\n"
-        f"the slowest takes {core_map.step_time * 1e-3:,.3f} us a step, {_loads(core_map.measured)}"
+        f"the slowest takes {core_map.step_time * 1e-3:,.3f} us a step, {loads(core_map.measured)}"
     )

@@ -8,6 +8,7 @@ import numpy as np
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.mapped import in_words
 from snn_deploy.deploy.ranges import ranges_of
+from snn_deploy.deploy.report.page import left_out
 from snn_deploy.deploy.results import Export
 
 
@@ -37,6 +38,7 @@ def _shown(result: Any) -> Any:
         lag=max(result.program.population(o.population).lag for o in result.program.outputs),
         layers=result.layers,
         findings=result.findings,
+        left_out=left_out(),
         ranges=ranges_of(result.program, result.target, result.encoding.steps),
         cores="" if result.core_map is None else in_words(result.core_map),
     )

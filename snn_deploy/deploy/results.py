@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+<<<<<<< HEAD
 from snn_deploy.deploy.ann import AnnComparison
 from snn_deploy.deploy.energy import Estimate
 from snn_deploy.deploy.energy.text import estimate_text
 from snn_deploy.deploy.mapped import Choices
 from snn_deploy.deploy.neurobench import NeuroBench
+=======
+from snn_deploy.deploy.core_choices import Choices
+from snn_deploy.deploy.energy import Estimate, Event
+>>>>>>> b6fa183 (Report on what runs show; write report.html with an export, and for notebooks)
 from snn_deploy.deploy.ranges import Ranges
 from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.verify import Comparison, Difference
@@ -253,6 +258,9 @@ class Export:
     cores: str = ""
     """The map of cores in two lines; empty: there is none."""
 
+    left_out: str = ""
+    """What is not among the files, and how to have it; empty: nothing."""
+
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [LAYER_HEADINGS]
         for layer in self.layers:
@@ -267,6 +275,7 @@ class Export:
             findings_text(self.findings).lstrip("\n"),
             "",
             f"{did} {self.folder or '(memory)'}: {len(self.files)} files, {total:,} bytes",
+            *([self.left_out] if self.left_out else []),
         ]
         return "\n".join(lines)
 

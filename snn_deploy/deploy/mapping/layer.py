@@ -182,8 +182,8 @@ class Layer:
         needs = [wiring.need(part) for wiring in self.wirings]
         rates = self.rates[index]
         spikes, sent = float(rates.sum()), float(rates @ self.cores_reached[index])
-        messages = sum(need.messages for need in needs)
-        operations = sum(need.operations for need in needs)
+        messages = sum((need.messages for need in needs), start=0.0)
+        operations = sum((need.operations for need in needs), start=0.0)
         neurons = part.neurons * costs.access.value
         neurons += int(self._updated[index].sum()) * costs.update.value
         made = neurons + spikes * costs.spike.value + sent * costs.message_out.value

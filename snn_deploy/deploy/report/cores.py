@@ -1,6 +1,7 @@
 """The map of cores in short."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from snn_deploy.deploy.mapping import CoreMap
 from snn_deploy.deploy.report.model import Cell, Cores, LayerCores
@@ -13,8 +14,8 @@ NAMED = 4
 """Most populations of a core that are named."""
 
 
-def cores_of(core_map: CoreMap, mesh: Mesh) -> Cores:
-    """Return what a report says of a map on chips with such a mesh."""
+def cores_of(core_map: CoreMap, mesh: Mesh, populations: Sequence[str]) -> Cores:
+    """Return what a report says of a map of `populations` on chips with such a mesh."""
     placed = sorted(core_map.cores, key=lambda core: (core.chip, core.core))
     return Cores(
         goal=core_map.goal,
@@ -28,7 +29,7 @@ def cores_of(core_map: CoreMap, mesh: Mesh) -> Cores:
         mesh=(mesh.columns.value, mesh.rows.value, mesh.cores.value),
         uses=core_map.uses,
         encodings=dict(Counter(one.encoding for one in core_map.stored)),
-        layers=_layers(core_map),
+        layers=_layers(core_map, populations),
         cells=tuple(
             Cell(
                 core=core.core,
@@ -44,7 +45,7 @@ def cores_of(core_map: CoreMap, mesh: Mesh) -> Cores:
     )
 
 
-def _layers(core_map: CoreMap) -> tuple[LayerCores, ...]:
+def _layers(core_map: CoreMap, populations: Sequence[str]) -> tuple[LayerCores, ...]:
     neurons: defaultdict[str, Counter[int]] = defaultdict(Counter)
     time: defaultdict[str, float] = defaultdict(float)
     for core in core_map.cores:
@@ -54,9 +55,10 @@ def _layers(core_map: CoreMap) -> tuple[LayerCores, ...]:
     return tuple(
         LayerCores(
             layer=name,
-            cores=len(held),
-            neurons=(min(held.values()), max(held.values())),
+            cores=len(neurons[name]),
+            neurons=(min(neurons[name].values()), max(neurons[name].values())),
             time=time[name],
         )
-        for name, held in neurons.items()
+        for name in populations
+        if name in neurons
     )

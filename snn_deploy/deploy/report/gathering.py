@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from snn_deploy.deploy.ranges import PopulationRange, ranges_of
 from snn_deploy.deploy.report.cores import cores_of
 from snn_deploy.deploy.report.model import Entry, Exit, Layer, Measured, Report, Source
+from snn_deploy.deploy.report.neurons import dynamics_of
 from snn_deploy.deploy.report.weights import histograms
 from snn_deploy.deploy.version import version
 from snn_deploy.ir.program import Program
@@ -35,7 +36,9 @@ def gather(deployment: "Deployment", measured: Measured | None, missing: str = "
         layers=_layers(deployment, {one.population: one for one in ranges.populations}),
         proven_steps=ranges.steps,
         weights=histograms(deployment),
-        cores=None if found is None or rules is None else cores_of(found, rules.mesh),
+        cores=None
+        if found is None or rules is None
+        else cores_of(found, rules.mesh, [p.name for p in program.populations]),
         rounding=deployment.layers,
         measured=measured,
         missing=missing,
@@ -81,6 +84,7 @@ def _layers(deployment: "Deployment", ranges: Mapping[str, PopulationRange]) -> 
             weights=sum(p.map.numbers().size for p in program.into(population.name)),
             lag=population.lag,
             unit=(float(population.units.min()), float(population.units.max())),
+            dynamics=dynamics_of(population, program.arithmetic),
             range=ranges[population.name],
             findings=tuple(f for f in deployment.findings if owner.get(f.layer) == population.name),
         )

@@ -5,7 +5,7 @@ of integers there is no rounding. Long lists are cut short and say of how many t
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from snn_deploy.deploy.energy import Price, Unpriced
 from snn_deploy.deploy.mapping import Encoding as Stored
@@ -19,7 +19,7 @@ from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.program import Role
 from snn_deploy.ir.words import counted
 
-SCHEMA = "snn-deploy/report/1"
+SCHEMA: Final = "snn-deploy/report/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,9 @@ class Layer:
 
     unit: tuple[float, float]
     """Real value of a membrane of 1: smallest and largest over its neurons."""
+
+    dynamics: str
+    """What its neurons compute, in whole numbers, in a few words."""
 
     range: PopulationRange
     """Whether an input can drive its registers beyond their range."""
@@ -431,6 +434,12 @@ class Report:
         if measured is not None:
             lines.append(_measured(measured))
         return "\n\n".join(lines) + findings_text(self.findings)
+
+    def _repr_html_(self) -> str:
+        """Return the report for a cell of a notebook."""
+        from snn_deploy.deploy.report.page import cell  # noqa: PLC0415 - jinja2 on demand
+
+        return cell(self)
 
 
 def _row(layer: Layer, activity: LayerActivity | None, found: Agreement | None) -> tuple[str, ...]:

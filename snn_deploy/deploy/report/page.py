@@ -31,19 +31,34 @@ def missing_libraries() -> tuple[str, ...]:
     return tuple(name for name in LIBRARIES if find_spec(name) is None)
 
 
+def left_out() -> str:
+    """Return what an artifact has no page for, and how to have it; empty: it has one."""
+    missing = missing_libraries()
+    return f"no {PAGE}: it needs {' and '.join(missing)}; {INSTALL}" if missing else ""
+
+
+def check_libraries() -> None:
+    """Refuse to draw a page without what draws it.
+
+    Raises:
+        MissingLibraryError: it is not installed.
+    """
+    missing = missing_libraries()
+    if missing:
+        raise MissingLibraryError(
+            f"a page is drawn by {' and '.join(LIBRARIES)}; not installed: {', '.join(missing)}",
+            where=PAGE,
+            fix=INSTALL,
+        )
+
+
 def page(report: Report) -> bytes:
     """Return a report as one HTML file.
 
     Raises:
         MissingLibraryError: what draws it is not installed.
     """
-    missing = missing_libraries()
-    if missing:
-        raise MissingLibraryError(
-            f"{' and '.join(missing)}: not installed, and a page is drawn with it",
-            where=PAGE,
-            fix=INSTALL,
-        )
+    check_libraries()
     style = _style()
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
@@ -115,6 +130,7 @@ def _environment() -> Any:
     made.filters |= {
         "plain": lambda text: words.plain(str(text)),
         "sentence": lambda text: words.plain(str(text), words.LONGEST_TEXT),
+        "option": words.option,
         "si": words.si,
         "number": words.number,
         "share": words.share,

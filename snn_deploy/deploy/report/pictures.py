@@ -97,12 +97,13 @@ def _ticks(axes: Any, text: Callable[[float], str], most: int = 5) -> None:
 def _raster(place: int, one: Raster, measured: Measured) -> Picture:
     canvas = Canvas(120 if len(one.shown) > 1 else 30)
     axes, count = canvas.axes, len(one.shown)
+    tall = max(0.42, 1.1 * count / canvas.height)  # at least two pixels
     times: list[float] = []
     rows: list[float] = []
     for row, train in enumerate(one.trains):
         for step in train:
             times += (step, step, math.nan)
-            rows += (row - 0.42, row + 0.42, math.nan)
+            rows += (row - tall, row + tall, math.nan)
     thick = min(5.0, max(0.8, 0.7 * canvas.width / one.shown_steps))
     axes.plot(times, rows, color=Ink.ONE.value, linewidth=thick, solid_capstyle="butt")
     axes.set_xlim(-0.5, one.shown_steps - 0.5)
@@ -112,7 +113,7 @@ def _raster(place: int, one: Raster, measured: Measured) -> Picture:
     axes.set_xlabel("step", labelpad=2)
     _ticks(axes, lambda value: f"{value:,.0f}", 6)
     spikes = sum(map(len, one.trains))
-    which = f"{count:,} of {one.neurons:,} neurons" if count < one.neurons else f"{count:,} neurons"
+    which = f"{count:,} of {one.neurons:,}" if count < one.neurons else f"{count:,}"
     when = (
         f", first {one.shown_steps:,} of {one.steps:,} steps" if one.shown_steps < one.steps else ""
     )
@@ -122,10 +123,10 @@ def _raster(place: int, one: Raster, measured: Measured) -> Picture:
             canvas.svg(),
             key=f"raster{place}",
             title=f"Spikes of {name}",
-            description=f"Sample {measured.number}: {spikes:,} steps in which one of {which} sends, "
-            f"over {one.shown_steps:,} steps.",
+            description=f"Sample {measured.number}: {spikes:,} spikes of {which} neurons "
+            f"in {one.shown_steps:,} steps.",
         ),
-        caption=f"{name}: {which}{when}",
+        caption=f"{name}: {which} neurons{when}",
     )
 
 
@@ -138,7 +139,7 @@ def _histogram(place: int, one: Histogram) -> Picture:
     axes.set_xlim(edges[0], edges[-1])
     most = max((*one.before, *one.after))
     axes.set_ylim(0, most * 1.05)
-    axes.set_yticks([0, most], ["0", si(most)])
+    axes.set_yticks([0, most], ["0", number(most)])
     axes.set_xlabel("weight", labelpad=2)
     _ticks(axes, lambda value: f"{value:.3g}", 6)
     name = plain(one.projection)
@@ -158,7 +159,7 @@ def _agreement(found: Sequence[Agreement]) -> Iterator[Picture]:
     rows = [a for a in found if a.mismatch is not None][:ROWS]
     if not rows:
         return
-    canvas = Canvas(ROW * len(rows), left=NAMES)
+    canvas = Canvas(ROW * len(rows), left=NAMES, bottom=22)
     axes = canvas.axes
     whole = [100 * (a.mismatch or 0) for a in rows]
     alone = [100 * (a.alone or 0) for a in rows]
@@ -240,7 +241,7 @@ def _energy(cost: Cost) -> Iterator[Picture]:
     rows = [layer for layer in cost.layers if layer.value][:ROWS]
     if not rows:
         return
-    canvas = Canvas(ROW * len(rows), left=NAMES)
+    canvas = Canvas(ROW * len(rows), left=NAMES, bottom=22)
     axes = canvas.axes
     left = [0.0] * len(rows)
     for kind, ink in zip(kinds_of(cost), SERIES, strict=False):
@@ -268,7 +269,7 @@ def _others(measured: Measured) -> Iterator[Picture]:
     rows = [other for other in (*found, *measured.others) if other.energy.value > 0][:ROWS]
     if len(rows) < 2:
         return
-    canvas = Canvas((ROW + 4) * len(rows), left=NAMES + 56)
+    canvas = Canvas((ROW + 4) * len(rows), left=NAMES + 56, bottom=22)
     axes = canvas.axes
     for place, other in enumerate(rows):
         energy = other.energy

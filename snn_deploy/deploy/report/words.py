@@ -33,13 +33,15 @@ PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M
 
 def si(number: float, unit: str = "", digits: int = 3) -> str:
     """Return a number with three digits and an SI prefix, such as `3.20 µJ`."""
-    if not number or not math.isfinite(number):
-        return f"{number:g} {unit}".rstrip()
-    power = math.floor(math.log10(abs(number)) / 3 + 1e-9) * 3
-    power = min(max(power, -15), 12)
-    scaled = number / 10.0**power
-    places = max(0, digits - 1 - max(0, math.floor(math.log10(abs(scaled)) + 1e-9)))
-    return f"{scaled:.{places}f} {PREFIXES[power]}{unit}".rstrip()
+    if not number:
+        return "0"
+    if not math.isfinite(number):
+        return f"{number:g}"
+    rounded = float(f"{number:.{digits - 1}e}")
+    size = math.floor(math.log10(abs(rounded)) + 1e-9)
+    power = min(max(size // 3 * 3, -15), 12)
+    places = max(0, digits - 1 - (size - power))
+    return f"{rounded / 10.0**power:.{places}f} {PREFIXES[power]}{unit}".rstrip()
 
 
 def number(value: float) -> str:
@@ -54,3 +56,12 @@ def share(value: float | None) -> str:
     if value is None:
         return NONE
     return f"{100 * value:.2f} %" if value < 0.1 or 0.99 < value < 1 else f"{100 * value:.1f} %"
+
+
+def option(value: object) -> str:
+    """Return the value of an option; of a file name and digest."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {option(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(option, value))
+    return str(value)
