@@ -13,12 +13,11 @@ from snn_deploy.deploy.ann import compare_with_ann
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.neurobench import NeuroBench, WatchedProgram, trained_metrics
+from snn_deploy.deploy.outcomes import LayerActivity, Verification
 from snn_deploy.deploy.results import (
     Answer,
     EnergyEstimate,
-    LayerActivity,
     Simulation,
-    Verification,
 )
 from snn_deploy.deploy.verify import Comparison, compare
 from snn_deploy.deploy.windows import own_steps

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snn_deploy.deploy.exporting import Request
     from snn_deploy.deploy.netx_command import NetxFile
     from snn_deploy.deploy.nir_command import NirFile
+    from snn_deploy.deploy.outcomes import Verification
     from snn_deploy.deploy.real_verification import RealVerification
     from snn_deploy.deploy.report.model import Report
     from snn_deploy.deploy.results import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         Listing,
         Simulation,
         Text,
-        Verification,
     )
 
 Hidden = Parameter(parse=False)

@@ -23,8 +23,8 @@ from snn_deploy.deploy.evaluating_block import (
 from snn_deploy.deploy.evaluating_journal import SCHEMA, Heading, journal
 from snn_deploy.deploy.evaluating_results import Answered, Evaluation
 from snn_deploy.deploy.evaluating_workers import Model, Pool, Task, processes, run_tasks
+from snn_deploy.deploy.outcomes import LayerActivity
 from snn_deploy.deploy.progress import bar
-from snn_deploy.deploy.results import LayerActivity
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import DataError, MissingLibraryError, OptionError, UnknownNameError
 from snn_deploy.quantize.ranges import prove

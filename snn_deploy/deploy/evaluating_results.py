@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snn_deploy.deploy.results import LayerActivity
+from snn_deploy.deploy.outcomes import LayerActivity
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.words import counted
 

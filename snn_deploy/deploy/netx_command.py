@@ -6,7 +6,7 @@ from pathlib import Path
 from snn_deploy.backends.netx.writer import write_net
 from snn_deploy.deploy.artifact import check_file, write_file
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.results import findings_text
+from snn_deploy.deploy.outcomes import findings_text
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.findings import Finding
 

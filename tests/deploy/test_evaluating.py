@@ -347,7 +347,7 @@ def result(**changes: Any) -> Evaluation:
 
 
 def evaluating_layer(name: str, neurons: int, spikes: float, overflows: int) -> Any:
-    from snn_deploy.deploy.results import LayerActivity
+    from snn_deploy.deploy.outcomes import LayerActivity
 
     return LayerActivity(
         layer=name,

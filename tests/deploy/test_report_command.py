@@ -63,7 +63,8 @@ def test_with_data_it_holds_what_simulate_verify_and_estimate_say(artifact):
     assert found.verification.comparisons == checked.comparisons
     energy = snn_deploy.estimate(artifact, input=images())
     assert (found.cost.energy.value, found.cost.energy.low) == (energy.value, energy.low)
-    assert sum(layer.value for layer in found.cost.layers) == pytest.approx(energy.value)
+    parts = [layer.value for layer in found.cost.layers] + [found.cost.static.value]
+    assert sum(parts) == pytest.approx(energy.value)
     for layer in found.cost.layers:
         assert sum(layer.kinds.values()) == pytest.approx(layer.value)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.backends.reference import ReferenceBackend
-from snn_deploy.deploy.results import Verification
+from snn_deploy.deploy.outcomes import Verification
 from snn_deploy.deploy.verify import compare
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.maps import Dense

@@ -13,7 +13,7 @@ from snn_deploy.deploy.against import Compared, compare, of_network
 from snn_deploy.deploy.alone import in_own_steps
 from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.divergence import LayerDivergence
-from snn_deploy.deploy.report.costs import cost_of, other_costs
+from snn_deploy.deploy.report.costs import Counter
 from snn_deploy.deploy.report.model import Agreement, Answers, Measured, Observed, Raster
 from snn_deploy.deploy.report.raster import LAYERS, raster
 from snn_deploy.deploy.results import Simulation
@@ -52,8 +52,9 @@ def measure(deployment: "Deployment", data: Data, most: int | None = None) -> Me
     compared: Compared | None = None
     if slow and deployment.nir is not None:
         compared = compare(deployment, data.part(0, slow), of_network(deployment.network))
-    rasters, observed = _recorded(deployment, data)
-    cost = cost_of(deployment, data)
+    counter = Counter(deployment)
+    rasters, observed = _recorded(deployment, data, counter)
+    cost, others = counter.costs(data.samples, simulated.steps)
     return Measured(
         samples=data.samples,
         steps=simulated.steps,
@@ -73,7 +74,7 @@ def measure(deployment: "Deployment", data: Data, most: int | None = None) -> Me
         rasters=rasters,
         observed=observed,
         cost=cost if not isinstance(cost, str) else None,
-        others=other_costs(deployment, data),
+        others=others,
         missing=(*missing, *([cost] if isinstance(cost, str) else [])),
     )
 
@@ -143,13 +144,14 @@ REGISTERS = (*CURRENTS, State.MEMBRANE)
 
 
 def _recorded(
-    deployment: "Deployment", data: Data
+    deployment: "Deployment", data: Data, counter: Counter
 ) -> tuple[tuple[Raster, ...], tuple[Observed, ...]]:
-    """Return the spikes of the first sample, and what registers held in all of them."""
+    """Return the spikes of the first sample, and what registers held in all; count all events."""
     program = deployment.program
     rasters: tuple[Raster, ...] = ()
     ends: dict[tuple[str, State], tuple[int, int]] = {}
     for block, (trace,) in runs.full_runs([find_backend("event")], deployment, data):
+        counter.add(block.inputs, trace, block.inputs[0].values.shape[1])
         if not rasters:
             rasters = tuple(_rasters(deployment, block, trace))
         for population in program.populations:

@@ -7,11 +7,11 @@ of integers there is no rounding. Long lists are cut short and say of how many t
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from snn_deploy.deploy.energy import Price, Unpriced
+from snn_deploy.deploy.energy import Memory, Price, Span, Unpriced
 from snn_deploy.deploy.mapping import Encoding as Stored
 from snn_deploy.deploy.mapping import Goal, Use
+from snn_deploy.deploy.outcomes import LayerActivity, Verification, findings_text
 from snn_deploy.deploy.ranges import PopulationRange
-from snn_deploy.deploy.results import LayerActivity, Verification, findings_text
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
@@ -296,15 +296,6 @@ class LayerCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """An estimate between the lowest and the highest that published figures give."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """Energy and time of a sample at the prices of one profile."""
 
@@ -312,23 +303,31 @@ class Cost:
     title: str
     chip: str
     note: str
-    energy: Bounds
+    energy: Span
     """Mean per sample [J]."""
 
-    step: Bounds | None
-    """Time of a step [s]; None: the profile has no times."""
+    static: Span | None
+    """Part of it that chips take at rest [J]; None: none is known."""
 
-    sample: Bounds | None
+    step: Span | None
+    """Mean time of a step [s]; None: the profile has no times, or there is no map of cores."""
+
+    sample: Span | None
     """Time of a sample [s]."""
 
-    slowest: str
-    """What decides the time of a step, in a sentence."""
+    barrier: Span | None
+    """Part of each step in which cores only wait for each other [s]."""
+
+    slowest: tuple[str, ...]
+    """Cores that others wait for most often, in words."""
 
     layers: tuple[LayerCost, ...]
     kinds: dict[str, float]
     """Energy by kind of event [J]."""
 
+    memory: Memory | None
     prices: tuple[Price, ...]
+    times: tuple[Price, ...]
     unpriced: tuple[Unpriced, ...]
     """What is not in it."""
 
@@ -341,8 +340,11 @@ class Other:
     """Name of the profile."""
 
     title: str
-    energy: Bounds
+    energy: Span
     """Mean per sample [J]."""
+
+    sample: Span | None
+    """Time of a sample [s]; None: it is not known."""
 
     note: str
     """What is not in it, or how it is counted."""

@@ -294,7 +294,11 @@ def _others(measured: Measured) -> Iterator[Picture]:
 
 def _own(cost: Cost) -> Other:
     return Other(
-        short=cost.profile, title=cost.title, energy=cost.energy, note="the target's own prices"
+        short=cost.profile,
+        title=cost.title,
+        energy=cost.energy,
+        sample=cost.sample,
+        note="the target's own prices",
     )
 
 
