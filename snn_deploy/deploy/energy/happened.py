@@ -51,7 +51,7 @@ class Happened:
                 payload[:, : given.shape[1]] = given
             payload = payload.reshape(*payload.shape[:2], -1)
             sent[node.name] = payload != 0
-            several = np.abs(payload) > 1
+            several = (payload > 1) | (payload < -1)
             if several.any():
                 graded[node.name] = several
         moved = {

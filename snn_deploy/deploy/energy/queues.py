@@ -18,7 +18,7 @@ from snn_deploy.deploy.energy.happened import Happened
 from snn_deploy.deploy.energy.placement import OUTSIDE, Placement
 from snn_deploy.deploy.energy.profile import Profile
 
-MESSAGES = 1 << 21
+MESSAGES = 1 << 20
 """Messages, and pairs of a step and a neuron, that are looked at together: bounds the memory."""
 
 

@@ -13,7 +13,7 @@ from snn_deploy.deploy.energy.happened import Happened
 from snn_deploy.deploy.energy.placement import OUTSIDE
 from snn_deploy.deploy.energy.reach import Reach
 
-CELLS = 1 << 21
+CELLS = 1 << 19
 """Pairs of a step and a core that are held together: bounds the memory."""
 
 Work = Mapping[Event, Float64[np.ndarray, "step core"]]
