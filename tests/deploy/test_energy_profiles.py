@@ -71,6 +71,23 @@ def test_a_profile_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
     ]
 
 
+def test_odin_at_two_clocks_takes_what_was_measured() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks" / "energy"
+    for name, operations, watts in (
+        ("odin", 37.5e6, 477e-6),
+        (str(folder / "odin-1.3mhz.toml"), 650e3, 35e-6),
+    ):
+        profile = find_profile(name)
+        static, each = (profile.price(e) for e in (Event.STATIC, Event.SYNAPSE_DENSE))
+        assert static is not None
+        assert each is not None
+        predicted = static.span.value + each.span.value * operations
+        assert predicted == pytest.approx(watts, rel=0.003)
+        time = profile.time(Event.SYNAPSE_DENSE)
+        assert time is not None
+        assert time.span.value * operations == pytest.approx(1, rel=1e-3)
+
+
 def test_what_has_no_price_is_never_zero() -> None:
     layer = LayerCount(layer="a", neurons=1, counts={Event.SYNAPSE_DENSE: 2.0})
     result = estimate([layer], find_profile("loihi2"), note="", samples=1, steps=1)

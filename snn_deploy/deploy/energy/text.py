@@ -94,6 +94,8 @@ def _span(span: Span, unit: str, steps: float) -> str:
 def _time(latency: Latency) -> Iterator[str]:
     steps = f", {latency.steps:g} steps with the lag"
     yield f"time       {_span(latency.sample, 's', latency.steps)}{steps}"
+    if latency.queued is not None:
+        yield f"queues     {quantity(latency.queued, 's')} a sample if messages wait at their cores"
     if latency.barrier is not None:
         yield f"barrier    {quantity(latency.barrier.value, 's')} of each step"
     for core in latency.slowest[:1]:
