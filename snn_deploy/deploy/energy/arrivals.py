@@ -1,11 +1,12 @@
 """Where anything arrives: in which steps a payload reaches a synapse of each neuron."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Int, Int64
 
-from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse, to_sparse
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, to_sparse
 from snn_deploy.ir.program import Population, Program, Projection
 
 PAIRS = 1 << 22
@@ -28,9 +29,9 @@ def arrived(
         for mask, delay in _parts(projection):
             if delay < steps:
                 source = sent[projection.source][:, : steps - delay]
+                reached = _way(projection.map, mask)
                 for row in range(samples):
-                    early = source[row].reshape(steps - delay, -1)
-                    found[row, delay:] |= _reached(projection.map, mask, early)
+                    found[row, delay:] |= reached(source[row].reshape(steps - delay, -1))
     return found
 
 
@@ -49,17 +50,25 @@ def _parts(projection: Projection) -> Iterator[tuple[Bool[np.ndarray, "..."] | N
             yield here.ravel()[linear.triplets().number], int(steps)
 
 
-def _reached(
-    linear: LinearMap, mask: Bool[np.ndarray, " synapse"] | None, sent: Bool[np.ndarray, "step pre"]
-) -> Bool[np.ndarray, "step post"]:
-    """Return which neurons the payloads of each step reach; `mask`: of these synapses only."""
+Way = Callable[[Bool[np.ndarray, "step pre"]], Bool[np.ndarray, "step post"]]
+"""Says which neurons the payloads of each step reach."""
+
+
+def _way(linear: LinearMap, mask: Bool[np.ndarray, " synapse"] | None) -> Way:
+    """Return the way through a map; `mask`: through these synapses only."""
     if mask is None and isinstance(linear, Dense):
-        return np.repeat(sent.any(axis=1, keepdims=True), linear.out_size, axis=1)
+        return partial(_to_all, linear)
     if mask is None and isinstance(linear, Convolution):
-        return _by_kernel(linear, sent)
+        return partial(_by_kernel, linear)
     sparse = to_sparse(linear, keep_zeros=True)
     chosen = np.arange(sparse.pre.size) if mask is None else np.flatnonzero(mask)
-    return _by_synapse(sparse, chosen, sent)
+    order = chosen[np.argsort(sparse.pre[chosen], kind="stable")]
+    first = np.searchsorted(sparse.pre[order], np.arange(sparse.in_size + 1))
+    return partial(_by_synapse, sparse.out_size, sparse.post[order], first)
+
+
+def _to_all(linear: Dense, sent: Bool[np.ndarray, "step pre"]) -> Bool[np.ndarray, "step post"]:
+    return np.repeat(sent.any(axis=1, keepdims=True), linear.out_size, axis=1)
 
 
 def _by_kernel(
@@ -82,12 +91,13 @@ def _by_kernel(
 
 
 def _by_synapse(
-    sparse: Sparse, synapse: Int64[np.ndarray, " synapse"], sent: Bool[np.ndarray, "step pre"]
+    size: int,
+    post: Int[np.ndarray, " synapse"],
+    first: Int64[np.ndarray, " behind"],
+    sent: Bool[np.ndarray, "step pre"],
 ) -> Bool[np.ndarray, "step post"]:
-    order = synapse[np.argsort(sparse.pre[synapse], kind="stable")]
-    post = sparse.post[order]
-    first = np.searchsorted(sparse.pre[order], np.arange(sparse.in_size + 1))
-    found = np.zeros((len(sent), sparse.out_size), bool)
+    """Go from each source's synapses, from `first` on, to their neurons."""
+    found = np.zeros((len(sent), size), bool)
     step, neuron = np.nonzero(sent)
     fan = np.diff(first)[neuron]
     ends = np.cumsum(fan)
