@@ -12,6 +12,7 @@ import numpy as np
 
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.deploy import energy
+from snn_deploy.deploy.mapping import Activity, map_program
 from snn_deploy.ir.arithmetic import Arithmetic
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse, to_sparse
 from snn_deploy.ir.network import Output
@@ -278,6 +279,24 @@ def gesture(weights: Mapping[str, np.ndarray], steps: int) -> Case:
         spikes=np.zeros((steps, 1), bool),
         kernels=True,
     )
+
+
+def mapped(case: Case, weights: Mapping[str, np.ndarray], cores: int) -> Case:
+    """Return the gesture network on the cores of our own map, made with the spikes of the case."""
+    _, trace = case.run()
+    steps = len(case.spikes) // 2
+    rates = {"in": np.zeros(int(np.prod(SHAPES[0])))}
+    for population in case.program.populations:
+        payload = trace[population.name].payload
+        assert payload is not None
+        rates[population.name] = (payload[0, :steps].reshape(steps, -1) != 0).mean(axis=0)
+    net = mapping.program(weights)
+    core_map = map_program(net, find_target("loihi1"), Activity(rates=rates), cores=cores)
+    places = mapping.our_slices(core_map)
+    names = [population.name for population in case.program.populations]
+    held = {name: np.asarray(core, np.int64) for name, core in zip(names, places, strict=True)}
+    name = f"{case.name}, our map of {cores} cores"
+    return replace(case, name=name, cores={**case.cores, **held})
 
 
 def small_cases() -> tuple[Case, ...]:
