@@ -10,7 +10,7 @@ import pytest
 import snn_deploy
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.report import page
+from snn_deploy.deploy.report import measuring, page
 from snn_deploy.deploy.report.measuring import measure
 from snn_deploy.errors import MissingLibraryError
 from snn_deploy.ir.program import Role
@@ -116,6 +116,17 @@ def test_a_network_that_is_too_large_for_slow_simulators_is_not_compared_at_expo
         "snn-deploy report ARTIFACT --input DATA compares them.",
     )
     assert measure(artifact, data, 4_000_000).compared == 2
+
+
+def test_a_network_that_sends_too_much_is_not_priced_at_export(artifact, monkeypatch):
+    data = snn_deploy.deploy.data.data_from(images(), ("input",))
+    monkeypatch.setattr(measuring, "MESSAGES", 1)
+    assert measure(artifact, data, 1).cost.samples == 1
+    monkeypatch.setattr(measuring, "MOST_MESSAGES", 10)
+    found = measure(artifact, data, 1)
+    assert (found.cost, found.others) == (None, ())
+    assert found.missing[-1].startswith("Energy and time were not estimated: a sample sends about")
+    assert measure(artifact, data).cost.samples == 3
 
 
 def _without_libraries(monkeypatch, *names):

@@ -68,6 +68,7 @@ def _cost(found: energy.Estimate, note: str) -> Cost:
         title=profile.title,
         chip=profile.chip,
         note=note,
+        samples=found.samples,
         energy=found.span,
         static=found.static,
         step=None if latency is None else latency.step,

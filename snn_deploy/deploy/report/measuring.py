@@ -14,11 +14,19 @@ from snn_deploy.deploy.alone import in_own_steps
 from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.divergence import LayerDivergence
 from snn_deploy.deploy.report.costs import Counter
-from snn_deploy.deploy.report.model import Agreement, Answers, Measured, Observed, Raster
+from snn_deploy.deploy.report.model import (
+    Agreement,
+    Answers,
+    Cost,
+    Measured,
+    Observed,
+    Other,
+    Raster,
+)
 from snn_deploy.deploy.report.raster import LAYERS, raster
 from snn_deploy.deploy.results import Simulation
 from snn_deploy.errors import DeployError
-from snn_deploy.ir.maps import fan_out
+from snn_deploy.ir.maps import Convolution, LinearMap
 from snn_deploy.ir.neuron import CURRENTS, State
 from snn_deploy.ir.presentation import windows
 from snn_deploy.ir.program import Role
@@ -32,6 +40,14 @@ VERIFIED = 16
 
 AT_EXPORT = 200_000_000
 """Synapses times steps that an export gives to slow simulators: below a second."""
+
+
+MESSAGES = 2_000_000
+"""Messages between cores that an export follows for energy and time: some seconds; or those of
+one sample,"""
+
+MOST_MESSAGES = 10 * MESSAGES
+"""unless these are more than this."""
 
 
 def measure(deployment: "Deployment", data: Data, most: int | None = None) -> Measured:
@@ -52,9 +68,8 @@ def measure(deployment: "Deployment", data: Data, most: int | None = None) -> Me
     compared: Compared | None = None
     if slow and deployment.nir is not None:
         compared = compare(deployment, data.part(0, slow), of_network(deployment.network))
-    counter = Counter(deployment)
-    rasters, observed = _recorded(deployment, data, counter)
-    cost, others = counter.costs(data.samples, simulated.steps)
+    rasters, observed = _recorded(deployment, data)
+    cost, others = _costs(deployment, data, bounded=most is not None)
     return Measured(
         samples=data.samples,
         steps=simulated.steps,
@@ -96,9 +111,8 @@ def _affordable(
     if most is None:
         return data.samples, ()
     program = deployment.program
-    steps = encode(data.part(0, 1), deployment.encoding).steps * program.period + program.lag
-    synapses = sum(int(fan_out(p.map).sum()) for p in program.projections)
-    one = max(1, synapses * steps)
+    synapses = sum(_synapses(p.map) for p in program.projections)
+    one = max(1, synapses * _steps(deployment, data))
     slow = min(data.samples, most // one)
     if slow:
         return slow, ()
@@ -107,6 +121,42 @@ def _affordable(
         f"a sample takes {one:.1e} synapses times steps, and an export gives {most:.0e} to it. "
         "snn-deploy report ARTIFACT --input DATA compares them.",
     )
+
+
+def _steps(deployment: "Deployment", data: Data) -> int:
+    """Return the steps of a sample on the chip."""
+    program = deployment.program
+    return encode(data.part(0, 1), deployment.encoding).steps * program.period + program.lag
+
+
+def _synapses(linear: LinearMap) -> int:
+    """Return the synapses of a map, those at the edges of an image counted as if whole."""
+    if isinstance(linear, Convolution):
+        return int(np.prod(linear.weight.shape[1:])) * linear.out_size
+    return int(linear.numbers().size)
+
+
+def _costs(
+    deployment: "Deployment", data: Data, *, bounded: bool
+) -> tuple[Cost | str, tuple[Other, ...]]:
+    """Return energy and time; at export of as few samples as can be counted quickly."""
+    samples, core_map = data.samples, deployment.core_map
+    if bounded and core_map is not None:
+        one = max(1, int(core_map.messages * _steps(deployment, data)))
+        if one > MOST_MESSAGES:
+            return (
+                f"Energy and time were not estimated: a sample sends about {one:.1e} messages, and "
+                f"an export follows {MOST_MESSAGES:.0e}. snn-deploy report ARTIFACT --input DATA "
+                "estimates them."
+            ), ()
+        samples = min(samples, max(1, MESSAGES // one))
+    counter, steps = Counter(deployment), 0
+    for block, (trace,) in runs.full_runs(
+        [find_backend("event")], deployment, data.part(0, samples)
+    ):
+        counter.add(block.inputs, trace, block.inputs[0].values.shape[1])
+        steps = block.steps
+    return counter.costs(samples, steps)
 
 
 def _answers(simulated: Simulation, compared: Compared | None) -> tuple[Answers, ...]:
@@ -144,14 +194,13 @@ REGISTERS = (*CURRENTS, State.MEMBRANE)
 
 
 def _recorded(
-    deployment: "Deployment", data: Data, counter: Counter
+    deployment: "Deployment", data: Data
 ) -> tuple[tuple[Raster, ...], tuple[Observed, ...]]:
-    """Return the spikes of the first sample, and what registers held in all; count all events."""
+    """Return the spikes of the first sample, and what registers held in all of them."""
     program = deployment.program
     rasters: tuple[Raster, ...] = ()
     ends: dict[tuple[str, State], tuple[int, int]] = {}
     for block, (trace,) in runs.full_runs([find_backend("event")], deployment, data):
-        counter.add(block.inputs, trace, block.inputs[0].values.shape[1])
         if not rasters:
             rasters = tuple(_rasters(deployment, block, trace))
         for population in program.populations:

@@ -303,6 +303,9 @@ class Cost:
     title: str
     chip: str
     note: str
+    samples: int
+    """Samples whose events were counted."""
+
     energy: Span
     """Mean per sample [J]."""
 
