@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         report,
         simulate,
         targets,
+        tune,
         verify,
     )
 
@@ -44,6 +45,7 @@ __all__ = [
     "report",
     "simulate",
     "targets",
+    "tune",
     "verify",
 ]
 

@@ -12,6 +12,7 @@ from snn_deploy.deploy import energy, runs
 from snn_deploy.deploy.ann import compare_with_ann
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.early_exit import answered
 from snn_deploy.deploy.neurobench import NeuroBench, WatchedProgram, trained_metrics
 from snn_deploy.deploy.outcomes import LayerActivity, Verification
 from snn_deploy.deploy.results import (
@@ -51,7 +52,8 @@ def simulate(
     events: Counter[str] = Counter()
     overflows: Counter[str] = Counter()
     predicted: dict[str, list[int]] = {output.name: [] for output in program.outputs}
-    steps = slots = 0
+    steps = slots = used = 0
+    rule = deployment.early_exit
     for block, (trace,) in runs.full_runs([chosen], deployment, data):
         steps = block.steps
         rows, presented = block.inputs[0].values.shape[:2]
@@ -63,8 +65,10 @@ def simulate(
             events[population.name] += int(np.count_nonzero(sent))
             overflows[population.name] += record.overflows
         for output in program.outputs:
-            answer = runs.program_answer(program, output, trace, block)
-            predicted[output.name] += predict(answer).tolist()
+            found = answered(program, output, trace, block, rule)
+            predicted[output.name] += predict(found.answer).tolist()
+            if output == program.outputs[0]:
+                used += int(found.steps.sum())
     proofs = prove(program, deployment.target, steps)
     activity = tuple(
         LayerActivity(
@@ -94,6 +98,7 @@ def simulate(
         lag=program.lag,
         activity=activity,
         answers=answers,
+        left_after=None if rule is None else used / data.samples,
     )
 
 

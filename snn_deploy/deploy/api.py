@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
     from snn_deploy.deploy.deployment import Deployment
     from snn_deploy.deploy.diff import ProgramDiff
+    from snn_deploy.deploy.early_estimate import EarlyEstimate
     from snn_deploy.deploy.evaluating_results import Evaluation
     from snn_deploy.deploy.exporting import Request
     from snn_deploy.deploy.netx_command import NetxFile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Simulation,
         Text,
     )
+    from snn_deploy.deploy.tuning.results import Tuning
 
 Hidden = Parameter(parse=False)
 
@@ -67,6 +69,10 @@ def export(
     cores: Any = None,
     optimize: str | None = None,
     chips: int | None = None,
+    thresholds: Any = None,
+    exit_lead: float | None = None,
+    exit_after: int | None = None,
+    config: Path | None = None,
     arch: Any = None,
     module: str | None = None,
     sample_shape: Any = None,
@@ -124,6 +130,12 @@ def export(
         optimize: latency or energy: what auto chooses the number of cores for; by default the
             shortest step. `inspect ARTIFACT --front` lists the choices.
         chips: Chips that there are; by default as many as the largest board of the target has.
+        thresholds: Factors on the thresholds of layers, such as 1.1 or lif1=1.2,lif2=0.9.
+        exit_lead: Early exit: a sample is left as soon as the leading class is ahead by so much, in
+            spikes or in the output's membrane; simulate, evaluate and estimate go by it, and so
+            must who runs the chip: it reads the output after each step.
+        exit_after: Steps before which no sample is left; by default 1.
+        config: File (TOML) with options, as tune writes it; what is given beside it comes first.
         arch: Architecture file (TOML): the layers that the weights of a state dict belong to.
         module: package.module:function that makes the module of a state dict. It runs your code.
         sample_shape: Shape of one step's input, such as 1x28x28, where the model does not say it.
@@ -177,6 +189,9 @@ def export(
         cores=cores,
         optimize=optimize,
         chips=chips,
+        thresholds=thresholds,
+        exit_lead=exit_lead,
+        exit_after=exit_after,
         sample_shape=sample_shape,
         arch=arch,
         module=module,
@@ -187,6 +202,10 @@ def export(
     )
     if output is not None and not str(output):
         raise OptionError("an output folder needs a name", where="--output", fix="--output FOLDER")
+    if config is not None:
+        from snn_deploy.deploy.tuning.config import with_config  # noqa: PLC0415 - only if asked
+
+        request, calibrate = with_config(Path(config), request, calibrate)
     return exporting.export(
         model,
         request,
@@ -611,7 +630,7 @@ def estimate(
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
-) -> EnergyEstimate:
+) -> EnergyEstimate | EarlyEstimate:
     """Estimate energy and time: events counted in a simulation times published prices.
 
     $ snn-deploy estimate mnist-loihi2 --input digits.npz
@@ -640,7 +659,154 @@ def estimate(
 
     deployment = _deployment(artifact)
     chosen = _data(deployment, input, bin_width, first, samples)
+    if deployment.early_exit is not None:
+        from snn_deploy.deploy import early_estimate  # noqa: PLC0415 - few artifacts need it
+
+        return early_estimate.estimate(deployment, chosen, profile)
     return analysis.estimate(deployment, chosen, profile, neurobench=neurobench)
+
+
+def tune(
+    model: Annotated[Any, Parameter(name="MODEL")],
+    /,
+    *,
+    data: Annotated[Any, Parameter(name="--data")],
+    test: Any = None,
+    split: float = 0.5,
+    samples: int = 1000,
+    calibrate: Any = None,
+    output: Annotated[Any, Parameter()] = None,
+    target: str = "loihi",
+    knobs: str | None = None,
+    per_layer: Annotated[bool, Parameter(negative="--global")] = True,
+    objective: str = "energy",
+    max_drop: float = 0.5,
+    trials: int = 60,
+    sampler: str = "tpe",
+    search_seed: int = 0,
+    profile: str | None = None,
+    workers: int | None = None,
+    dask: str | None = None,
+    executor: Annotated[Any, Hidden] = None,
+    dialect: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    compare: str | None = None,
+    floor: float | None = None,
+    encode: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+    decode: str | None = None,
+    input_range: str | None = None,
+    input_unit: float | None = None,
+    preset: str | None = None,
+    arch: Any = None,
+    module: str | None = None,
+    sample_shape: Any = None,
+    name: str | None = None,
+) -> Tuning:
+    """Search bits, thresholds, steps and early exit for less energy, memory or latency.
+
+    $ snn-deploy tune model.pt --data train.npz --test test.npz
+    $ snn-deploy tune model.pt --data digits.npz --split 0.5 --objective energy,memory --workers 4
+
+    Settings are chosen on one set of samples and reported on another. Every trial is kept: a
+    search that was ended goes on where it was, give the same command again. The result is the
+    same for every number of workers.
+
+    Args:
+        model: As for export, but no file of integers.
+        data: Labelled data that settings are chosen on.
+        test: Labelled data that nothing is chosen on; by default a share of data is put aside.
+        split: That share, drawn at random.
+        samples: Samples of data that each trial is measured on, at most.
+        calibrate: Data that scales are chosen on, as for export; by default what settings are
+            chosen on.
+        output: Folder for the search and its result; by default the model's name and -tuned.
+        target: As for export.
+        knobs: What is turned, of bits, thresholds, steps and exit; by default all that the
+            network has.
+        per_layer: Bits and thresholds of each layer on its own; --global: of all together.
+        objective: What is made small, of energy, memory and latency: the front is of accuracy
+            against all of them, and the chosen setting is the least in the first.
+        max_drop: Accuracy that the chosen setting may lose on the data it is chosen on [points].
+        trials: Settings to try.
+        sampler: tpe or nsga2.
+        search_seed: Of the search.
+        profile: Table of prices; by default the target's.
+        workers: Number of processes; by default this one.
+        dask: Address of a Dask scheduler whose workers measure settings.
+        executor: Any `concurrent.futures.Executor`, or a function that makes one, and a new one
+            if it breaks. From Python only.
+        dialect: As for export; so for all that follow.
+        dt: Length of a step.
+        reset: What a spike does to the membrane.
+        compare: > or >=.
+        floor: Lowest membrane potential.
+        encode: How data becomes steps.
+        steps: Steps of a sample to begin with, and at most.
+        seed: Of the rate encoder.
+        decode: What the answer is.
+        input_range: Integer payloads that may enter.
+        input_unit: Real value of an integer payload of 1.
+        preset: Methods of rounding.
+        arch: Architecture file.
+        module: package.module:function that makes the module of a state dict.
+        sample_shape: Shape of one step's input.
+        name: Name of the network.
+
+    Returns:
+        The front, the chosen setting and what each knob of it saves, all on the test data.
+    """
+    from snn_deploy.deploy import evaluating  # noqa: PLC0415
+    from snn_deploy.deploy.tuning import command  # noqa: PLC0415
+    from snn_deploy.deploy.tuning.wanted import wanted_from  # noqa: PLC0415
+
+    request = _request(
+        target=target,
+        dialect=dialect,
+        dt=dt,
+        reset=reset,
+        compare=compare,
+        floor=floor,
+        encode=encode,
+        steps=steps,
+        seed=seed,
+        decode=decode,
+        input_range=input_range,
+        input_unit=input_unit,
+        preset=preset,
+        arch=arch,
+        module=module,
+        sample_shape=sample_shape,
+        name=name,
+    )
+    wanted = wanted_from(
+        knobs=knobs,
+        per_layer=per_layer,
+        objective=objective,
+        max_drop=max_drop,
+        trials=trials,
+        sampler=sampler,
+        seed=search_seed,
+        profile=profile,
+        split=split,
+        samples=samples,
+    )
+    if output is None:
+        own = Path(model).stem if isinstance(model, str | Path) else "model"
+        output = f"{own}-tuned"
+    with evaluating.pool_of(workers, dask, executor) as pool:
+        return command.tune(
+            model,
+            request,
+            wanted,
+            data=data,
+            test=test,
+            calibrate=calibrate,
+            output=Path(output),
+            pool=pool,
+        )
 
 
 def diff(

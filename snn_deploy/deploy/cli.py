@@ -44,6 +44,7 @@ def build() -> App:
         api.evaluate,
         api.estimate,
         api.report,
+        api.tune,
         api.diff,
         api.targets,
         api.doctor,

@@ -40,6 +40,7 @@ from snn_deploy.ir.text import print_program
 from snn_deploy.targets import Target, read_stored_target
 
 if TYPE_CHECKING:
+    from snn_deploy.deploy.early_exit import EarlyExit
     from snn_deploy.deploy.report.model import Report
     from snn_deploy.ir.network import Network
 
@@ -91,6 +92,13 @@ class Deployment:
 
     missing: str = ""
     """Why nothing was measured there, though there was data."""
+
+    @property
+    def early_exit(self) -> "EarlyExit | None":
+        """When a sample is left before its last step; None: never."""
+        from snn_deploy.deploy.early_exit import early_exit_of  # noqa: PLC0415 - it imports this
+
+        return early_exit_of(self.configuration)
 
     @cached_property
     def network(self) -> "Network":

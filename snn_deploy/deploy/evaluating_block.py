@@ -14,6 +14,7 @@ from snn_deploy.deploy import runs
 from snn_deploy.deploy.analysis import backend_named
 from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.early_exit import answered
 from snn_deploy.deploy.windows import own_steps
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.codecs import needs, predict
@@ -145,7 +146,7 @@ def run_block(deployment: Deployment, question: Question, block: int, data: Data
         backend = replace(backend, threads=question.threads)
     trace = backend.run(program, inputs, _recording(program, output))
     rows, presented = inputs[0].values.shape[:2]
-    answer = runs.program_answer(program, output, trace, made)
+    answer = answered(program, output, trace, made, deployment.early_exit).answer
     return Found(
         block=block,
         label=tuple(data.label.tolist()),

@@ -15,9 +15,11 @@ from snn_deploy.deploy.artifact import check_output
 from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.decisions import decisions_of
 from snn_deploy.deploy.deployment import Deployment, digest
+from snn_deploy.deploy.early_exit import check_early_exit, early_exit_of
 from snn_deploy.deploy.mapped import Room, mapped
 from snn_deploy.deploy.mapping import Goal
 from snn_deploy.deploy.quantizing import Wishes, search_bits
+from snn_deploy.deploy.thresholds import parse_thresholds, with_thresholds
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
@@ -74,6 +76,9 @@ class Request:
     cores: Any = None
     optimize: str | None = None
     chips: int | None = None
+    thresholds: Any = None
+    exit_lead: float | None = None
+    exit_after: int | None = None
     sample_shape: tuple[int, ...] | None = None
     arch: str | None = None
     module: str | None = None
@@ -127,13 +132,42 @@ def _deployment(
     calibrate: Any,
     sample: Any,
 ) -> Deployment:
-    """Return the deployment of a network of real numbers, as integers."""
-    content = model_content(model)
+    """Return the deployment of a network of real numbers, as integers, on its cores."""
+    room = _room(request)
+    deployment, data = unmapped(model, request, target, calibrate=calibrate, sample=sample)
+    return mapped(replace(deployment, folder=output), data, room)
+
+
+def unmapped(
+    model: Any,
+    request: Request,
+    target: Target,
+    *,
+    calibrate: Any,
+    sample: Any = None,
+    content: bytes | None = None,
+) -> tuple[Deployment, Data | None]:
+    """Return the deployment of a network of real numbers, without its map, and the data.
+
+    Args:
+        model: What is deployed.
+        request: How.
+        target: The chip.
+        calibrate: What scales are chosen on.
+        sample: What a module is run on, see `api.export`.
+        content: What the file `model` holds; None: it is read.
+
+    Raises:
+        DeployError: with the number that says what is wrong.
+    """
+    if content is None:
+        content = model_content(model)
+    rule = early_exit_of(request.chosen)
     found = imported(model, request, calibrate, sample, content=content)
+    found = with_thresholds(found, parse_thresholds(request.thresholds))
     configuration = configured(request, target)
     wishes = Wishes(**{f.name: getattr(request, f.name) for f in fields(Wishes)})
     options = wishes.options(choose).checked(target)
-    room = _room(request)
     calibration = None
     data: Data | None = None
     searched: list[Finding] = []
@@ -158,6 +192,7 @@ def _deployment(
         calibration=calibration,
         options=options,
     )
+    check_early_exit(rule, compiled.program)
     source = found.nir_bytes if content is None else content
     deployment = Deployment(
         program=compiled.program,
@@ -175,11 +210,10 @@ def _deployment(
         model_digest=digest(source),
         model_bytes=len(source),
         configuration=configuration,
-        folder=output,
         decisions=decisions_of(found),
         samples=None if data is None else data.spread(REPORTED_SAMPLES),
     )
-    return mapped(deployment, data, room)
+    return deployment, data
 
 
 def _room(request: Request) -> Room:

@@ -37,6 +37,8 @@ class Simulation:
     lag: int
     activity: tuple[LayerActivity, ...]
     answers: tuple[Answer, ...]
+    left_after: float | None = None
+    """Steps after which samples were left in the mean, with early exit; activity is of all."""
 
     def __str__(self) -> str:
         rows = [("layer", "neurons", "spikes/sample", "active", "overflows", "ruled out")]
@@ -60,6 +62,11 @@ class Simulation:
             lines.append(f"class{name}    {shown}{' ...' if self.samples > 20 else ''}")
             if answer.correct is not None:
                 lines.append(f"correct{name}  {answer.correct} of {self.samples}")
+        if self.left_after is not None:
+            lines.append(
+                f"early exit after {self.left_after:.2f} steps in the mean; activity is of all "
+                f"{self.steps}"
+            )
         return "\n".join(lines)
 
 

@@ -1,0 +1,157 @@
+"""What a setting gives on some samples: accuracy, energy, memory, latency."""
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from snn_deploy.deploy import early_estimate
+from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.exporting import Request, unmapped
+from snn_deploy.deploy.tuning.setting import Setting
+from snn_deploy.errors import DeployError
+from snn_deploy.ir.program import Program, Projection, Sign
+from snn_deploy.targets import find_target
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program does on some samples."""
+
+    correct: int
+    samples: int
+    energy: float
+    """Mean per sample [J]."""
+
+    energy_low: float
+    energy_high: float
+    """With the lowest and highest published prices [J]."""
+
+    memory: int
+    """Bits of all stored weights, each projection at the width that its weights use."""
+
+    latency: float
+    """Steps of the chip from the first input of a sample to its answer, mean per sample."""
+
+    steps: float
+    """Steps of the network that a sample ran, mean per sample."""
+
+    digest: str
+    """Of the program."""
+
+    @property
+    def accuracy(self) -> float:
+        """Right answers [%]."""
+        return 100 * self.correct / self.samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """All that a setting is measured with."""
+
+    model: Any
+    content: bytes | None
+    """What the file `model` holds; None: it is a model in memory."""
+
+    request: Request
+    calibrate: Data
+    data: Data
+    """Labelled samples."""
+
+    profile: str | None
+    """Table of prices; None: the target's."""
+
+
+def deployed(bench: Bench, setting: Setting) -> Deployment:
+    """Return the deployment that an export with a setting makes, without its map of cores.
+
+    Raises:
+        DeployError: there is none.
+    """
+    request = setting.applied(bench.request)
+    target = find_target(request.target)
+    found, _ = unmapped(
+        bench.model, request, target, calibrate=bench.calibrate, content=bench.content
+    )
+    return found
+
+
+def measured(deployment: Deployment, data: Data, profile: str | None) -> Measured:
+    """Return what a deployment does on labelled samples.
+
+    Raises:
+        OptionError: the target names no table of prices, and none is given.
+        DataError: the data does not suit the program.
+    """
+    assert data.label is not None
+    program = deployment.program
+    answers = early_estimate.answers_of(deployment, data)
+    energy = early_estimate.estimate(deployment, data, profile, answers)
+    return Measured(
+        correct=int(np.count_nonzero(answers.predicted == data.label)),
+        samples=data.samples,
+        energy=energy.value,
+        energy_low=energy.low,
+        energy_high=energy.high,
+        memory=memory(program),
+        latency=float(np.mean(answers.steps * program.period + program.lag)),
+        steps=float(np.mean(answers.steps)),
+        digest=program.digest,
+    )
+
+
+def memory(program: Program) -> int:
+    """Return the bits of all stored weights; a kernel is stored once."""
+    return sum(p.map.numbers().size * width(p) for p in program.projections)
+
+
+def width(projection: Projection) -> int:
+    """Return the bits that hold each weight of a projection: from its lowest to its highest one."""
+    weights = np.abs(projection.map.numbers().astype(np.int64))
+    used = int(np.bitwise_or.reduce(weights, axis=None)) if weights.size else 0
+    if not used:
+        return 0
+    lowest = (used & -used).bit_length() - 1
+    return used.bit_length() - lowest + (projection.sign is Sign.MIXED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A setting to measure, as a worker gets it."""
+
+    trial: int
+    setting: Setting
+    bench: bytes
+    """Pickled."""
+
+    digest: str
+    """Of `bench`: a worker unpacks it once."""
+
+
+def packed(bench: Bench) -> tuple[bytes, str]:
+    """Return a bench as it is sent to workers, and its digest."""
+    content = pickle.dumps(bench)
+    return content, hashlib.sha256(content).hexdigest()
+
+
+class _Kept:
+    """The last bench that was sent."""
+
+    digest = ""
+    bench: Bench | None = None
+
+
+def run_task(task: Task) -> Measured | DeployError:
+    """Return what a setting gives, or why there is no such program."""
+    if _Kept.bench is None or _Kept.digest != task.digest:
+        bench = pickle.loads(task.bench)  # noqa: S301 - our own process pickled it
+        assert isinstance(bench, Bench)
+        _Kept.bench, _Kept.digest = bench, task.digest
+    bench = _Kept.bench
+    try:
+        return measured(deployed(bench, task.setting), bench.data, bench.profile)
+    except DeployError as problem:
+        return problem
