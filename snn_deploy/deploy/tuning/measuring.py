@@ -1,6 +1,7 @@
 """What a setting gives on some samples: accuracy, energy, memory, latency."""
 
 import hashlib
+import math
 import pickle
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,9 @@ from snn_deploy.deploy import early_estimate
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.exporting import Request, unmapped
+from snn_deploy.deploy.mapped import mapped
 from snn_deploy.deploy.tuning.setting import Setting
-from snn_deploy.errors import DeployError
+from snn_deploy.errors import DeployError, OptionError
 from snn_deploy.ir.program import Program, Projection, Sign
 from snn_deploy.targets import find_target
 
@@ -66,17 +68,17 @@ class Bench:
 
 
 def deployed(bench: Bench, setting: Setting) -> Deployment:
-    """Return the deployment that an export with a setting makes, without its map of cores.
+    """Return the deployment that an export with a setting makes, with its map of cores.
 
     Raises:
         DeployError: there is none.
     """
     request = setting.applied(bench.request)
     target = find_target(request.target)
-    found, _ = unmapped(
+    found, data = unmapped(
         bench.model, request, target, calibrate=bench.calibrate, content=bench.content
     )
-    return found
+    return mapped(found, data)
 
 
 def measured(deployment: Deployment, data: Data, profile: str | None) -> Measured:
@@ -90,6 +92,12 @@ def measured(deployment: Deployment, data: Data, profile: str | None) -> Measure
     program = deployment.program
     answers = early_estimate.answers_of(deployment, data)
     energy = early_estimate.estimate(deployment, data, profile, answers)
+    if math.isnan(energy.value):
+        raise OptionError(
+            "nothing that this network does has a price in this table",
+            where="--profile",
+            fix="--profile loihi1-sanafe",
+        )
     return Measured(
         correct=int(np.count_nonzero(answers.predicted == data.label)),
         samples=data.samples,
