@@ -14,6 +14,7 @@ import pytest
 from snn_deploy.deploy.report.layout import json_of
 from snn_deploy.deploy.report.model import SCHEMA, Agreement, Histogram, Report
 from snn_deploy.deploy.report.page import cell, page
+from snn_deploy.deploy.report.pictures import OTHER, kinds_of
 from snn_deploy.deploy.report.raster import NEURONS, SPIKES, STEPS, raster
 from snn_deploy.deploy.report.weights import histograms
 from snn_deploy.deploy.report.words import number, plain, share, si
@@ -170,6 +171,16 @@ def test_what_differs_is_shown_as_different(small):
     text = page(report).decode()
     assert text.count("DIFFERENT") >= 2
     assert "first at  hidden[1], sample 0, step 2 (3 on the chip), membrane" in text
+
+
+def test_every_kind_of_energy_has_a_colour_or_is_among_the_others(small):
+    cost = small.report.measured.cost
+    assert kinds_of(cost) == cost.kinds
+    many = replace(cost, kinds={f"kind {i}": float(i + 1) for i in range(12)})
+    found = kinds_of(many)
+    assert list(found)[:2] == ["kind 11", "kind 10"]
+    assert (len(found), list(found)[-1]) == (8, OTHER)
+    assert sum(found.values()) == sum(many.kinds.values())
 
 
 def test_a_huge_network_gives_a_small_page(small):

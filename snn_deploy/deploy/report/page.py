@@ -94,7 +94,7 @@ def _given(report: Report, pictures: Pictures) -> dict[str, Any]:
     """Return what the templates read."""
     measured = report.measured
     cost = None if measured is None else measured.cost
-    kinds = () if cost is None else kinds_of(cost)
+    kinds = {} if cost is None else kinds_of(cost)
     colours = {} if report.cores is None else layer_colours(report.cores)
     return {
         "report": report,
@@ -106,7 +106,7 @@ def _given(report: Report, pictures: Pictures) -> dict[str, Any]:
         if measured is None
         else {(one.layer, one.named): one for one in measured.observed},
         "rounded": {record["name"]: record for record in report.rounding},
-        "kinds": tuple(zip(kinds, (ink.name.lower() for ink in SERIES), strict=False)),
+        "kinds": tuple(zip(kinds.items(), (ink.name.lower() for ink in SERIES), strict=False)),
         "colours": {layer: ink.name.lower() for layer, ink in colours.items()},
         "proven": all(layer.range.proven for layer in report.layers),
         "install": INSTALL,

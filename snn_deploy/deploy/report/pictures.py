@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from snn_deploy.deploy.energy import Event
 from snn_deploy.deploy.report.canvas import Canvas, drawing
 from snn_deploy.deploy.report.model import (
     Agreement,
@@ -232,32 +233,47 @@ def _bits(magnitude: float) -> float:
     return math.log2(1 + magnitude)
 
 
-def kinds_of(cost: Cost) -> tuple[str, ...]:
-    """Return the kinds of events that cost energy, the dearest first: the order of colours."""
-    return tuple(sorted(cost.kinds, key=lambda kind: (-cost.kinds[kind], kind)))[: len(SERIES)]
+OTHER = "other kinds"
+"""Kinds for which no colour is left."""
+
+REST = "(at rest)"
+"""The row of static power, which is of no layer."""
+
+
+def kinds_of(cost: Cost) -> dict[str, float]:
+    """Return the energy of each kind that has a colour, the dearest first [J]."""
+    kinds = sorted(cost.kinds.items(), key=lambda item: (-item[1], item[0]))
+    if len(kinds) <= len(SERIES):
+        return dict(kinds)
+    most = dict(kinds[: len(SERIES) - 1])
+    return most | {OTHER: sum(cost.kinds.values()) - sum(most.values())}
 
 
 def _energy(cost: Cost) -> Iterator[Picture]:
-    rows = [layer for layer in cost.layers if layer.value][:ROWS]
+    rows = [(layer.layer, layer.kinds) for layer in cost.layers if layer.value][:ROWS]
+    if cost.static is not None:
+        rows.append((REST, {Event.STATIC.value: cost.static.value}))
     if not rows:
         return
     canvas = Canvas(ROW * len(rows), left=NAMES, bottom=22)
     axes = canvas.axes
     left = [0.0] * len(rows)
-    for kind, ink in zip(kinds_of(cost), SERIES, strict=False):
-        part = [layer.kinds.get(kind, 0.0) for layer in rows]
+    coloured = kinds_of(cost)
+    for kind, ink in zip(coloured, SERIES, strict=False):
+        kept = [kind] if kind != OTHER else [k for k in cost.kinds if k not in coloured]
+        part = [sum(kinds.get(k, 0.0) for k in kept) for _, kinds in rows]
         axes.barh(range(len(rows)), part, 0.62, left, color=ink.value)
         left = [a + b for a, b in zip(left, part, strict=True)]
-    _rows(canvas, [plain(layer.layer, 15) for layer in rows])
-    axes.set_xlim(0, max(left) * 1.05)
+    _rows(canvas, [plain(name, 15) for name, _ in rows])
+    axes.set_xlim(0, max(left) * 1.05 or 1)
     _ticks(axes, lambda value: si(value, "J", 2))
-    most = max(rows, key=lambda layer: layer.value)
+    most, name = max((sum(kinds.values()), plain(name)) for name, kinds in rows)
     yield Picture(
         svg=embedded(
             canvas.svg(),
             key="energy",
             title="Energy of a sample by layer and kind",
-            description=f"The most is {si(most.value, 'J')}, of {plain(most.layer)}.",
+            description=f"The most is {si(most, 'J')}, of {name}.",
         ),
         caption="",
     )
