@@ -93,7 +93,7 @@ def export(
 
     Args:
         model: A model file: NIR, torch (.pt: a pickled module or a state dict), safetensors,
-            lava-dl's .net. From Python also a torch module, or a `nir.NIRGraph`.
+            lava-dl's .net. From Python also a torch module, a `nir.NIRGraph`, or a `LayerGraph`.
         target: Chip to compile for, or a TOML file that describes one.
         dialect: Framework that wrote the NIR file, where the file does not say.
         dt: Length of a step, in the file's unit of time.
@@ -103,7 +103,8 @@ def export(
         encode: recorded, current or rate: how data becomes steps.
         steps: Steps of a sample, for the encoders current and rate.
         seed: Of the rate encoder.
-        decode: count, membrane-end, membrane-mean, membrane-max or first-spike.
+        decode: count, membrane-end, membrane-mean, membrane-max or first-spike; and, where the
+            network states a weight for each step, weighted-count, membrane-weighted or spike-time.
         input_range: Integer payloads that may enter, as LOW:HIGH; 0:1 for spikes.
         input_unit: Real value of an integer payload of 1.
         calibrate: Data file; scales are chosen on it. From Python also an array, or arrays by

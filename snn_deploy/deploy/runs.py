@@ -130,7 +130,8 @@ def _answer(
             spikes=trace.spikes[row : row + 1],
             states={state: kept[row : row + 1, own] for state, kept in trace.states.items()},
         )
-        rows.append(decode(one, output.decode, start, block.steps - output.delay))
+        steps = block.steps - output.delay
+        rows.append(decode(one, output.decode, start, steps, output.weights))
     return np.concatenate(rows)
 
 

@@ -24,6 +24,7 @@ from snn_deploy.frontends.nir_nodes import digest, node_digest
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import Compare, Decode, Fires
+from snn_deploy.ir.weighting import Weighting
 
 KEY = "snn_deploy"
 """Of our text in the metadata of the root graph."""
@@ -60,6 +61,9 @@ class Annotation:
 
     outputs: Mapping[str, Choice[Decode]] = field(default_factory=dict)
     """How each Output is read, by its name."""
+
+    weights: Mapping[str, Weighting] = field(default_factory=dict)
+    """What each step weighs in the answer of an Output, of those that are read so."""
 
     feedback: tuple[tuple[str, str], ...] = ()
     """(source, target) of the loops' edges that carry the payload of the step before."""
@@ -105,6 +109,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     feedback: list[tuple[str, str]]
     encoding: _Encoding
     cells: dict[str, CellRecord] = {}
+    weights: dict[str, Weighting] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,7 @@ def annotated(graph: nir.NIRGraph, annotation: Annotation) -> nir.NIRGraph:
             for name, each in annotation.cells.items()
         },
         outputs={name: choice.value for name, choice in annotation.outputs.items()},
+        weights=dict(annotation.weights),
         feedback=sorted(annotation.feedback),
         encoding=_Encoding(
             how=annotation.encoding.how,
@@ -223,6 +229,7 @@ def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotat
         },
         cell_origins={name: READ_BACK for name in record.cells if name not in changed},
         outputs={name: _stated(decode) for name, decode in record.outputs.items()},
+        weights=record.weights,
         feedback=tuple(record.feedback),
         encoding=Encoding(
             how=record.encoding.how,

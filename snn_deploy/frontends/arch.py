@@ -19,7 +19,7 @@ A layer reads the one before it, or those that its `inputs` name; several add up
 names layers whose output of the step before adds up too. The type "Neurons" is a layer of
 neurons in our own words: decay, threshold, reset ("none", "value", "subtract", "late-value",
 "late-subtract"), compare, synapse_decay, fires = false for a readout, and others; a list of
-numbers has one for each channel.
+numbers has one for each channel. `arch_own.py` lists all that can be said of them.
 """
 
 import math
@@ -43,6 +43,7 @@ from snn_deploy.frontends.registry import children_of, class_name, is_container,
 from snn_deploy.frontends.torch_stub import Stub
 from snn_deploy.ir.codecs import Encode, EncodingChanges
 from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.weighting import Weighting
 from snn_deploy.ir.words import meant
 
 LARGEST_FILE = 2**20
@@ -84,6 +85,9 @@ class Architecture:
     """Seconds per step."""
 
     decode: Decode | None = None
+    decode_weights: tuple[float, ...] | None = None
+    """Of each step, where the decoder needs them."""
+
     bias_waits: bool = False
     """Whether a bias on a feedback path waits for what is fed back first."""
 
@@ -160,12 +164,18 @@ def _architecture(table: Table) -> Architecture:
         where=table.where,
         dt=None if dt is None else float(dt),
         decode=table.word("decode", Decode),
+        decode_weights=_decode_weights(table),
         bias_waits=table.take("bias_waits", bool, False),
         ignore=table.texts("ignore") or (),
         encoding=_encoding(Table(table.take("encoding", dict, {}), f"{table.where}: encoding")),
     )
     table.finish()
     return made
+
+
+def _decode_weights(table: Table) -> tuple[float, ...] | None:
+    weights = table.numbers_if_any("decode_weights")
+    return None if weights is None else tuple(weights.ravel().tolist())
 
 
 def _encoding(table: Table) -> EncodingChanges:
@@ -236,6 +246,8 @@ def build(architecture: Architecture, weights: Tensors | Stub) -> LayerGraph:
     graph.outputs[OUTPUT] = _end(ends, architecture.output, architecture.where)
     if architecture.decode is not None:
         graph.decodes[OUTPUT] = architecture.decode
+    if architecture.decode_weights is not None:
+        graph.weights[OUTPUT] = Weighting.of(architecture.decode_weights)
     return graph
 
 

@@ -149,6 +149,7 @@ class _Decider:
             cells={name: cell for name, (cell, _) in cells.items()},
             cell_origins={name: origin for name, (_, origin) in cells.items()},
             outputs=stated.outputs if stated else {},
+            weights=stated.weights if stated else {},
             feedback=stated.feedback if stated else (),
             encoding=self.overrides.encoding.applied(stated.encoding if stated else Encoding()),
         )

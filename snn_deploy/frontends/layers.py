@@ -19,6 +19,8 @@ from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Decode, Fires, State
+from snn_deploy.ir.timing import Refractory, Restart, Table, Window
+from snn_deploy.ir.weighting import Weighting
 
 Array = np.ndarray
 """Of whatever a file holds, until `Layer.check` has seen it: then of numbers."""
@@ -73,6 +75,18 @@ def _check_bias(where: str, bias: Array | None, channels: int) -> None:
         raise ShapeError(f"a bias of {len(bias)} numbers for {channels} outputs", where=where)
 
 
+def _check_delays(where: str, delays: Array | None, weight: Array) -> None:
+    """Refuse delays that are not one whole number for each weight."""
+    if delays is None:
+        return
+    if delays.shape != weight.shape or delays.dtype.kind not in "iu" or np.any(delays < 0):
+        raise ShapeError(
+            f"delays of {delays.dtype} and shape {delays.shape} where whole numbers from 0 on of "
+            f"shape {weight.shape} belong",
+            where=where,
+        )
+
+
 def _check_sides(where: str, axes: int, least: int, **sides: Sides | str) -> None:
     """Refuse options that have not one whole number in range for each axis."""
     for option, value in sides.items():
@@ -99,9 +113,13 @@ class Linear(Layer):
     bias: Array | None = None
     """[post]"""
 
+    delays: Array | None = None
+    """Steps that each weight's value takes to arrive, whole numbers of the weight's shape."""
+
     def check(self, where: str) -> None:
         """See `Layer.check`."""
         _check_numbers(where, "weight", self.weight, 2)
+        _check_delays(where, self.delays, self.weight)
         _check_bias(where, self.bias, len(self.weight))
 
 
@@ -117,10 +135,13 @@ class Convolution(Layer):
     padding: Sides | Literal["same", "valid"]
     dilation: Sides
     groups: int = 1
+    delays: Array | None = None
+    """Steps that each weight's value takes to arrive, whole numbers of the weight's shape."""
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
         _check_numbers(where, "weight", self.weight, 3, 4)
+        _check_delays(where, self.delays, self.weight)
         axes = self.weight.ndim - 2
         _check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
         _check_sides(where, axes, 0, padding=self.padding)
@@ -301,6 +322,23 @@ class Cell(Layer):
     """Added to the synaptic current in every step."""
 
     initial: Parameter = field(default_factory=_zero)
+    further: tuple[Synapse, ...] = ()
+    """Synaptic currents behind the first one; each may take from the one before (`Chain`)."""
+
+    lower: Parameter = field(default_factory=lambda: np.full((), -1.0))
+    """Threshold below which a TERNARY neuron sends -1."""
+
+    refractory: Refractory | None = None
+    """`Refractory(steps=None)`: it fires once."""
+
+    window: Window | None = None
+    restart: Restart | None = None
+    biases: tuple[Bias, ...] = ()
+    """Beside `bias` and `current_bias`: those that start late, wait or enter a further current."""
+
+    tables: tuple[Table, ...] = ()
+    """Parameters over time; rows are [row, *parameter]."""
+
     per_channel: bool = False
     """Whether parameters of one axis have a number for each channel, which is the first axis;
     else they are aligned at the last one."""
@@ -320,31 +358,45 @@ class Cell(Layer):
                 array = array.reshape(-1, *(1,) * (len(shape) - 1))
             return fitted(array, shape)
 
+        def current(one: Synapse) -> Synapse:
+            chain = one.chain
+            return replace(
+                one,
+                decay=placed(one.decay),
+                gain=placed(one.gain),
+                initial=placed(one.initial),
+                chain=None if chain is None else replace(chain, gain=placed(chain.gain)),
+            )
+
         biases = []
         for value, into in ((self.bias, State.MEMBRANE), (self.current_bias, State.CURRENT)):
             if np.any(value):
                 biases.append(Bias(value=placed(value), into=into))
-        synapse, floor = self.synapse, self.floor
+        biases += [replace(bias, value=placed(bias.value)) for bias in self.biases]
+        tables = [
+            replace(table, rows=np.stack([placed(np.asarray(row)) for row in table.rows]))
+            for table in self.tables
+        ]
+        floor = self.floor
         return Population(
             name=name,
             shape=shape,
             decay=placed(self.decay),
             gain=placed(self.gain),
-            synapse=None
-            if synapse is None
-            else replace(
-                synapse,
-                decay=placed(synapse.decay),
-                gain=placed(synapse.gain),
-                initial=placed(synapse.initial),
-            ),
+            synapse=None if self.synapse is None else current(self.synapse),
+            further=tuple(current(one) for one in self.further),
             fires=self.fires,
             threshold=placed(self.threshold),
+            lower=placed(self.lower),
             compare=self.compare,
             max_spikes=self.max_spikes,
             reset=replace(self.reset, amount=placed(self.reset.amount)),
+            refractory=self.refractory,
+            window=self.window,
+            restart=self.restart,
             floor=None if floor is None else replace(floor, value=placed(floor.value)),
             biases=tuple(biases),
+            tables=tuple(tables),
             initial=placed(self.initial),
         )
 
@@ -380,6 +432,9 @@ class LayerGraph:
 
     decodes: dict[str, Decode] = field(default_factory=dict)
     """How an output is read, by its name, where the model says it."""
+
+    weights: dict[str, Weighting] = field(default_factory=dict)
+    """What each step weighs in an answer, by the output's name, where its decoder needs that."""
 
     dt: float = 1.0
     """Length of a step, in `unit`."""

@@ -62,7 +62,8 @@ def load(
 
     Args:
         model: Path of a model file (NIR, torch, safetensors, .pt2, ONNX), the bytes of a NIR
-            file, a `nir.NIRGraph`, or a torch module of layers that a frontend reads.
+            file, a `nir.NIRGraph`, a torch module of layers that a frontend reads, or a
+            `LayerGraph`, whose neurons are stated in our own words.
         dialect: Who wrote a NIR file, such as `snntorch`; only where its metadata does not say.
             None: guess, and say so in a finding.
         overrides: Single things that the user states, whatever file and dialect say.
@@ -101,6 +102,9 @@ def load(
     if is_module(model):
         given.check(_MODULE)
         return _of_module(model, given, name="network", where="module")
+    if isinstance(model, LayerGraph):
+        given.check(_LAYERS)
+        return _of_layers(model, given, name="network", where="layers")
     if isinstance(model, nir.NIRGraph):
         return _of_nir(checked_graph(model, ""), given, name="network", where="graph")
     if isinstance(model, bytes):
@@ -111,7 +115,7 @@ def load(
         return _of_file(path, read_bytes(path) if content is None else content, given)
     raise OptionError(
         f"no model can be read from an object of type {type(model).__name__}",
-        fix="give a path, a nir.NIRGraph, or a torch module of known layers",
+        fix="give a path, a nir.NIRGraph, a LayerGraph, or a torch module of known layers",
     )
 
 
@@ -176,6 +180,7 @@ class _Kind:
 _CONVERTED = frozenset({"calibration", "conversion"})
 _RUN = _CONVERTED | {"sample_shape", "sample", "layout"}
 
+_LAYERS = _Kind(what="a LayerGraph", takes=_CONVERTED)
 _NIR = _Kind(what="a NIR graph", takes=frozenset({"dialect"}))
 _MODULE = _Kind(what="a module", takes=_RUN)
 _ONNX = _Kind(what="a file of ONNX", takes=_CONVERTED)

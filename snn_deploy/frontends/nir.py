@@ -157,7 +157,7 @@ class _Assembly:
             projections=tuple(
                 sorted(projections, key=lambda p: place[p.target])  # stable: natural order
             ),
-            outputs=tuple(replace(o, decode=chosen[o.name].value) for o in outputs),
+            outputs=tuple(self._decoded(o, chosen[o.name].value) for o in outputs),
             dt=self.annotation.dt.value if seconds else None,
             arithmetic=self.annotation.arithmetic.value,
         )
@@ -230,6 +230,10 @@ class _Assembly:
                 )
             )
         return Choice(value=likely, origin=Origin.GUESSED)
+
+    def _decoded(self, output: Output, decode: Decode) -> Output:
+        weights = self.annotation.weights.get(output.name) if decode.weighted else None
+        return replace(output, decode=decode, weights=weights)
 
     def _delay_loops(self, projections: Sequence[Projection]) -> tuple[list[Projection], set[Pair]]:
         """Return the projections, those that close a loop delayed by a step, and their ends."""

@@ -179,14 +179,16 @@ def with_biases(neurons: Population, added: Iterable[tuple[int, Values]]) -> Pop
     synapse = neurons.synapse
     into = State.MEMBRANE if synapse is None else State.CURRENT
     gain = neurons.gain if synapse is None else synapse.gain
-    sums: dict[tuple[State, int], Values] = {}
+    sums: dict[tuple[State, int, bool], Values] = {}
     for bias in neurons.biases:
-        sums[bias.into, bias.start] = np.asarray(bias.value)
+        key = bias.into, bias.start, bias.waits
+        sums[key] = sums.get(key, np.zeros(())) + np.asarray(bias.value)
     for start, value in added:
-        sums[into, start] = sums.get((into, start), np.zeros(())) + gain * value
+        key = into, start, False
+        sums[key] = sums.get(key, np.zeros(())) + gain * value
     biases = tuple(
-        Bias(value=compact(sums[key], neurons.shape), into=key[0], start=key[1])
-        for key in sorted(sums, key=lambda key: (key[1], key[0].value))
+        Bias(value=compact(sums[key], neurons.shape), into=key[0], start=key[1], waits=key[2])
+        for key in sorted(sums, key=lambda key: (key[1], key[0].value, key[2]))
         if np.any(sums[key])
     )
     return replace(neurons, biases=biases)

@@ -274,8 +274,10 @@ def _looped(said: Said, annotation: Annotation, loops: Wired) -> Said:
 def _output(said: Said, network: Network) -> Said:
     output = next(o for o in network.outputs if o.name == said.node)
     spiking = network.population(output.population).fires in (Fires.BINARY, Fires.COUNT)
-    reads_membrane = output.decode not in (Decode.COUNT, Decode.FIRST_SPIKE)
-    if spiking and reads_membrane:
+    if output.weights is not None:
+        reason = f"its steps weigh {output.weights} in the answer"
+        return replace(said, saying=Saying.METADATA, reasons=(reason,))
+    if spiking and not output.decode.spiking:
         reason = "the membrane of neurons that spike is its answer"
         return replace(said, saying=Saying.METADATA, reasons=(reason,))
     if output.decode is _likely(output, spiking=spiking):

@@ -108,6 +108,11 @@ def obstacles(population: Population) -> tuple[str, ...]:
             found.append(f"sends up to {p.max_spikes} spikes a step")
     if p.fires is Fires.GRADED and resets:
         found.append("sends its membrane, and is reset")
+    found += _over_time(p)
+    if p.fires in (Fires.TERNARY, Fires.ROUNDED):
+        found.append(f"sends {p.fires.value} spikes")
+    if p.further:
+        found.append(f"{1 + len(p.further)} synaptic currents")
     late = [b.start for b in p.biases if b.start > 0]
     if late:
         found.append(f"a bias starts at step {min(late)}")
@@ -115,6 +120,22 @@ def obstacles(population: Population) -> tuple[str, ...]:
     if synapse is not None and synapse.reads is Reads.OLD and np.any(synapse.initial):
         found.append(f"its first step reads a current of {_number(synapse.initial)}")
     return tuple(found)
+
+
+def _over_time(population: Population) -> list[str]:
+    """Return what of the neurons depends on when something happens."""
+    p = population
+    found = [f"its {table.what.value} changes from step to step" for table in p.tables]
+    if p.refractory is not None:
+        steps = p.refractory.steps
+        found.append("fires once" if steps is None else f"refractory for {steps} steps")
+    if p.window is not None:
+        found.append(f"fires in steps {p.window.first} to {p.window.behind - 1} only")
+    if p.restart is not None:
+        found.append(f"starts again every {p.restart.interval} steps")
+    if any(bias.waits for bias in p.biases):
+        found.append("a bias waits for the first input")
+    return found
 
 
 def _number(values: np.ndarray) -> str:

@@ -32,6 +32,7 @@ from snn_deploy.frontends.layers import (
     Pool,
     Pooling,
     Rectifier,
+    Scale,
     Sum,
     TransposedConvolution,
     Unflatten,
@@ -63,7 +64,7 @@ def to_nir(graph: LayerGraph) -> NirForm:
         ShapeError: layers do not fit together.
         GraphError: two nodes have the same name, or nothing enters or leaves the network.
     """
-    lowering = _Lowering(graph=_with_free_ports(folded(graph)))
+    lowering = _Lowering(graph=_with_free_ports(undelayed(folded(graph))))
     lowering.run()
     made = nir.NIRGraph(nodes=lowering.nodes, edges=lowering.edges, metadata={}, type_check=False)
     annotation = Annotation(
@@ -74,6 +75,7 @@ def to_nir(graph: LayerGraph) -> NirForm:
         neurons={},
         cells=lowering.cells,
         outputs={name: _known(how) for name, how in lowering.graph.decodes.items()},
+        weights=lowering.graph.weights,
         feedback=tuple(sorted(lowering.pairs)),
     )
     return NirForm(graph=made, annotation=annotation)
@@ -93,6 +95,7 @@ def _with_free_ports(graph: LayerGraph) -> LayerGraph:
         graph,
         outputs={names[name]: source for name, source in graph.outputs.items()},
         decodes={names.get(name, name): how for name, how in graph.decodes.items()},
+        weights={names.get(name, name): each for name, each in graph.weights.items()},
     )
 
 
@@ -126,6 +129,35 @@ def folded(graph: LayerGraph) -> LayerGraph:
         },
         outputs={name: renamed.get(source, source) for name, source in graph.outputs.items()},
     )
+
+
+def undelayed(graph: LayerGraph) -> LayerGraph:
+    """Return the graph with each kernel that has delays as one kernel behind a `Delay` for each."""
+    nodes: dict[str, Node] = {}
+    for name, node in graph.nodes.items():
+        kernel = node.layer
+        if not isinstance(kernel, Linear | Convolution) or kernel.delays is None:
+            nodes[name] = node
+            continue
+        source, fed_back = node.inputs, node.fed_back
+        if len(source) + len(fed_back) > 1:
+            total = Scale(factor=np.ones(()))
+            nodes[f"{name}.sum"] = Node(layer=total, inputs=source, fed_back=fed_back)
+            source = (f"{name}.sum",)
+        parts: list[str] = []
+        for steps in np.unique(kernel.delays):
+            weight = np.where(kernel.delays == steps, kernel.weight, 0.0)
+            bias = None if parts else kernel.bias
+            part = replace(kernel, weight=weight, bias=bias, delays=None)
+            entry = source
+            if steps:
+                late = f"{name}.late{steps}"
+                nodes[late] = Node(layer=Delay(steps=int(steps)), inputs=source)
+                entry = (late,)
+            parts.append(f"{name}.by{steps}")
+            nodes[parts[-1]] = Node(layer=part, inputs=entry)
+        nodes[name] = Node(layer=Sum(), inputs=tuple(parts))
+    return replace(graph, nodes=nodes)
 
 
 def _normalised(

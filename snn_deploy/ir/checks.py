@@ -12,7 +12,6 @@ from snn_deploy.ir.graph import Edge, Graph, step_order
 from snn_deploy.ir.maps import Composition, LinearMap
 from snn_deploy.ir.neuron import (
     CURRENTS,
-    Decode,
     During,
     Fires,
     ResetKind,
@@ -271,7 +270,15 @@ def _check_output(output: Any, populations: dict[str, Any]) -> None:
     if not 0 <= output.delay <= LARGEST:
         raise GraphError(f"the delay of an output is 0 to {LARGEST} steps", where=output.name)
     silent = populations[output.population].fires is Fires.NEVER
-    if silent and output.decode in (Decode.COUNT, Decode.FIRST_SPIKE):
+    if output.decode.weighted is not (output.weights is not None):
+        has = "needs a weight for each step" if output.decode.weighted else "has no weights"
+        raise GraphError(
+            f"{output.decode.value} {has}",
+            where=output.name,
+            fix="graph.decodes and graph.weights state both; in an architecture file decode and "
+            "decode_weights",
+        )
+    if silent and output.decode.spiking:
         raise GraphError(
             f"an output reads the spikes of {output.population}, which never fires: "
             f"{output.decode.value}",

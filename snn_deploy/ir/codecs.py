@@ -14,6 +14,7 @@ from snn_deploy.errors import DataError
 from snn_deploy.ir.limits import MOST_STEPS, WORD_HIGH, WORD_LOW, check_room
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.trace import PopulationTrace
+from snn_deploy.ir.weighting import Weighting
 
 
 class Encode(Enum):
@@ -163,21 +164,36 @@ def encode_rate(
 
 def needs(decode: Decode) -> State:
     """Return the state that a decoder reads."""
-    spiking = decode in (Decode.COUNT, Decode.FIRST_SPIKE)
-    return State.PAYLOAD if spiking else State.MEMBRANE
+    return State.PAYLOAD if decode.spiking else State.MEMBRANE
 
 
 def decode(
-    trace: PopulationTrace, how: Decode, start: int, steps: int
+    trace: PopulationTrace,
+    how: Decode,
+    start: int,
+    steps: int,
+    weights: Weighting | None = None,
 ) -> Float[np.ndarray, "sample ..."]:
     """Return one number per neuron from the steps `start` to `start + steps` of a trace.
 
+    Of integers every decoder but a mean is exact, and so is a mean's sum.
+
+    Args:
+        trace: The record of the population.
+        how: What is read.
+        start: First step that counts.
+        steps: Steps that count.
+        weights: Of each of them, for the decoders that need them.
+
     Raises:
-        ValueError: the trace does not hold the state that `how` reads.
+        ValueError: the trace does not hold the state that `how` reads, or weights are missing.
+        DataError: there are not as many weights as steps.
     """
     record = trace.state(needs(how))
     if record is None:
         raise ValueError(f"{trace.name}: {needs(how).value} was not recorded")
+    if how.weighted:
+        return _weighted(record[:, start : start + steps], how, weights)
     window = record[:, start : start + steps].astype(np.float64)
     if how is Decode.COUNT:
         return window.sum(axis=1)
@@ -190,6 +206,26 @@ def decode(
     fired = window != 0
     first = np.where(fired.any(axis=1), fired.argmax(axis=1), steps)
     return -first.astype(np.float64)
+
+
+def _weighted(
+    window: Num[np.ndarray, "sample step ..."], how: Decode, weights: Weighting | None
+) -> Float[np.ndarray, "sample ..."]:
+    """Return the weighted sum of a record over its steps, in 64-bit integers where it has any."""
+    if weights is None:
+        raise ValueError(f"{how.value} needs a weight for each step")
+    if len(weights.values) != window.shape[1]:
+        raise DataError(
+            f"the answer weighs {len(weights.values)} steps, the samples have {window.shape[1]}",
+            fix="give samples of as many steps as the network was trained with",
+        )
+    kind = np.int64 if window.dtype.kind in "iu" else np.float64
+    window = window.astype(kind)
+    if how is Decode.SPIKE_TIME:
+        fired = window != 0
+        window = (fired & (fired.cumsum(axis=1) == 1)).astype(kind)
+    total = np.tensordot(window, np.array(weights.values, kind), axes=([1], [0]))
+    return np.ldexp(total.astype(np.float64), weights.exponent)
 
 
 def predict(answer: Float[np.ndarray, "sample ..."]) -> np.ndarray:

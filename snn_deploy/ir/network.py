@@ -48,6 +48,7 @@ from snn_deploy.ir.neuron import (
     When,
 )
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
+from snn_deploy.ir.weighting import Weighting
 
 Parameter = Float[np.ndarray, "..."]
 """A real number, one per channel ([C, 1, 1]) or one per neuron: broadcasts to the shape."""
@@ -252,6 +253,9 @@ class Output:
     delay: int = 0
     """Steps between the population and the output, as the network was trained: of T steps the
     answer holds the population's first T - delay."""
+
+    weights: Weighting | None = None
+    """Of each step that the answer holds; of the decoders that need them only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,4 +173,25 @@ class Decode(Enum):
     """Largest membrane over the steps."""
 
     FIRST_SPIKE = "first-spike"
-    """Minus the step of the first spike; never: minus the number of steps."""
+    """Minus the step of the first spike; never: minus the number of steps. Of neurons that fire
+    first together, the one of the lowest index is the class."""
+
+    WEIGHTED_COUNT = "weighted-count"
+    """Sum of payloads, each times the weight of its step."""
+
+    WEIGHTED_MEMBRANE = "membrane-weighted"
+    """Sum of the membranes, each times the weight of its step: an exponentially weighted mean."""
+
+    SPIKE_TIME = "spike-time"
+    """The weight of the step of the first spike; never: 0."""
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it needs a weight for each step."""
+        return self in (Decode.WEIGHTED_COUNT, Decode.WEIGHTED_MEMBRANE, Decode.SPIKE_TIME)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether it reads what the neurons send; the others read their membranes."""
+        spiking = (Decode.COUNT, Decode.FIRST_SPIKE, Decode.WEIGHTED_COUNT, Decode.SPIKE_TIME)
+        return self in spiking

@@ -88,6 +88,8 @@ def _plain(program: Program, encode: Any) -> Any:
                 _shorten(current, "current")
     for record in tagged["projections"]:
         _shorten(record, "projection")
+    for record in tagged["outputs"]:
+        _shorten(record, "output")
     for projection, record in zip(program.projections, tagged["projections"], strict=True):
         kind = next(k for k, cls in KINDS.items() if type(projection.map) is cls)
         record["map"] = {"kind": kind, **record["map"]}
@@ -112,6 +114,7 @@ _LATER: dict[str, dict[str, Any]] = {
     "bias": {"waits": False},
     "current": {"into_membrane": 1, "chain": None},
     "projection": {"into": None},
+    "output": {"weights": None},
 }
 """Fields that came after the first version of the schema, and their defaults as JSON."""
 

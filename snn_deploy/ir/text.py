@@ -91,7 +91,13 @@ def _inputs(program: Program) -> list[Row]:
 
 
 def _outputs(outputs: Sequence[Output]) -> list[Row]:
-    return [(o.name, o.population, o.decode.value, str(o.delay or "")) for o in outputs]
+    return [(o.name, o.population, _decoder(o), str(o.delay or "")) for o in outputs]
+
+
+def _decoder(output: Output) -> str:
+    if output.weights is None:
+        return output.decode.value
+    return f"{output.decode.value} {output.weights}"
 
 
 def _shape(shape: Shape) -> str:

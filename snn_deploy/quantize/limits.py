@@ -197,5 +197,5 @@ def _tabled(task: Task, what: Tabled) -> Float[np.ndarray, " neuron"]:
     found = np.zeros(task.population.size)
     for table in task.population.tables:
         if table.what is what:
-            found = np.maximum(found, task.neurons(np.abs(table.rows).max(axis=0)))
+            found = np.maximum(found, task.neurons(np.asarray(np.abs(table.rows).max(axis=0))))
     return found

@@ -241,19 +241,43 @@ def _decoded(output: Output, program: Program, record: Record) -> Tensor:
     """Return an answer [sample, neuron], in real units."""
     population = program.population(output.population)
     steps = len(record.payload) - output.delay
-    payload, membrane = (x[:steps].flatten(2) for x in (record.payload, record.membrane))
-    if output.decode is Decode.COUNT:
-        return payload.sum(dim=0)
-    if output.decode is Decode.FIRST_SPIKE:
-        silent = (payload == 0).to(payload.dtype) + payload.detach() - payload
-        return -torch.cumprod(silent, dim=0).sum(dim=0)
+    if output.decode.spiking:
+        return _spikes_read(output, record.payload[:steps].flatten(2))
+    membrane = record.membrane[:steps].flatten(2)
     units = torch.tensor(np.broadcast_to(population.units, population.shape).ravel())
     real = units.to(membrane.device) * membrane + float(population.origin)
     if output.decode is Decode.MEMBRANE_END:
         return real[-1]
     if output.decode is Decode.MEMBRANE_MEAN:
         return real.mean(dim=0)
+    if output.decode is Decode.WEIGHTED_MEMBRANE:
+        return _weighted(output, real)
     return real.amax(dim=0)
+
+
+def _spikes_read(output: Output, payload: Tensor) -> Tensor:
+    """Return an answer [sample, neuron] from what was sent [step, sample, neuron]."""
+    if output.decode is Decode.COUNT:
+        return payload.sum(dim=0)
+    if output.decode is Decode.WEIGHTED_COUNT:
+        return _weighted(output, payload)
+    silent = (payload == 0).to(payload.dtype) + payload.detach() - payload
+    waiting = torch.cumprod(silent, dim=0)
+    if output.decode is Decode.FIRST_SPIKE:
+        return -waiting.sum(dim=0)
+    return _weighted(output, torch.cat([torch.ones_like(waiting[:1]), waiting[:-1]]) - waiting)
+
+
+def _weighted(output: Output, record: Tensor) -> Tensor:
+    """Return the sum of a record [step, sample, neuron] times the weights of its steps."""
+    assert output.weights is not None
+    if len(output.weights.values) != len(record):
+        raise DataError(
+            f"the answer weighs {len(output.weights.values)} steps, the samples have {len(record)}",
+            where=output.name,
+        )
+    weights = np.ldexp(np.array(output.weights.values, np.float64), output.weights.exponent)
+    return torch.tensordot(torch.tensor(weights).to(record), record, dims=([0], [0]))
 
 
 def _changes(before: Program, after: Program) -> Iterator[Finding]:

@@ -186,7 +186,8 @@ def test_an_unknown_dialect(
         (
             ("--decode", "mean"),
             "error[SNN102]: --decode is one of count, membrane-end, membrane-mean, membrane-max, "
-            "first-spike, not 'mean'\n  fix: --decode count\n",
+            "first-spike, weighted-count, membrane-weighted, spike-time, not 'mean'\n"
+            "  fix: --decode count\n",
         ),
         (
             ("--input-range", "1"),

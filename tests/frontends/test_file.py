@@ -244,7 +244,7 @@ def test_something_that_is_no_model_is_refused():
         load(3)
     assert str(caught.value) == (
         "error[SNN102]: no model can be read from an object of type int\n"
-        "  fix: give a path, a nir.NIRGraph, or a torch module of known layers"
+        "  fix: give a path, a nir.NIRGraph, a LayerGraph, or a torch module of known layers"
     )
 
 

@@ -1,5 +1,7 @@
 """Encoders and decoders by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import decode, encode_current, encode_rate, needs, predict
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.trace import PopulationTrace
+from snn_deploy.ir.weighting import Weighting
 
 
 def test_a_constant_current_is_repeated_in_each_step():
@@ -74,6 +77,9 @@ TRACE = PopulationTrace(
 @pytest.mark.parametrize(
     ("how", "answer"),
     [
+        (Decode.WEIGHTED_COUNT, [6, 0, 0.5]),
+        (Decode.WEIGHTED_MEMBRANE, [-8 + 12 + 0.5, -4 - 6 - 2.5, 2 + 4 + 2]),
+        (Decode.SPIKE_TIME, [2, 0, 0.5]),
         (Decode.COUNT, [3, 0, 1]),
         (Decode.MEMBRANE_END, [1, -5, 4]),
         (Decode.MEMBRANE_MEAN, [1, -10 / 3, 7 / 3]),
@@ -82,7 +88,8 @@ TRACE = PopulationTrace(
     ],
 )
 def test_each_decoder_reads_its_window(how, answer):
-    decoded = decode(TRACE, how, start=1, steps=3)
+    weights = Weighting(values=(4, 4, 1), exponent=-1) if how.weighted else None
+    decoded = decode(TRACE, how, 1, 3, weights)
     assert decoded.dtype == np.float64
     assert decoded[0].tolist() == pytest.approx(answer, abs=1e-15)
 
@@ -92,6 +99,28 @@ def test_a_decoder_needs_its_state(how):
     empty = PopulationTrace(name="n", events=TRACE.events, spikes=TRACE.spikes)
     with pytest.raises(ValueError, match=f"n: {needs(how).value} was not recorded"):
         decode(empty, how, 0, 3)
+
+
+def test_a_weighted_sum_of_integers_is_exact_where_floats_round():
+    values = np.array([[[2**30 - 1], [2**30 - 1], [1]]])
+    trace = replace(TRACE, states={State.MEMBRANE: values})
+    weights = Weighting(values=(2**20, -(2**20), 1))
+    assert decode(trace, Decode.WEIGHTED_MEMBRANE, 0, 3, weights).tolist() == [[1.0]]
+
+
+def test_weights_are_rounded_to_whole_numbers_and_whole_numbers_stay():
+    assert Weighting.of([3, -1, 0]) == Weighting(values=(3, -1, 0))
+    made = Weighting.of([1.0, 0.8, 0.64])
+    assert np.ldexp(made.values, made.exponent) == pytest.approx([1, 0.8, 0.64], abs=2**-16)
+
+
+def test_as_many_weights_as_steps_are_needed():
+    with pytest.raises(DataError) as caught:
+        decode(TRACE, Decode.WEIGHTED_COUNT, 0, 4, Weighting(values=(1, 2, 3)))
+    assert str(caught.value) == (
+        "error[SNN208]: the answer weighs 3 steps, the samples have 4\n"
+        "  fix: give samples of as many steps as the network was trained with"
+    )
 
 
 def test_spikes_and_membranes_are_what_decoders_read():
