@@ -187,7 +187,12 @@ def with_biases(neurons: Population, added: Iterable[tuple[int, Values]]) -> Pop
         key = into, start, False
         sums[key] = sums.get(key, np.zeros(())) + gain * value
     biases = tuple(
-        Bias(value=compact(sums[key], neurons.shape), into=key[0], start=key[1], waits=key[2])
+        Bias(
+            value=compact(np.asarray(sums[key]), neurons.shape),
+            into=key[0],
+            start=key[1],
+            waits=key[2],
+        )
         for key in sorted(sums, key=lambda key: (key[1], key[0].value, key[2]))
         if np.any(sums[key])
     )
