@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strategies import unchecked
 
 from snn_deploy.errors import GraphError, UnknownNodeError
 from snn_deploy.frontends import Imported, Overrides, load
@@ -171,6 +173,11 @@ def distance(population: Population, tested: float) -> float:
 # A law: whatever random neurons are said to be exact, reads back with the same spikes.
 
 
+def _cell(**fields: Any) -> Cell:
+    with unchecked():
+        return Cell(**fields)
+
+
 def cells(*, dyadic: bool) -> st.SearchStrategy[Cell]:
     def some(low: float, high: float) -> st.SearchStrategy[np.ndarray]:
         if dyadic:
@@ -197,7 +204,7 @@ def cells(*, dyadic: bool) -> st.SearchStrategy[Cell]:
     def neurons(fires: Fires) -> st.SearchStrategy[Cell]:
         binary = fires is Fires.BINARY
         return st.builds(
-            Cell,
+            _cell,
             decay=decays,
             gain=gains,
             synapse=st.one_of(st.none(), new, old),

@@ -27,6 +27,7 @@ from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.timing import Window
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
+from snn_deploy.ir.weighting import Weighting
 from snn_deploy.quantize import Options, compile_network
 from snn_deploy.targets import find_target
 
@@ -169,14 +170,17 @@ def test_it_starts_as_what_the_compiler_makes(chip):
 
 @pytest.mark.parametrize("how", list(Decode))
 def test_answers_are_decoded_as_the_output_is(how):
-    fires = Fires.BINARY if how in (Decode.COUNT, Decode.FIRST_SPIKE) else Fires.NEVER
-    network = two_layers(decode=how, fires=fires)
+    fires = Fires.BINARY if how.spiking else Fires.NEVER
+    weights = Weighting.of(0.9 ** np.arange(STEPS)) if how.weighted else None
+    plain = two_layers(decode=Decode.MEMBRANE_END, fires=fires)
+    outputs = (replace(plain.outputs[0], decode=how, weights=weights),)
+    network = replace(plain, outputs=outputs)
     inputs = some_spikes(network)
     tuned = prepare(network, LOIHI, options=PLAIN)
     program = tuned.program()
     trace = states(program, inputs)["out"]
     unit = 1.0 if fires is Fires.BINARY else program.population("out").units
-    wanted = unit * decode(trace, how, 0, STEPS)
+    wanted = unit * decode(trace, how, 0, STEPS, weights)
     answer = tuned(*(torch.tensor(v.values) for v in inputs)).answer
     np.testing.assert_allclose(answer.detach().numpy(), wanted, rtol=1e-12)
     answer.sum().backward()
