@@ -7,6 +7,7 @@
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
 # make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.* and docs/speed.*
 # make energy  compares energy and time with SANA-FE's and with measured chips; writes benchmarks/energy/RESULTS.json and docs/energy.md
+# make methods  networks trained by published methods, deployed; 20 minutes; writes docs/methods.*
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
@@ -26,7 +27,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy clean
+.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy methods clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -64,6 +65,7 @@ ifneq ($(strip $(TORCH)),)
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet matplotlib scipy
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/frameworks.txt
+	$(BIN)/python -m pip install --quiet --no-deps scikit-learn==1.9.1
 endif
 	@touch $@
 
@@ -95,6 +97,10 @@ benchmark: peers
 energy: $(VENV)/.product oracles
 	$(BIN)/python benchmarks/energy/run.py --python $(ORACLES)/bin/python
 	$(BIN)/python benchmarks/energy/publish.py
+
+methods: $(VENV)/.product $(VENV)/.dev
+	$(BIN)/python examples/methods/run.py
+	$(BIN)/python examples/methods/publish.py
 
 clean:
 	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build

@@ -1,0 +1,63 @@
+"""OTTT: online training through time, feed-forward.
+
+Xiao et al., "Online training through time for spiking neural networks", NeurIPS 2022. From the
+paper and its code: each step is learned at once; the gradient of a weight is the error of the step
+times a trace of the presynaptic spikes, a = 0.5 a + s; v = 0.5 v + x, spikes at v >= 1, which
+subtract 1; direct coding, 6 steps, the loss of each step. Our reading: pixels have a trace too, as
+the equations say; the network (theirs is a VGG with standardised weights). The network with
+feedback is not here.
+"""
+
+import torch
+from shared import Net, Neuron, Task, learn
+from torch import Tensor, nn
+from torch.func import functional_call
+from trip import Method, main, reset_by
+
+STEPS, DECAY = 6, 0.5
+
+
+def build(task: Task) -> Net:
+    """Return the network, untrained."""
+    kernels = task.kernels()
+    return Net(kernels, [Neuron(decay=DECAY, subtract=1.0) for _ in kernels[1:]], STEPS)
+
+
+def traced(kernel: nn.Module, x: Tensor, trace: Tensor) -> Tensor:
+    """Return kernel(x), whose weights have the gradient of kernel(trace)."""
+    fixed = {name: weight.detach() for name, weight in kernel.named_parameters()}
+    given = kernel(trace)
+    return functional_call(kernel, fixed, (x,)) + given - given.detach()
+
+
+def train(net: Net, task: Task) -> None:
+    """Train step by step, without a graph from one step to the next."""
+
+    def cost(images: Tensor, labels: Tensor) -> None:
+        v, traces = net.start(), [torch.zeros(()) for _ in net.kernels]
+        for entering in net.enter(images):
+            x = entering
+            for index, kernel in enumerate(net.kernels):
+                traces[index] = DECAY * traces[index] + x.detach()
+                x = traced(kernel, x, traces[index])
+                if index < len(net.neurons):
+                    neuron = net.neurons[index]
+                    membrane, x = neuron.fire(neuron.integrate(v[index], x))
+                    v[index] = membrane.detach()
+            (nn.functional.cross_entropy(x, labels) / STEPS).backward()
+
+    learn(net, task, cost)
+
+
+METHOD = Method(
+    name="OTTT",
+    key="ottt",
+    build=build,
+    train=train,
+    digits=98.0,
+    hazard="a spike resets the membrane to 0 instead of subtracting the threshold",
+    spoil=reset_by(None),
+)
+
+if __name__ == "__main__":
+    main(METHOD)

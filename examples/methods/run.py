@@ -1,0 +1,72 @@
+"""Run the examples of training methods, and write what came of them as JSON.
+
+    python run.py
+    python run.py --quick sltt ottt
+
+Rows that are not run keep what the file has of them.
+"""
+
+import argparse
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from trip import Method, Row, take
+
+KEYS = (
+    *("sltt", "rate_bp", "ottt", "dsr", "dsr_lif", "tssl_bp", "da_lif", "hta_kl", "hybrid"),
+    *("bntt", "tt_snn"),
+)
+"""Files that hold a method, in the order of the table."""
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def method(key: str) -> Method:
+    """Return the method of a file."""
+    return importlib.import_module(key).METHOD
+
+
+def faults(row: Row) -> list[str]:
+    """Return what a row promises and does not keep; accuracies are judged of full runs only."""
+    checks = [
+        (row.different_spikes == 0, f"{row.different_spikes} spikes differ"),
+        (row.different_answers == 0, f"{row.different_answers} answers differ"),
+        (row.nir_again, "NIR read again is another network"),
+        (row.bit_exact, "reference and event differ"),
+        (row.lava != "differs", "Lava differs"),
+        (row.caught, f"not seen: {row.hazard}"),
+    ]
+    if not row.quick:
+        checks += [
+            (row.digits_accuracy >= row.digits_goal - 1, "8 x 8 digits: too low"),
+            (row.float_accuracy >= row.plain_accuracy - 2, "worse than plain training"),
+            (row.integer_accuracy >= row.float_accuracy - 1, "integers: too low"),
+        ]
+    return [what for kept, what in checks if not kept]
+
+
+def main() -> None:
+    """Run the rows that are named, or all of them."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(KEYS))
+    parser.add_argument("--quick", action="store_true", help="few samples, six epochs")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    given = parser.parse_args()
+    found = json.loads(given.output.read_text()) if given.output.exists() else {}
+    wrong = []
+    for key in given.names or KEYS:
+        row = take(method(key), quick=given.quick)
+        found[key] = asdict(row)
+        told = faults(row)
+        wrong += [f"{key}: {what}" for what in told]
+        print(f"{key:10} {row.float_accuracy:5.1f} % {'; '.join(told) or 'all kept'}", flush=True)
+        ordered = {name: found[name] for name in KEYS if name in found}
+        given.output.write_text(json.dumps(ordered, indent=1) + "\n")
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
