@@ -1,5 +1,8 @@
 """Neurons stated in our own words: every field arrives and goes through NIR."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -26,6 +29,7 @@ from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.ir.weighting import Weighting
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_neurons.py"
 STEPS = 8
 GENERATOR = np.random.default_rng(0)
 FC1, FC2 = GENERATOR.normal(size=(4, 3)), GENERATOR.normal(size=(2, 4))
@@ -165,6 +169,11 @@ def test_a_graph_is_exported_verified_and_evaluated():
     assert snn_deploy.verify(deployment, input=data, against="reference").equal
     evaluation = snn_deploy.evaluate(deployment, data=data)
     assert "same class             100.00%" in str(evaluation)
+
+
+def test_the_example_is_bit_exact(capsys):
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    assert "event = reference  bit-exact" in capsys.readouterr().out
 
 
 def test_a_decoder_with_weights_needs_them():
