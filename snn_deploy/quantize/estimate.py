@@ -1,11 +1,11 @@
 """The estimated error of the membrane at a scale: weights, levels and truncation together."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from snn_deploy.quantize.drive import Drive
 from snn_deploy.quantize.limits import SIZES, full_scale
@@ -28,6 +28,20 @@ class Choice:
     """Estimated mean square error of the membrane, relative to the threshold."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowTerms:
+    """What the error of a projection's rows takes from their neurons."""
+
+    reference: Float[np.ndarray, " sample"]
+    memory: Float[np.ndarray, " sample"]
+    full_scale: float
+    """At which the largest weight becomes the largest stored number."""
+
+
+Level = tuple[Float[np.ndarray, " neuron"], int]
+"""A number of each neuron that is not 0 everywhere, and the grid that stores it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Terms:
     """The estimate of the error at a scale, with what does not depend on the scale."""
@@ -36,6 +50,16 @@ class Terms:
     memory: Float[np.ndarray, " neuron"]
     reference: Float[np.ndarray, " neuron"]
     """What errors are compared with: the threshold, or where there is none the usual drive."""
+
+    levels: tuple[Level, ...]
+    biases: tuple[tuple[Float[np.ndarray, " neuron"], bool], ...]
+    """Each with whether a clock neuron will carry it."""
+
+    halved: Float[np.ndarray, " neuron"]
+    """Half the steps that a membrane remembers, 0 where no decay rounds."""
+
+    rows_of: Mapping[str, "RowTerms"]
+    """By the name of the projection."""
 
     known: dict[tuple[str, float], float]
     """Error of a projection's weights, by its name and stored units per real unit."""
@@ -57,7 +81,27 @@ class Terms:
             threshold = task.neurons(task.population.threshold)
             reference = np.where(threshold > 0, threshold, reference)
         reference = np.where(reference >= SIZES[0], reference, 1.0)
-        return cls(task=task, memory=memory, reference=reference, known={})
+        shift = task.target.weights.shift.value
+        return cls(
+            task=task,
+            memory=memory,
+            reference=reference,
+            levels=tuple(_levels(task)),
+            biases=tuple(
+                (task.neurons(bias.value), lowered)
+                for bias, lowered in zip(task.population.biases, task.lowered, strict=True)
+            ),
+            halved=np.where(_leaks(task), 0.5 * memory, 0.0),
+            rows_of={
+                drive.name: RowTerms(
+                    reference=drive.of_rows(reference),
+                    memory=drive.of_rows(memory),
+                    full_scale=full_scale(drive, shift) if drive.largest else math.inf,
+                )
+                for drive in task.drives
+            },
+            known={},
+        )
 
     def choice(self, scale: float) -> Choice:
         """Return `scale` for all neurons, with the best exponents for it."""
@@ -87,7 +131,7 @@ class Terms:
             return 0, 0.0
         rule = self.task.target.weights
         unit = 2.0**rule.shift.value
-        needed = math.ceil(math.log2(max(1.0, scale / full_scale(drive, rule.shift.value))))
+        needed = math.ceil(math.log2(max(1.0, scale / self.rows_of[drive.name].full_scale)))
         tried = [e for e in (needed, needed - 1) if 0 <= e <= rule.exponent.high]
         errors = {e: self._weights(drive, scale / (unit * 2.0**e)) for e in tried}
         best = min(tried, key=lambda e: errors[e])
@@ -97,8 +141,7 @@ class Terms:
         """Return the mean over the rows of the error from their weights."""
         key = drive.name, stored_units
         if key not in self.known:
-            each = self.rows(drive, np.full(len(drive.sampled), stored_units))
-            self.known[key] = float(np.mean(each))
+            self.known[key] = float(np.mean(self._error(drive, np.asarray(stored_units))))
         return self.known[key]
 
     def rows(
@@ -106,56 +149,66 @@ class Terms:
     ) -> Float[np.ndarray, " sample"]:
         """Return the error of each row from its rounded weights.
 
-        What a row's errors add up to on average grows with the steps a membrane remembers, what
-        they scatter grows with the root of it; a second moment says both.
-
         Args:
             drive: The projection.
             stored_units: Stored steps per real unit, of each row.
         """
-        scale = stored_units[drive.row]
+        return self._error(drive, stored_units[drive.row])
+
+    def _error(self, drive: Drive, scale: Float[np.ndarray, "..."]) -> Float[np.ndarray, " sample"]:
+        """Return the error of each row, with the stored steps per real unit of each weight or all.
+
+        What a row's errors add up to on average grows with the steps a membrane remembers, what
+        they scatter grows with the root of it; a second moment says both.
+        """
         kept, _ = round_weights(drive.weight, scale, drive.stored)
         error = kept / scale - drive.weight
         if self.task.objective is Objective.MSE:
             return drive.per_row(error**2)
-        reference = drive.of_rows(self.reference)
+        of = self.rows_of[drive.name]
         if self.task.objective is Objective.ACTIVITY and drive.moment is not None:
-            return drive.quadratic(error) / reference**2
-        steps = drive.of_rows(self.memory)
-        drift = drive.per_row(error * drive.mean) * steps
-        scatter = drive.per_row(error**2 * drive.power) * steps
-        return (drift**2 + scatter) / reference**2
+            return drive.quadratic(error) / of.reference**2
+        drift = drive.per_row(error * drive.mean) * of.memory
+        scatter = drive.per_row(error**2 * drive.power) * of.memory
+        return (drift**2 + scatter) / of.reference**2
 
     def _neurons(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return the error of each neuron from its own parameters, on `scale` for it or all."""
         if self.task.objective is Objective.MSE:
             return np.zeros(self.task.population.size)
-        return self._levels(scale) + self._truncation(scale)
+        lost = (self.halved / scale / self.reference) ** 2
+        return self._rounded(scale) + lost
 
-    def _levels(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
+    def _rounded(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return the error from the rounded threshold, reset, floor, initial states and biases."""
-        task, population = self.task, self.task.population
-        error = np.zeros(population.size)
-        if task.fires:
-            lattice = 1 << task.target.thresholds.shift.value
-            error += self._rounding(population.threshold, scale, lattice)
-        for level in task.levels:
-            error += self._rounding(level, scale, 1)
-        for bias, lowered in zip(population.biases, task.lowered, strict=True):
-            largest = float(np.abs(task.neurons(bias.value) * scale).max())
-            grid = bias_grid(task.target, largest, lowered)
-            error += self._rounding(bias.value, scale, grid) * self.memory**2
+        error = np.zeros(self.task.population.size)
+        for level, grid in self.levels:
+            error += self._rounding(level, scale, grid)
+        for bias, lowered in self.biases:
+            largest = float(np.abs(bias * scale).max())
+            grid = bias_grid(self.task.target, largest, lowered)
+            error += self._rounding(bias, scale, grid) * self.memory**2
         return error
 
-    def _rounding(self, value: np.ndarray, scale: np.ndarray, grid: int) -> np.ndarray:
-        real = self.task.neurons(value)
-        return ((on_grid(real * scale, grid) / scale - real) / self.reference) ** 2
+    def _rounding(
+        self, real: Float[np.ndarray, " neuron"], scale: np.ndarray, grid: int
+    ) -> Float[np.ndarray, " neuron"]:
+        error: np.ndarray = (on_grid(real * scale, grid) / scale - real) / self.reference
+        return error**2
 
-    def _truncation(self, scale: np.ndarray) -> Float[np.ndarray, " neuron"]:
-        """Return the error from decays that round toward zero: half a state unit per step."""
-        leaks = self.task.neurons(self.task.population.decay) < 1
-        synapse = self.task.population.synapse
-        if synapse is not None and np.any(synapse.decay):
-            leaks = np.ones_like(leaks)
-        lost = np.where(leaks, 0.5 * self.memory / scale, 0.0)
-        return (lost / self.reference) ** 2
+
+def _levels(task: Task) -> Iterator[Level]:
+    """Yield the threshold, and what else the register of the membrane must hold."""
+    levels = [(level, 1) for level in task.levels]
+    if task.fires:
+        levels.insert(0, (task.population.threshold, 1 << task.target.thresholds.shift.value))
+    for level, grid in levels:
+        if np.any(level):
+            yield task.neurons(level), grid
+
+
+def _leaks(task: Task) -> Bool[np.ndarray, " neuron"]:
+    """Return which neurons have a decay that rounds: half a state unit is lost per step."""
+    leaks = task.neurons(task.population.decay) < 1
+    synapse = task.population.synapse
+    return np.ones_like(leaks) if synapse is not None and np.any(synapse.decay) else leaks

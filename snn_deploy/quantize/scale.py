@@ -49,7 +49,8 @@ def choices(task: Task, count: int) -> list[Choice]:
     affordable = proven and _least(proven) <= _least(tried) * PROOF_PRICE + NOTHING
     if affordable and not task.allow_overflow:
         tried = proven
-    good = [c for c in tried if c.error <= _least(tried) * NEARLY_BEST + NOTHING]
+    enough = _least(tried) * NEARLY_BEST + NOTHING
+    good = [c for c in tried if c.error <= enough]
     chosen = [min(good, key=lambda c: float(c.scale))]
     for choice in sorted(tried, key=lambda c: (c.error, float(c.scale))):
         if len(chosen) == count:

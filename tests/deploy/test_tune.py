@@ -142,10 +142,10 @@ def test_every_executor_tries_the_same_and_more_trials_go_on(
     tuned: Tuning, model: Path, data: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "threads"
-    few = {**OPTIONS, "trials": 8}
+    few = {**OPTIONS, "trials": 3}
     with ThreadPoolExecutor(1) as executor:
         snn_deploy.tune(model, data=data, output=output, executor=executor, **few)
-    assert trials_of(output) == trials_of(Path(tuned.folder))[:8]
+    assert trials_of(output) == trials_of(Path(tuned.folder))[:3]
     snn_deploy.tune(model, data=data, output=output, workers=2, **OPTIONS)
     assert trials_of(output) == trials_of(Path(tuned.folder))
 
