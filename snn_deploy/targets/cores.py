@@ -15,6 +15,9 @@ class Mesh:
     cores: Sourced
     """Cores at one router."""
 
+    buffer: Sourced | None = None
+    """Messages that wait at a router on each way into it; None: not known."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packing:

@@ -127,7 +127,7 @@ def _front(plan: _Plan) -> list[Point]:
 
 def _core_map(plan: _Plan, cut: Cut, goal: Goal) -> CoreMap:
     flow = traffic(plan.layers, cut.cores)
-    site, hops = place(flow, plan.rules.mesh, plan.per_chip)
+    site, hops = place(flow, plan.rules.mesh, plan.per_chip, goal)
     chip, x, y = positions(site, plan.rules.mesh, plan.per_chip)
     order = sorted(range(len(cut.cores)), key=lambda number: int(site[number]))
     cores = tuple(

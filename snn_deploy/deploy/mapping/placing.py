@@ -1,12 +1,14 @@
-"""Places cores on the mesh of each chip: in a snake, then by swaps that shorten routes."""
+"""Places cores on the mesh of each chip: in a snake, by swaps that shorten routes, then apart."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from snn_deploy.deploy.mapping.core_map import Goal
 from snn_deploy.deploy.mapping.cutting import Held
 from snn_deploy.deploy.mapping.layer import DIGITS, Layer
+from snn_deploy.deploy.mapping.spreading import spread
 from snn_deploy.targets.cores import Mesh
 
 SWAPS = 4000
@@ -44,12 +46,12 @@ def traffic(layers: Mapping[str, Layer], cores: Sequence[Held]) -> Float64[np.nd
 
 
 def place(
-    flow: Float64[np.ndarray, "from to"], mesh: Mesh, per_chip: int
+    flow: Float64[np.ndarray, "from to"], mesh: Mesh, per_chip: int, goal: Goal
 ) -> tuple[Int64[np.ndarray, " core"], float]:
     """Return the site of each core and the hops of a step's messages.
 
     Sites are numbered chip by chip, on each along a snake of columns, with all cores of a router
-    one after another.
+    one after another. For a short step cores are then spread where their messages need the room.
     """
     cores = flow.shape[0]
     sites = -(-cores // per_chip) * per_chip
@@ -71,6 +73,13 @@ def place(
         site[one], site[other] = site[other], site[one]
         if cost(one) + cost(other) >= before:
             site[one], site[other] = site[other], site[one]
+    if goal is Goal.LATENCY:
+        for first in range(0, sites, per_chip):
+            here = np.flatnonzero(chip[site] == chip[first])
+            all_of_it = x[first : first + per_chip], y[first : first + per_chip]
+            site[here] = first + spread(
+                site[here] - first, flow[np.ix_(here, here)], mesh, all_of_it
+            )
     near = chip[site][:, None] == chip[site]
     hops = np.abs(x[site][:, None] - x[site]) + np.abs(y[site][:, None] - y[site])
     return site, round(float((flow * hops * near).sum()), DIGITS)
