@@ -647,7 +647,7 @@ def estimate(
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
         profile: Table of prices, by name or as a TOML file; by default the target's.
         neurobench: Give NeuroBench's metrics too, of the integers and of the network as trained,
-            which is run for them.
+            which is run for them; not where samples are left early.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample.
         samples: Number of samples; by default all.
@@ -663,6 +663,12 @@ def estimate(
     if deployment.early_exit is not None:
         from snn_deploy.deploy import early_estimate  # noqa: PLC0415 - few artifacts need it
 
+        if neurobench:
+            raise OptionError(
+                "NeuroBench's metrics are of whole samples, and this artifact leaves them early",
+                where="--neurobench",
+                fix="leave --neurobench out, or export without --exit-lead",
+            )
         return early_estimate.estimate(deployment, chosen, profile)
     return analysis.estimate(deployment, chosen, profile, neurobench=neurobench)
 

