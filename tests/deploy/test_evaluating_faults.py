@@ -518,7 +518,11 @@ def test_an_interrupt_leaves_a_journal_to_go_on_with(
     samples = 20_000  # one after the other, these take far longer than the interrupt needs
     np.savez(endless, input=np.ones((samples, 8, 5), np.uint8), label=np.zeros(samples, int))
     words = [*command(deployment, endless, journal, block=1), "--workers", workers]
-    with child(words, start_new_session=True) as process:
+
+    def listen() -> None:  # what runs in the background is started deaf to interrupts
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with child(words, start_new_session=True, preexec_fn=listen) as process:
         wait_for(lambda: journal.is_file() and journal.read_bytes().count(b"\n") >= 3)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         out, err = process.communicate(timeout=60)
