@@ -13,16 +13,11 @@ from snn_deploy.errors import TargetError, UnknownNameError
 from snn_deploy.ir.words import nearest
 from snn_deploy.targets.checks import target_problems
 from snn_deploy.targets.form import Problem, read_form
+from snn_deploy.targets.own_file import content_of, refusal
 from snn_deploy.targets.target import Target
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """Of a target: part of the names of folders."""
-
-LARGEST_FILE = 2**20
-"""Bytes of a description; the shipped ones have a hundredth of that."""
-
-MOST_PROBLEMS = 8
-"""Of one file that an error lists."""
 
 ENDING = ".toml"
 
@@ -72,7 +67,11 @@ def _target(tables: Any, where: str) -> Target:
         _check_names(target, where)
         problems = target_problems(target)
     if problems:
-        raise _refused(problems, where)
+        fix = (
+            "docs/targets.md explains every entry; "
+            "snn-deploy targets cpu --sources shows an example"
+        )
+        raise refusal(problems, where, "target description", TargetError, fix)
     assert isinstance(target, Target)
     return target
 
@@ -86,22 +85,6 @@ def _check_names(target: Target, where: str) -> None:
                 fix="lower-case letters, digits, - and _, the first a letter or digit, such as "
                 "my-chip",
             )
-
-
-def _refused(problems: list[Problem], where: str) -> TargetError:
-    """Return the error for one problem, or for a list of them."""
-    if len(problems) == 1:
-        only = problems[0]
-        return TargetError(only.message, where=f"{where}, {only.path}", fix=only.fix)
-    lines = [f"    {problem}: {problem.fix}" for problem in problems[:MOST_PROBLEMS]]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(f"    and {len(problems) - MOST_PROBLEMS} more")
-    return TargetError(
-        "\n".join([f"{len(problems)} entries of the target description are wrong", *lines]),
-        where=where,
-        fix="docs/targets.md explains every entry; snn-deploy targets cpu --sources shows an "
-        "example",
-    )
 
 
 @cache
@@ -164,19 +147,8 @@ def read_own(path: Path) -> Target:
             f"there is no target description {str(path)!r}",
             fix="give the path of a TOML file, or a name: snn-deploy targets",
         )
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as problem:
-        raise TargetError(
-            f"the target description cannot be read: {problem.strerror}", where=str(path)
-        ) from problem
-    if len(content) > LARGEST_FILE:
-        raise TargetError(
-            f"a target description has at most {LARGEST_FILE} bytes; this file has more",
-            where=str(path),
-            fix="give the TOML file of a target",
-        )
+    fix = "give the TOML file of a target"
+    content = content_of(path, "a target description", TargetError, fix)
     target = read_target(content, str(path))
     _check_own(target, str(path))
     return target

@@ -22,14 +22,9 @@ from snn_deploy.deploy.energy.profile import (
 from snn_deploy.errors import ProfileError, UnknownNameError
 from snn_deploy.ir.words import nearest
 from snn_deploy.targets.form import Problem, read_form
+from snn_deploy.targets.own_file import content_of, refusal
 
 ENDING = ".toml"
-
-LARGEST_FILE = 2**20
-"""Bytes of a profile; the shipped ones have a hundredth of that."""
-
-MOST_PROBLEMS = 8
-"""Of one file that an error lists."""
 
 ONLY_TIME = (Event.STEP, Event.MESSAGE_IN)
 ONLY_ENERGY = (Event.STATIC,)
@@ -88,7 +83,9 @@ def read_profile(content: bytes, where: str) -> Profile:
         problems = list(_problems(profile))
         if not problems:
             return profile
-    raise _refused(problems, where)
+    raise refusal(
+        problems, where, "energy profile", ProfileError, "docs/energy.md explains every entry"
+    )
 
 
 def _own(path: Path) -> Profile:
@@ -97,19 +94,8 @@ def _own(path: Path) -> Profile:
             f"there is no energy profile {str(path)!r}",
             fix=f"give the path of a TOML file, or a name such as {profiles()[0].name}",
         )
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as problem:
-        raise ProfileError(
-            f"the energy profile cannot be read: {problem.strerror}", where=str(path)
-        ) from problem
-    if len(content) > LARGEST_FILE:
-        raise ProfileError(
-            f"an energy profile has at most {LARGEST_FILE} bytes; this file has more",
-            where=str(path),
-            fix="give the TOML file of a profile",
-        )
+    fix = "give the TOML file of a profile"
+    content = content_of(path, "an energy profile", ProfileError, fix)
     profile = read_profile(content, str(path))
     for shipped in profiles():
         if shipped.name == profile.name and shipped != profile:
@@ -179,17 +165,3 @@ def _number_problems(
         needed = what == "source" or entry.seen is Seen.QUOTED
         if needed and not text.strip():
             yield Problem(path=f"{path}.{what}", message="is empty", fix="say where it was seen")
-
-
-def _refused(problems: list[Problem], where: str) -> ProfileError:
-    if len(problems) == 1:
-        only = problems[0]
-        return ProfileError(only.message, where=f"{where}, {only.path}", fix=only.fix)
-    lines = [f"    {problem}: {problem.fix}" for problem in problems[:MOST_PROBLEMS]]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(f"    and {len(problems) - MOST_PROBLEMS} more")
-    return ProfileError(
-        "\n".join([f"{len(problems)} entries of the energy profile are wrong", *lines]),
-        where=where,
-        fix="docs/energy.md explains every entry",
-    )

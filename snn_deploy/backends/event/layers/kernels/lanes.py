@@ -12,10 +12,9 @@ from numba.core import cgutils, types
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic
 
-_emitted: Callable[[Callable[..., Any]], Any] = intrinsic
+from snn_deploy.backends.event.flat import LINE
 
-_LANE_BYTES = 64
-"""Bytes that are read at once; readers may read as many behind an array's last number."""
+_emitted: Callable[[Callable[..., Any]], Any] = intrinsic
 
 _LONG = ir.IntType(64)
 
@@ -40,13 +39,13 @@ def widest_lanes(typing: Any) -> Any:
 def marks_at(typing: Any, numbers: Any, at: Any) -> Any:
     """Return which of the numbers from `at` on are not 0: one bit each, the first one lowest.
 
-    As many as 64 bytes hold; there have to be so many bytes.
+    As many as a line holds; there has to be a whole line of them.
     """
-    lanes = _LANE_BYTES * 8 // numbers.dtype.bitwidth
+    lanes = LINE * 8 // numbers.dtype.bitwidth
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        vector = ir.VectorType(ir.IntType(_LANE_BYTES * 8 // lanes), lanes)
+        vector = ir.VectorType(ir.IntType(LINE * 8 // lanes), lanes)
         place = builder.bitcast(builder.gep(array.data, [arguments[1]]), vector.as_pointer())
         read = builder.load(place, align=1)
         marks = builder.icmp_unsigned("!=", read, ir.Constant(vector, [0] * lanes))
