@@ -32,7 +32,8 @@ def table(results: Results) -> str:
     ]
     for key, row in results.items():
         trained = f"{row['float_accuracy']:.1f}, {row['plain_accuracy']:.1f}"
-        trained += f", {row['digits_accuracy']:.1f}"
+        small = row["digits_accuracy"]
+        trained += "" if small is None else f", {small:.1f}"
         spikes = f"{row['different_spikes']} in {row['compared']} samples"
         nir = "annotated" if row["strict"] else "strict"
         exact = f"{row['states']:,} states" if row["bit_exact"] else "no"
@@ -41,11 +42,15 @@ def table(results: Results) -> str:
         energy = f"{row['energy'] * 1e6:.2g} µJ ({row['energy_low'] * 1e6:.2g} to "
         energy += f"{row['energy_high'] * 1e6:.2g})"
         cells = (
-            f"[{row['method']}](../examples/methods/{key}.py)",
+            f"[{row['method']}](../examples/methods/{key}.py){'*' if row['provisional'] else ''}",
             *(trained, spikes, nir, f"{row['target']}: {exact}", lava),
             *(f"{row['integer_accuracy']:.1f}", f"{row['spikes']:.0f}", energy),
         )
         lines.append(f"| {' | '.join(cells)} |")
+    unverified = [row for row in results.values() if row["provisional"]]
+    if unverified:
+        lines += ["", "\\* Provisional: the trip is proven, the method is not verified.", ""]
+        lines += [f"- {row['method']}: {row['provisional']}." for row in unverified]
     lines += ["", "What stands in the way of plain NIR and of the chip's own neurons:", ""]
     for row in results.values():
         strict = "; ".join(line.strip() for line in row["strict"].splitlines()[1:])

@@ -39,8 +39,9 @@ def faults(row: Row) -> list[str]:
         (row.caught, f"not seen: {row.hazard}"),
     ]
     if not row.quick:
+        small = row.digits_accuracy
         checks += [
-            (row.digits_accuracy >= row.digits_goal - 1, "8 x 8 digits: too low"),
+            (small is None or small >= row.digits_goal - 1, "8 x 8 digits: too low"),
             (row.float_accuracy >= row.plain_accuracy - 2, "worse than plain training"),
             (row.integer_accuracy >= row.float_accuracy - 1, "integers: too low"),
         ]

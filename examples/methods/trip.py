@@ -50,14 +50,24 @@ class Method:
     train: Callable[[Net, Task], None]
     """Trains in place."""
 
-    digits: float
-    """Accuracy on the digits of 8 x 8 pixels that others measured with it [%]."""
+    digits: float | None
+    """Accuracy on the digits of 8 x 8 pixels that others measured with it [%]; None: nobody did, or
+    it is not about images."""
 
     hazard: str
     """What could be lowered wrongly."""
 
     spoil: Callable[[LayerGraph], None]
     """Does it wrongly, so that verification must see it."""
+
+    task: Callable[..., Task] = mnist_task
+    """Takes `quick`."""
+
+    baseline: Callable[[Net, Task], None] = plain
+    """Training that the method is compared with, of the same network."""
+
+    provisional: str = ""
+    """Why the method itself is unverified; empty: it is as published."""
 
     levels: int | None = None
     """Of what enters; None: the pixels' own."""
@@ -85,8 +95,9 @@ class Row:
     steps: int
     float_accuracy: float
     plain_accuracy: float
-    digits_accuracy: float
-    digits_goal: float
+    digits_accuracy: float | None
+    digits_goal: float | None
+    provisional: str
     different_spikes: int
     different_answers: int
     compared: int
@@ -180,7 +191,7 @@ def proof(method: Method, net: Net, task: Task, samples: int = VERIFIED) -> Proo
 
 def take(method: Method, *, quick: bool) -> Row:
     """Return what comes of one method's trip."""
-    task, small = mnist_task(quick=quick), small_task(quick=quick)
+    task = method.task(quick=quick)
     net = trained(method, task)
     shape, test = tuple(task.images.shape[1:]), task.test_images[:COMPARED]
     found = differences(net, net.graph(shape), test)
@@ -197,9 +208,10 @@ def take(method: Method, *, quick: bool) -> Row:
         quick=quick,
         steps=net.steps,
         float_accuracy=accuracy(net.float(), task),
-        plain_accuracy=accuracy(trained(method, task, plain).float(), task),
-        digits_accuracy=accuracy(trained(method, small).float(), small),
+        plain_accuracy=accuracy(trained(method, task, method.baseline).float(), task),
+        digits_accuracy=None if method.digits is None else on_digits(method, quick=quick),
         digits_goal=method.digits,
+        provisional=method.provisional,
         different_spikes=found.spikes,
         different_answers=found.answers,
         compared=len(test),
@@ -219,6 +231,12 @@ def take(method: Method, *, quick: bool) -> Row:
         caught=bool(caught.spikes or caught.answers),
         hazard=method.hazard,
     )
+
+
+def on_digits(method: Method, *, quick: bool) -> float:
+    """Return the accuracy of a method on the digits of 8 x 8 pixels [%]."""
+    small = small_task(quick=quick)
+    return accuracy(trained(method, small).float(), small)
 
 
 def entering(net: Net, images: torch.Tensor) -> np.ndarray:

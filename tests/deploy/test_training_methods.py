@@ -29,9 +29,9 @@ def example(monkeypatch):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_a_short_run_keeps_every_promise_and_sees_what_is_wrong(example, key):
-    trip, shared = example("trip"), example("shared")
+    trip = example("trip")
     method = example(key).METHOD
-    task = shared.mnist_task(quick=True)
+    task = method.task(quick=True)
     net = trip.trained(method, task)
     shape = tuple(task.images.shape[1:])
     graph, images = net.graph(shape), task.test_images[:20]
