@@ -99,7 +99,7 @@ energy: $(VENV)/.product oracles
 	$(BIN)/python benchmarks/energy/publish.py
 
 methods: $(VENV)/.product $(VENV)/.dev
-	$(BIN)/python examples/methods/run.py
+	$(BIN)/python examples/methods/run.py --jobs 2
 	$(BIN)/python examples/methods/publish.py
 
 clean:

@@ -4,9 +4,11 @@ Zhang et al., "Head-tail-aware KL divergence in knowledge distillation for spiki
 2025. The paper's full text was not read; from its abstract: a teacher's probabilities are sorted;
 the first, whose sum stays below a bound, are the head, the others the tail; forward and reverse KL
 divergence of both are weighed by how much of the difference lies in head and tail. Inference is
-that of an ordinary LIF network, 2 steps. Our reading: the bound 0.5; forward KL weighs by the
-head's share, reverse KL by the tail's; v = v / 2 + x, a reset to 0 at v >= 1, temperature 2, as
-much as the labels' loss; the teacher is the same network with ReLUs.
+that of an ordinary LIF network, 2 steps. Our reading: the bound 0.5, and forward KL weighs by the
+head's share, reverse KL by the tail's, as in the divergence for language models that has the same
+parts (Wu et al., "Rethinking Kullback-Leibler divergence in knowledge distillation for large
+language models", 2024, of which an implementation was read); v = v / 2 + x, a reset to 0 at v >= 1,
+temperature 2, as much as the labels' loss; the teacher is the same network with ReLUs.
 """
 
 import torch

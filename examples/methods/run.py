@@ -9,6 +9,8 @@ Rows that are not run keep what the file has of them.
 import argparse
 import importlib
 import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,23 +50,32 @@ def faults(row: Row) -> list[str]:
     return [what for kept, what in checks if not kept]
 
 
+def taken(key: str, *, quick: bool) -> Row:
+    """Return what comes of the trip of a file's method."""
+    return take(method(key), quick=quick)
+
+
 def main() -> None:
     """Run the rows that are named, or all of them."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(KEYS))
     parser.add_argument("--quick", action="store_true", help="few samples, six epochs")
     parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time; each takes one core")
     given = parser.parse_args()
     found = json.loads(given.output.read_text()) if given.output.exists() else {}
     wrong = []
-    for key in given.names or KEYS:
-        row = take(method(key), quick=given.quick)
-        found[key] = asdict(row)
-        told = faults(row)
-        wrong += [f"{key}: {what}" for what in told]
-        print(f"{key:10} {row.float_accuracy:5.1f} % {'; '.join(told) or 'all kept'}", flush=True)
-        ordered = {name: found[name] for name in KEYS if name in found}
-        given.output.write_text(json.dumps(ordered, indent=1) + "\n")
+    spawned = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(given.jobs, spawned, max_tasks_per_child=1) as pool:
+        rows = {pool.submit(taken, key, quick=given.quick): key for key in given.names or KEYS}
+        for done in as_completed(rows):
+            key, got = rows[done], done.result()
+            found[key] = asdict(got)
+            told = "; ".join(faults(got))
+            wrong += [f"{key}: {told}"] if told else []
+            print(f"{key:10} {got.float_accuracy:5.1f} % {told or 'all kept'}", flush=True)
+            ordered = {name: found[name] for name in KEYS if name in found}
+            given.output.write_text(json.dumps(ordered, indent=1) + "\n")
     if wrong:
         raise SystemExit("\n".join(wrong))
 
