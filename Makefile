@@ -8,6 +8,7 @@
 # make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.* and docs/speed.*
 # make energy  compares energy and time with SANA-FE's and with measured chips; writes benchmarks/energy/RESULTS.json and docs/energy.md
 # make methods  networks trained by published methods, deployed; 20 minutes; writes docs/methods.*
+# make structures  published structures at their real scale, random weights; an hour; writes docs/structures.md
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
 # PYTHON310  the Python 3.10 that makes lava-dl's environment, which runs on no newer one; empty: the
@@ -27,7 +28,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy methods clean
+.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -101,6 +102,10 @@ energy: $(VENV)/.product oracles
 methods: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/python examples/methods/run.py --jobs 2
 	$(BIN)/python examples/methods/publish.py
+
+structures: $(VENV)/.product $(VENV)/.dev
+	$(BIN)/python examples/structures/run.py
+	$(BIN)/python examples/structures/publish.py
 
 clean:
 	rm -rf $(VENV) $(LAVA_DL) $(ORACLES) build

@@ -1,0 +1,170 @@
+"""What the examples of structures share: the record of one, its random weights, and its data.
+
+Weights are random, from a seed. Batch normalisations are given the statistics of random images, so
+that every layer of a deep network is as lively as in a trained one.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from spikingjelly.activation_based import functional, layer
+from torch import Tensor, nn
+
+SHAPE = (3, 32, 32)
+"""Of a CIFAR image."""
+
+WIDTH = 64
+"""Channels of a network's first stage, as published."""
+
+NARROW = 8
+"""The same of a quick run."""
+
+LEVELS = 15
+"""Of a pixel: currents of 4 bits keep the membranes of a chip in range."""
+
+CALIBRATED = 16
+"""Images that batch normalisations take their statistics from."""
+
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A network that methods from the literature need, with random weights."""
+
+    name: str
+    key: str
+    """Its name on the command line."""
+
+    file: str
+    """Its file, without `.py`."""
+
+    neurons: str
+    """Whose neurons it has, and which."""
+
+    build: Callable[[int], nn.Module]
+    """Makes the module for a width, with torch's seed; `calibrated` or `eval` are its own work."""
+
+    shape: tuple[int, ...] = SHAPE
+    """Of what enters in one step."""
+
+    data: Callable[["Structure", int], np.ndarray] | None = None
+    """Makes samples, [sample, step, *shape], from their number; None: images, alike each step."""
+
+    steps: int = 4
+    levels: int = LEVELS
+    """What enters is a whole number of 1 / levels, from 0 to 1."""
+
+    width: int = WIDTH
+    narrow: int = NARROW
+    refused: str = ""
+    """Number of the error that it must be refused with; empty: it must be read."""
+
+    note: str = ""
+    """What of the publication is left out or read in our own way."""
+
+    exported: str | None = None
+    """Preset of the export; None: as the compiler chooses. `plain` rounds each weight by itself."""
+
+    lava_at: int | None = NARROW
+    """Width at which Lava runs it too; None: it is not run."""
+
+    lava_why: str = ""
+    """Why it is not run on Lava."""
+
+
+def images(structure: Structure, count: int) -> np.ndarray:
+    """Return random images, the same in every step: [sample, step, *shape]."""
+    whole = np.random.default_rng(SEED).integers(0, structure.levels + 1, (count, *structure.shape))
+    return np.repeat((whole / structure.levels)[:, None], structure.steps, axis=1)
+
+
+def samples(structure: Structure, count: int) -> np.ndarray:
+    """Return what enters the network, [sample, step, *shape]."""
+    return (structure.data or images)(structure, count)
+
+
+def built(structure: Structure, width: int) -> nn.Module:
+    """Return the module of a structure in float64, in evaluation mode, the same in each call."""
+    torch.set_num_threads(1)
+    torch.manual_seed(SEED)
+    return structure.build(width).eval().double()
+
+
+def calibrated(net: nn.Module, steps: int) -> nn.Module:
+    """Give all batch normalisations the statistics of random images; return the module.
+
+    Args:
+        net: Takes [step, sample, *SHAPE].
+        steps: That it is shown each image.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0  # of the one batch that it sees
+            spread(module)
+    whole = torch.randint(0, LEVELS + 1, (CALIBRATED, *SHAPE))
+    with torch.no_grad():
+        functional.reset_net(net.train())
+        net((whole / LEVELS).expand(steps, *whole.shape))
+        functional.reset_net(net.eval())
+    return net
+
+
+def spread(norm: nn.Module) -> None:
+    """Give a batch normalisation factors and shifts that differ from channel to channel."""
+    nn.init.uniform_(norm.weight, 0.8, 1.2)
+    nn.init.uniform_(norm.bias, -0.1, 0.1)
+
+
+def classifier(channels: int, classes: int = 10) -> nn.Sequential:
+    """Return the mean over places, and one linear layer."""
+    return nn.Sequential(
+        layer.AdaptiveAvgPool2d((1, 1), step_mode="m"),
+        layer.Flatten(step_mode="m"),
+        layer.Linear(channels, classes, step_mode="m"),
+    )
+
+
+def staged(
+    block: Callable[[int, int, int], nn.Module], blocks: Sequence[int], width: int
+) -> nn.Sequential:
+    """Return stages of blocks: each but the first doubles the channels and halves the sides.
+
+    Args:
+        block: Makes one of (channels that enter, channels that leave, stride).
+        blocks: How many each stage has.
+        width: Channels of the first stage, and of what enters it.
+    """
+    made, inner = [], width
+    for stage, count in enumerate(blocks):
+        outer = width * 2**stage
+        for place in range(count):
+            made.append(block(inner, outer, 2 if stage and not place else 1))
+            inner = outer
+    return nn.Sequential(*made)
+
+
+DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+"""Blocks of two convolutions in each stage, by a network's number of layers."""
+
+
+def widest(width: int) -> int:
+    """Return the channels of the last of four stages."""
+    return width * 2**3
+
+
+def kaiming(net: nn.Module, gain: float = math.sqrt(2.0)) -> nn.Module:
+    """Draw normal kernels whose variance is gain**2 / fan-in; return the module."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            nn.init.normal_(module.weight, 0.0, gain / math.sqrt(fan_in))
+    return net
+
+
+def steps_of(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return what a function of one step gives in each, [step, sample, ...]."""
+    return torch.stack([net(now) for now in x])
