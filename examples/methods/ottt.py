@@ -4,8 +4,8 @@ Xiao et al., "Online training through time for spiking neural networks", NeurIPS
 paper and its code: each step is learned at once; the gradient of a weight is the error of the step
 times a trace of the presynaptic spikes, a = 0.5 a + s; v = 0.5 v + x, spikes at v >= 1, which
 subtract 1; direct coding, 6 steps, the loss of each step. Our reading: pixels have a trace too, as
-the equations say; the network (theirs is a VGG with standardised weights). The network with
-feedback is not here.
+the equations say; the network (theirs is a VGG with standardised weights). `ottt_f.py` is the one
+with feedback.
 """
 
 import torch
@@ -30,20 +30,32 @@ def traced(kernel: nn.Module, x: Tensor, trace: Tensor) -> Tensor:
     return functional_call(kernel, fixed, (x,)) + given - given.detach()
 
 
-def train(net: Net, task: Task) -> None:
-    """Train step by step, without a graph from one step to the next."""
+def train(net: Net, task: Task, back: nn.Module | None = None) -> None:
+    """Train step by step, without a graph from one step to the next.
+
+    Args:
+        net: What is trained.
+        task: The data.
+        back: Kernel from the last neurons' spikes of the step before to the first neurons.
+    """
 
     def cost(images: Tensor, labels: Tensor) -> None:
         v, traces = net.start(), [torch.zeros(()) for _ in net.kernels]
+        last, kept = None, torch.zeros(())
         for entering in net.enter(images):
-            x = entering
+            x, fed = entering, None
+            if back is not None and last is not None:
+                kept = DECAY * kept + last
+                fed = traced(back, last, kept)
             for index, kernel in enumerate(net.kernels):
                 traces[index] = DECAY * traces[index] + x.detach()
                 x = traced(kernel, x, traces[index])
+                if fed is not None and not index:
+                    x = x + fed
                 if index < len(net.neurons):
                     neuron = net.neurons[index]
                     membrane, x = neuron.fire(neuron.integrate(v[index], x))
-                    v[index] = membrane.detach()
+                    v[index], last = membrane.detach(), x.detach()
             (nn.functional.cross_entropy(x, labels) / STEPS).backward()
 
     learn(net, task, cost)

@@ -76,6 +76,9 @@ class Method:
     unlike: str = ""
     """Why the target is not Loihi 2."""
 
+    dilation: str | None = None
+    """Steps of the chip for each of the network, a number or `auto`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
@@ -255,6 +258,7 @@ def exported(method: Method, net: Net, model: Any, task: Task) -> Deployment:
         input_unit=1 / levels,
         input_range=f"0:{levels}",
         calibrate={"input": entering(net, task.images[chosen])},
+        time_dilation=method.dilation,
     )
 
 

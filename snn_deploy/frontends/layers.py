@@ -418,7 +418,8 @@ class Node:
     """Nodes or inputs of the graph. Several add up, but for a `Concatenation`."""
 
     fed_back: tuple[str, ...] = ()
-    """Nodes whose output of the step before adds up too; 0 in the first step."""
+    """Nodes whose output of the step before adds up too. In the first step it is what they give if
+    nothing enters: 0, and their biases unless these wait (`LayerGraph.bias_waits`)."""
 
 
 @dataclass(slots=True)
@@ -469,6 +470,8 @@ class LayerGraph:
 
     def feed_back(self, source: str, target: str) -> None:
         """Let `target` also read what `source` gave in the step before.
+
+        Biases on that way act in the first step already, unless `bias_waits` is set.
 
         Raises:
             GraphError: one of them does not exist.
