@@ -948,10 +948,10 @@ def explain(code: str, /) -> Text:
     Returns:
         What it means.
     """
-    from snn_deploy.deploy import listings  # noqa: PLC0415
+    from snn_deploy.deploy import explanations  # noqa: PLC0415
     from snn_deploy.deploy.results import Text  # noqa: PLC0415
 
-    return Text(text=listings.explain(code))
+    return Text(text=explanations.explain(code))
 
 
 def lava_setup(*, path: Path | None = None) -> Text:

@@ -1,14 +1,11 @@
-"""Tables about the product itself: targets, what is installed, what an error means."""
+"""Tables about the product itself: targets, and what is installed."""
 
-import inspect
 import platform
 from importlib.metadata import PackageNotFoundError, entry_points
 from importlib.metadata import version as installed
 
-from snn_deploy import errors
 from snn_deploy.deploy.results import Listing
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import DeployError, UnknownNameError
 from snn_deploy.targets import find_target, shipped_targets
 
 MISSING = "missing"
@@ -77,23 +74,3 @@ def _state(package: str) -> str:
         return installed(package)
     except PackageNotFoundError:
         return MISSING
-
-
-def explain(code: str) -> str:
-    """Return what an error number means.
-
-    Raises:
-        UnknownNameError: no error has the number.
-    """
-    wanted = code.upper() if code.upper().startswith("SNN") else f"SNN{code}"
-    classes = {
-        c.code: c
-        for c in vars(errors).values()
-        if isinstance(c, type) and issubclass(c, DeployError)
-    }
-    if wanted not in classes:
-        raise UnknownNameError(
-            f"no error has the number {wanted}; there are {', '.join(sorted(classes))}"
-        )
-    found = classes[wanted]
-    return f"{wanted} {found.__name__}\n\n{inspect.cleandoc(found.__doc__ or '')}"

@@ -58,7 +58,8 @@ def find_environment() -> Path | None:
     """
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named) if Path(named).is_file() else None
+        python = Path(named).absolute()  # children run elsewhere; links stay, an environment is one
+        return python if python.is_file() else None
     folder = default_folder()
     return _python_of(folder) if (folder / MARKER).is_file() else None
 
