@@ -87,8 +87,8 @@ def page() -> str:
     lines = [
         "# Every error",
         "",
-        "Each has a number, says what is wrong, where, and the way out; `snn-deploy explain SNN203`",
-        "prints what stands here. The examples use the files that `examples/broken/make.py` writes.",
+        "Each has a number, says what is wrong, where, and the way out; `snn-deploy explain 203`",
+        "prints what stands here. The examples use the files of `examples/broken/make.py`.",
     ]
     for code, error in classes().items():
         known = explanations()[code]
