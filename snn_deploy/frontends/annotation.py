@@ -23,7 +23,7 @@ from snn_deploy.frontends.nir_file import write_graph
 from snn_deploy.frontends.nir_nodes import digest, node_digest
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.network import Arithmetic, Population
-from snn_deploy.ir.neuron import Compare, Decode, Fires
+from snn_deploy.ir.neuron import Compare, Decode, Fires, State
 from snn_deploy.ir.weighting import Weighting
 
 KEY = "snn_deploy"
@@ -71,6 +71,9 @@ class Annotation:
     encoding: Encoding = field(default_factory=Encoding)
     """How values become what enters the network."""
 
+    into: Mapping[str, State] = field(default_factory=dict)
+    """State of the neurons behind it that a linear node drives, where that is not the first."""
+
 
 class _Firing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reset: ResetRule
@@ -110,6 +113,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     encoding: _Encoding
     cells: dict[str, CellRecord] = {}
     weights: dict[str, Weighting] = {}
+    into: dict[str, State] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +153,7 @@ def annotated(graph: nir.NIRGraph, annotation: Annotation) -> nir.NIRGraph:
             high=annotation.encoding.high,
             unit=annotation.encoding.unit,
         ),
+        into=dict(annotation.into),
     )
     text = msgspec.json.encode(record, order="sorted").decode("utf-8")
     metadata = {**graph.metadata, KEY: text}
@@ -239,6 +244,7 @@ def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotat
             high=record.encoding.high,
             unit=record.encoding.unit,
         ),
+        into=record.into,
     )
 
 

@@ -1,4 +1,4 @@
-"""Layers of an architecture file in our own words: neurons, sums and concatenations.
+"""Layers of an architecture file in our own words: neurons, sums, concatenations and connections.
 
 All that can be said of "Neurons"; what is left out is as `ir.network.Population` has it:
 
@@ -12,6 +12,10 @@ All that can be said of "Neurons"; what is left out is as `ir.network.Population
     refractory = 3 | "once"; refractory_during; window = [first, behind]; restart = [every, offset]
     biases = [{value, into, start, waits}]
     tables = [{what, rows, into, start, repeats}]
+
+A layer of type "Into", between a layer and neurons, says the state of theirs that it drives:
+
+    state = "current-2" | "membrane" | ...
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +24,7 @@ from typing import Any
 from snn_deploy.errors import FileDamagedError
 from snn_deploy.frontends.arch_table import Table
 from snn_deploy.frontends.dynamics import ResetRule
-from snn_deploy.frontends.layers import Cell, Concatenation, Layer, Sum
+from snn_deploy.frontends.layers import Cell, Concatenation, Into, Layer, Sum
 from snn_deploy.ir import timing
 from snn_deploy.ir.network import Bias, Chain, Floor, Reset, Synapse
 from snn_deploy.ir.neuron import (
@@ -53,6 +57,17 @@ def _sum(table: Table) -> Sum:
 
 def _concatenation(table: Table) -> Concatenation:
     return Concatenation(axis=table.take("axis", int, 0))
+
+
+def _into(table: Table) -> Into:
+    state = table.word("state", State)
+    if state is None:
+        raise FileDamagedError(
+            "it does not say which state of the neurons behind it is driven",
+            where=table.where,
+            fix='state = "current-2", say',
+        )
+    return Into(state=state)
 
 
 def _neurons(table: Table) -> Cell:
@@ -213,5 +228,6 @@ OWN: Mapping[str, Callable[[Table], Layer]] = {
     "Neurons": _neurons,
     "Sum": _sum,
     "Concatenation": _concatenation,
+    "Into": _into,
 }
 """By the type that the file says. They have no tensors."""

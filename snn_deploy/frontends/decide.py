@@ -151,6 +151,7 @@ class _Decider:
             outputs=stated.outputs if stated else {},
             weights=stated.weights if stated else {},
             feedback=stated.feedback if stated else (),
+            into=stated.into if stated else {},
             encoding=self.overrides.encoding.applied(stated.encoding if stated else Encoding()),
         )
         return Decision(annotation=annotation, findings=tuple(self.findings))

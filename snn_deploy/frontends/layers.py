@@ -18,7 +18,7 @@ from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
-from snn_deploy.ir.neuron import Compare, Decode, Fires, State
+from snn_deploy.ir.neuron import CURRENTS, Compare, Decode, Fires, State
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.weighting import Weighting
 
@@ -283,6 +283,32 @@ class Delay(Layer):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum(Layer):
     """The sum of all its inputs, which have one shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Into(Layer):
+    """What it reads enters another state of the neurons behind it than the first one.
+
+    Elsewhere a connection enters the first synaptic current, or the membrane of neurons that have
+    none. Only neurons read it.
+    """
+
+    state: State
+    """A synaptic current, or the membrane."""
+
+    def check(self, where: str) -> None:
+        """See `Layer.check`.
+
+        Raises:
+            GraphError: no connection drives that state.
+        """
+        if self.state not in (*CURRENTS, State.MEMBRANE):
+            known = ", ".join(state.value for state in (*CURRENTS, State.MEMBRANE))
+            raise GraphError(
+                f"no connection drives the state {self.state.value!r}",
+                where=where,
+                fix=f"one of {known}",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

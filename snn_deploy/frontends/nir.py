@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 import nir
 import numpy as np
 
-from snn_deploy.errors import ShapeError
+from snn_deploy.errors import FileDamagedError, GraphError, ShapeError
 from snn_deploy.frontends.annotation import KEY, Annotation, Stated, annotated, stated_in
 from snn_deploy.frontends.decide import decide
 from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Choice, Origin, Overrides, Unit
 from snn_deploy.frontends.imported import Imported
+from snn_deploy.frontends.nir_biases import with_biases
 from snn_deploy.frontends.nir_file import write_graph
 from snn_deploy.frontends.nir_flat import FlatGraph, complete_ports, flatten, natural
 from snn_deploy.frontends.nir_maps import Stage, stage_of
-from snn_deploy.frontends.nir_neurons import population_of, with_biases
+from snn_deploy.frontends.nir_neurons import population_of
 from snn_deploy.frontends.nir_nodes import NEURONS
 from snn_deploy.frontends.nir_routes import (
     Route,
@@ -29,11 +30,12 @@ from snn_deploy.frontends.nir_routes import (
     ways_of,
 )
 from snn_deploy.frontends.nir_shapes import Shapes, infer_shapes
+from snn_deploy.ir.checks import entries
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.graph import shortest_delay
-from snn_deploy.ir.maps import Shape
-from snn_deploy.ir.network import Input, Network, Output, Population, Projection
-from snn_deploy.ir.neuron import Decode, Fires
+from snn_deploy.ir.maps import Scale, Shape
+from snn_deploy.ir.network import Bias, Input, Network, Output, Population, Projection
+from snn_deploy.ir.neuron import Decode, Fires, State
 
 Pair = tuple[str, str]
 
@@ -109,10 +111,14 @@ class _Assembly:
         dt = annotation.dt.value
         ends = [n for n, node in flat.nodes.items() if isinstance(node, (*NEURONS, nir.Output))]
         useful = useful_nodes(ends, flat.predecessors())
+        following = flat.successors()
         for name, node in flat.nodes.items():
             if not isinstance(node, (*NEURONS, nir.Input, nir.Output)):
                 stages[name], found = stage_of(name, node, shapes, dt)
                 findings += found
+            if name in annotation.into:
+                _check_entrance(name, annotation.into[name], following[name], flat.nodes)
+                stages[name] = _passing(stages[name])
             if name not in useful:
                 findings.append(
                     Finding(
@@ -128,7 +134,7 @@ class _Assembly:
             annotation=annotation,
             overrides=overrides,
             stages=stages,
-            successors=flat.successors(),
+            successors=following,
             useful=useful,
             findings=findings,
         )
@@ -139,6 +145,8 @@ class _Assembly:
         outputs, readouts = self._outputs(routes, populations)
         populations |= {population.name: population for population in readouts}
         inner = [route for route in routes if route.target in populations]
+        for route in inner:
+            _check_state(route, populations[route.target])
         senders = {route.source for route in inner}
         populations = {n: _sending(p, senders) for n, p in populations.items()}
         late = self._late()
@@ -169,7 +177,13 @@ class _Assembly:
         return [*self._names(nir.Input), *self._names(*NEURONS)]
 
     def _routes(self, start: str) -> list[Route]:
-        return routes_from(start, self.successors, self.stages, self.useful)
+        into = self.annotation.into
+        if not into:
+            return routes_from(start, self.successors, self.stages, self.useful)
+        return [
+            replace(route, into=into.get(route.stages[-1].name if route.stages else start))
+            for route in routes_from(start, self.successors, self.stages, self.useful)
+        ]
 
     def _population(self, name: str) -> Population:
         node, shape = self.flat.nodes[name], self.shapes.reads[name]
@@ -285,7 +299,7 @@ class _Assembly:
         routes: Sequence[Route],
         feedback: set[Pair],
     ) -> dict[str, Population]:
-        arriving: dict[str, list[tuple[int, np.ndarray]]] = {name: [] for name in populations}
+        arriving: dict[str, list[Bias]] = {name: [] for name in populations}
         for name, stage in self.stages.items():
             if stage.bias is None or name not in self.useful:
                 continue
@@ -294,9 +308,14 @@ class _Assembly:
                     continue
                 silent = self._silent(name, route.target, routes, feedback)
                 for bias in arriving_biases(stage, [route], silent):
-                    shape = populations[bias.target].shape
-                    value = _shaped(bias.value, bias.shape, shape)
-                    arriving[bias.target].append((bias.start, value))
+                    target = populations[bias.target]
+                    arriving[bias.target].append(
+                        Bias(
+                            value=_shaped(bias.value, bias.shape, target.shape),
+                            into=bias.into or target.entry,
+                            start=bias.start,
+                        )
+                    )
         return {n: with_biases(p, arriving[n]) for n, p in populations.items()}
 
     def _silent(self, name: str, target: str, routes: Sequence[Route], feedback: set[Pair]) -> int:
@@ -324,6 +343,46 @@ class _Assembly:
 class _Walk:
     order: list[str]
     closing: list[Pair]
+
+
+def _check_entrance(
+    name: str, state: State, following: Sequence[str], nodes: Mapping[str, nir.NIRNode]
+) -> None:
+    """Refuse a node that drives a state of neurons, but leads to something else too.
+
+    Raises:
+        FileDamagedError: with what it leads to.
+    """
+    for target in following:
+        if not isinstance(nodes[target], NEURONS):
+            raise FileDamagedError(
+                f"our metadata says that it drives the {state.value} of neurons, but {target} is "
+                "none",
+                where=name,
+            )
+
+
+def _check_state(route: Route, population: Population) -> None:
+    """Refuse a way into a state that the neurons at its end do not have.
+
+    Raises:
+        GraphError: with the states that they have.
+    """
+    known = entries(population)
+    if route.into is None or route.into in known:
+        return
+    raise GraphError(
+        f"it enters the state {route.into.value!r}, which {population.name} does not have",
+        where=route.stages[-1].name if route.stages else route.source,
+        fix=f"one of {', '.join(sorted(state.value for state in known))}",
+    )
+
+
+def _passing(stage: Stage) -> Stage:
+    """Return a stage without its map, where that changes nothing."""
+    linear = stage.map
+    same = isinstance(linear, Scale) and bool(np.all(linear.factor == 1))
+    return replace(stage, map=None) if same else stage
 
 
 def _sending(population: Population, senders: set[str]) -> Population:

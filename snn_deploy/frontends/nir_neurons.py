@@ -1,6 +1,6 @@
 """NIR's neuron equations as difference equations: a node and its `Dynamics` give a `Population`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import nir
@@ -13,7 +13,7 @@ from snn_deploy.frontends.nir_nodes import SPIKING, node_type, stored_fields
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
-from snn_deploy.ir.neuron import Fires, ResetKind, State
+from snn_deploy.ir.neuron import Fires, ResetKind
 
 Values = Float[np.ndarray, "..."]
 
@@ -168,35 +168,6 @@ def _firing(
         reset=Reset(kind=kind, amount=compact(amount, shape), when=firing.reset.value.when),
         floor=None if floor is None else Floor(value=np.asarray(floor, REAL)),
     )
-
-
-def with_biases(neurons: Population, added: Iterable[tuple[int, Values]]) -> Population:
-    """Return the population with more biases: (first step, sum that arrives).
-
-    A sum broadcasts to the population's shape. Each enters where projections enter, times the
-    gain there; those of one start become one.
-    """
-    synapse = neurons.synapse
-    into = State.MEMBRANE if synapse is None else State.CURRENT
-    gain = neurons.gain if synapse is None else synapse.gain
-    sums: dict[tuple[State, int, bool], Values] = {}
-    for bias in neurons.biases:
-        key = bias.into, bias.start, bias.waits
-        sums[key] = sums.get(key, np.zeros(())) + np.asarray(bias.value)
-    for start, value in added:
-        key = into, start, False
-        sums[key] = sums.get(key, np.zeros(())) + gain * value
-    biases = tuple(
-        Bias(
-            value=compact(np.asarray(sums[key]), neurons.shape),
-            into=key[0],
-            start=key[1],
-            waits=key[2],
-        )
-        for key in sorted(sums, key=lambda key: (key[1], key[0].value, key[2]))
-        if np.any(sums[key])
-    )
-    return replace(neurons, biases=biases)
 
 
 def compact(values: Values, shape: Shape) -> Values:

@@ -14,6 +14,7 @@ from snn_deploy.frontends.nir_shapes import LARGEST_LAYER
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Composition, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Projection
+from snn_deploy.ir.neuron import State
 
 MOST_ROUTES = 10_000
 """Ways from neurons to neurons. Parallel linear branches in series multiply them."""
@@ -26,6 +27,8 @@ class Route:
     source: str
     stages: tuple[Stage, ...]
     target: str
+    into: State | None = None
+    """State of the target that it drives; None: the first."""
 
 
 def routes_from(
@@ -207,6 +210,7 @@ def projections_of(
             target=route.target,
             map=way.map(sizes[route.source]),
             delay=np.asarray(way.delay() + np.int32(late.get(route.source, 0))),
+            into=route.into,
         )
         for name, (route, way) in zip(names, drafts, strict=True)
     ]
@@ -240,6 +244,9 @@ class ArrivingBias:
     """What the bias of one linear node brings to a population."""
 
     target: str
+    into: State | None
+    """State of the target that it enters; None: the first."""
+
     start: int
     """First step in which it arrives."""
 
@@ -268,7 +275,13 @@ def arriving_biases(stage: Stage, onward: Iterable[Route], delayed: int) -> Iter
             if behind.delay is not None:
                 parts = _delayed(parts, behind.delay, shape)
         for start in sorted(parts):
-            yield ArrivingBias(target=route.target, start=start, value=parts[start], shape=shape)
+            yield ArrivingBias(
+                target=route.target,
+                into=route.into,
+                start=start,
+                value=parts[start],
+                shape=shape,
+            )
 
 
 def _through(stage: Stage, value: np.ndarray, shape: Shape) -> np.ndarray:

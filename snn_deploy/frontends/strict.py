@@ -248,6 +248,10 @@ def _said(
         how = imported.encoding.how
         coded = f"values become steps by {how.value} coding, which is not said"
         return said if how is Encode.RECORDED else replace(said, notes=(coded,))
+    entered = _entered(name, imported)
+    if entered:
+        reason = f"what it gives enters the {' and '.join(entered)}"
+        return replace(said, saying=Saying.METADATA, reasons=(reason,))
     if name in forms:
         said = replace(said, saying=forms[name].saying, reasons=forms[name].reasons)
     if name not in loops.unsaid:
@@ -255,6 +259,16 @@ def _said(
     unsaid = "its loop is read otherwise, and no edge for a Delay is its own"
     saying = Saying.METADATA if said.saying.plain else said.saying
     return replace(said, saying=saying, reasons=(*said.reasons, unsaid))
+
+
+def _entered(name: str, imported: Imported) -> list[str]:
+    """Return which states of which neurons a node drives, of those that NIR does not drive."""
+    state = imported.annotation.into.get(name)
+    if state is None:
+        return []
+    behind = [target for source, target in imported.graph.edges if source == name]
+    driven = {target: imported.network.population(target) for target in behind}
+    return [f"{state.value} of {n}" for n, neurons in driven.items() if neurons.entry is not state]
 
 
 def _looped(said: Said, annotation: Annotation, loops: Wired) -> Said:

@@ -25,6 +25,7 @@ from snn_deploy.frontends.layers import (
     Convolution,
     Delay,
     Flatten,
+    Into,
     Layer,
     LayerGraph,
     Linear,
@@ -42,7 +43,7 @@ from snn_deploy.frontends.nearest import nearest_node
 from snn_deploy.frontends.nir_shapes import check_size
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Arithmetic, Population
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.neuron import Fires, State
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ def to_nir(graph: LayerGraph) -> NirForm:
         outputs={name: _known(how) for name, how in lowering.graph.decodes.items()},
         weights=lowering.graph.weights,
         feedback=tuple(sorted(lowering.pairs)),
+        into=lowering.into,
     )
     return NirForm(graph=made, annotation=annotation)
 
@@ -202,10 +204,14 @@ class _Lowering:
     pairs: set[tuple[str, str]] = field(default_factory=set)
     """(source, target) of neurons whose edge carries the step before."""
 
+    into: dict[str, State] = field(default_factory=dict)
+    """State that each NIR node drives, of those that stand for an `Into`."""
+
     def run(self) -> None:
         graph = self.graph
         if not graph.inputs or not graph.outputs:
             raise GraphError("nothing enters the network, or nothing leaves it")
+        _check_entrances(graph)
         for name, shape in graph.inputs.items():
             self.nodes[name] = nir.Input(input_type=np.array(shape))
             self.shapes[name], self.sources[name] = shape, [name]
@@ -327,6 +333,9 @@ class _Lowering:
         self, name: str, layer: Layer, reads: Shape, node: Node
     ) -> tuple[dict[str, nir.NIRNode], Shape]:
         """Return the NIR nodes of a layer, one after another, and what the last one gives."""
+        if isinstance(layer, Into):
+            self.into[name] = layer.state
+            return {name: nir.Scale(scale=np.ones(reads))}, reads
         if isinstance(layer, Cell):
             return self._neurons(name, layer, reads), reads
         if isinstance(layer, Pool) and layer.pooling is Pooling.MAX:
@@ -370,6 +379,27 @@ class _Lowering:
         total, gives = pool(f"{name}.sum", replace(layer, pooling=Pooling.SUM), reads)
         either = Cell(decay=np.zeros(()), threshold=np.full((), 0.5), fires=Fires.BINARY)
         return {**total, **self._neurons(name, either, gives)}, gives
+
+
+def _check_entrances(graph: LayerGraph) -> None:
+    """Refuse an `Into` that something else than neurons reads.
+
+    Raises:
+        GraphError: with what reads it.
+    """
+    for name, readers in graph.consumers().items():
+        node = graph.nodes.get(name)
+        if node is None or not isinstance(node.layer, Into):
+            continue
+        others = [each for each in readers if not isinstance(graph.nodes[each].layer, Cell)]
+        others += [port for port, source in graph.outputs.items() if source == name]
+        if others:
+            raise GraphError(
+                f"what it reads enters the {node.layer.state.value} of neurons, but "
+                f"{others[0]} has none",
+                where=name,
+                fix="put it right before the neurons",
+            )
 
 
 def binary(graph: LayerGraph, name: str) -> bool:
