@@ -1,6 +1,7 @@
 # make demo   set-up, then the main job on a real network
 # make test   set-up, then all tests
 # make check  lint, types, layers
+# make docs   the documents as pages, in build/docs; a warning is an error
 # make nightly  what takes too long for every change: thousands of random programs and networks
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
@@ -28,7 +29,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check nightly golden lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test check docs nightly golden lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -44,6 +45,9 @@ check: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.product $(VENV)/.dev
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --builder html docs build/docs
 
 nightly: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup

@@ -61,3 +61,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     raise AttributeError(f"module 'snn_deploy' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, so that a notebook completes them before their first use."""
+    return [*globals(), *__all__]
