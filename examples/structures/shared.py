@@ -4,14 +4,14 @@ Weights are random, from a seed. Batch normalisations are given the statistics o
 that every layer of a deep network is as lively as in a trained one.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer
-from torch import Tensor, nn
+from torch import nn
 
 SHAPE = (3, 32, 32)
 """Of a CIFAR image."""
@@ -19,8 +19,11 @@ SHAPE = (3, 32, 32)
 WIDTH = 64
 """Channels of a network's first stage, as published."""
 
-NARROW = 8
+NARROW = 4
 """The same of a quick run."""
+
+CHIPS = ("loihi1", "loihi2")
+"""Chips that a structure is tried on."""
 
 LEVELS = 15
 """Of a pixel: currents of 4 bits keep the membranes of a chip in range."""
@@ -67,7 +70,11 @@ class Structure:
     """What of the publication is left out or read in our own way."""
 
     exported: str | None = None
-    """Preset of the export; None: as the compiler chooses. `plain` rounds each weight by itself."""
+    """Preset of the export; None: as the compiler chooses. With `plain` each weight is rounded by
+    itself, and no scale is searched for."""
+
+    chips: tuple[str, ...] = CHIPS
+    """That its cores are counted on."""
 
     lava_at: int | None = NARROW
     """Width at which Lava runs it too; None: it is not run."""
@@ -103,7 +110,8 @@ def calibrated(net: nn.Module, steps: int) -> nn.Module:
     """
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = 1.0  # of the one batch that it sees
+            module.momentum = None  # the mean over what it sees
+            module.reset_running_stats()
             spread(module)
     whole = torch.randint(0, LEVELS + 1, (CALIBRATED, *SHAPE))
     with torch.no_grad():
@@ -150,21 +158,17 @@ def staged(
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """Blocks of two convolutions in each stage, by a network's number of layers."""
 
+AT_DEPTH: dict[int, dict[str, Any]] = {
+    18: {},
+    34: {
+        "lava_at": None,
+        "lava_why": "the network of 18 layers is",
+        "chips": ("loihi2",),
+    },
+}
+"""What a structure says of itself by its number of layers, to end in time."""
+
 
 def widest(width: int) -> int:
     """Return the channels of the last of four stages."""
     return width * 2**3
-
-
-def kaiming(net: nn.Module, gain: float = math.sqrt(2.0)) -> nn.Module:
-    """Draw normal kernels whose variance is gain**2 / fan-in; return the module."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_in = module.weight[0].numel()
-            nn.init.normal_(module.weight, 0.0, gain / math.sqrt(fan_in))
-    return net
-
-
-def steps_of(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return what a function of one step gives in each, [step, sample, ...]."""
-    return torch.stack([net(now) for now in x])
