@@ -54,6 +54,7 @@ def build() -> App:
     lava = App(name="lava", help="The Python 3.10 environment of the Lava backend.")
     lava.command(_command(api.lava_setup), name="setup")
     app.command(lava)
+    app.register_install_completion_command(add_to_startup=False)
     return app
 
 
