@@ -187,7 +187,7 @@ def exported(structure: Structure, found: Imported, given: np.ndarray, target: s
         encode="recorded",
         input_unit=1 / structure.levels,
         input_range=f"0:{structure.levels}",
-        weight_bits=BITS,
+        bits=BITS,
         preset=structure.exported,
         search=structure.exported != PLAIN,
         calibrate={"input": given},
