@@ -126,7 +126,8 @@ def assert_same_spikes(
         theirs: What each population sent; every population that fires must be there.
         exact: Not one difference is allowed; else only near the threshold and very few.
     """
-    firing = {p.name for p in network.populations if p.fires in (Fires.BINARY, Fires.COUNT)}
+    linear = (Fires.NEVER, Fires.GRADED)
+    firing = {p.name for p in network.populations if p.fires not in linear}
     assert firing <= set(theirs), f"not recorded: {sorted(firing - set(theirs))}"
     for name in sorted(firing):
         assert_active(name, np.asarray(theirs[name]))

@@ -218,4 +218,4 @@ def membrane_label(module: Any, index: int, count: int, field: str) -> str:
 
 def spiking(cell: Cell) -> bool:
     """Return whether neurons send spikes."""
-    return cell.fires in (Fires.BINARY, Fires.COUNT)
+    return cell.fires not in (Fires.NEVER, Fires.GRADED)

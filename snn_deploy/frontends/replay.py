@@ -381,9 +381,17 @@ def _compare(
 
 def _nudged(population: Population) -> tuple[Population, ...]:
     """Return the population with thresholds a little higher, and a little lower."""
-    size = NEAR * np.where(population.threshold == 0, 1.0, np.abs(population.threshold))
+
+    def moved(threshold: np.ndarray, sign: int) -> np.ndarray:
+        size = NEAR * np.where(threshold == 0, 1.0, np.abs(threshold))
+        return np.asarray(threshold + sign * size)
+
     return tuple(
-        replace(population, threshold=np.asarray(population.threshold + sign * size))
+        replace(
+            population,
+            threshold=moved(population.threshold, sign),
+            lower=moved(population.lower, -sign),
+        )
         for sign in (1, -1)
     )
 
@@ -413,7 +421,8 @@ def _compare_output(
 ) -> OutputComparison:
     """Compare what the module returns with what our population gives, but for a factor of a sum."""
     population = network.population(output.population)
-    spikes = population.fires in (Fires.BINARY, Fires.COUNT) and output.decode is Decode.COUNT
+    analog = population.fires in (Fires.NEVER, Fires.GRADED)
+    spikes = not analog and output.decode is Decode.COUNT
     ours = _recorded(traces[population.name], State.PAYLOAD if spikes else State.MEMBRANE)
     if output.delay:
         ours = np.concatenate([np.zeros_like(ours[: output.delay]), ours[: -output.delay]])

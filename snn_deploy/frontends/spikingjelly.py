@@ -8,6 +8,8 @@ compared spike by spike. Each step computes, with q = 1 / tau and r = v_reset, o
     v = v - (v - r) * q + x                              the same, decay_input=False
     c = c * c_decay + x; v = v * v_decay + c             CUBALIFNode
     s = v >= v_threshold
+    s = (v >= v_threshold) - (v <= -v_threshold)         TernaryIFNode, TernaryLIFNode
+    s = round(clip(v / v_threshold, 0, D)), half to even ILIFNode, without a v_reset
     v = v_reset where s; v - v_threshold * s without one
 
 A sample starts from what `functional.reset_net` sets. Both step modes compute the same; a
@@ -61,8 +63,11 @@ PACKAGE = "spikingjelly"
 Real = np.ndarray | np.floating[Any]
 """A parameter; numpy makes plain numbers of sums and products of arrays without axes."""
 
+LEVELS = "MultiLevelSpikeCount"
+"""Surrogate function of neurons that send several spikes a step."""
+
 NOT_A_STEP = {
-    "MultiLevelSpikeCount": "counts several spikes",
+    LEVELS: "counts several spikes",
     "PoissonPass": "fires at random",
 }
 """Surrogate functions whose forward is not `v >= v_threshold`."""
@@ -198,6 +203,38 @@ def _places(name: str, layer: Any, axis: int) -> UnknownNodeError:
     )
 
 
+def _ternary_integrate(name: str, layer: Any) -> Cell:
+    """Read TernaryIFNode."""
+    return _ternary(_integrate(name, layer))
+
+
+def _ternary_leaky(name: str, layer: Any) -> Cell:
+    """Read TernaryLIFNode."""
+    return _ternary(_leaky(name, layer))
+
+
+def _ternary(cell: Cell) -> Cell:
+    """Return neurons that send -1 from minus the threshold on; a soft reset takes the sign."""
+    return replace(cell, fires=Fires.TERNARY, lower=np.asarray(-cell.threshold))
+
+
+def _several_levels(name: str, layer: Any) -> Cell:
+    """Read ILIFNode, which sends the whole number nearest to its membrane, in thresholds.
+
+    Raises:
+        UnknownNodeError: a surrogate function that gives something else forward.
+    """
+    counts = layer.surrogate_function
+    if short_name(counts) != LEVELS or not counts.spiking or not _is_home(counts):
+        raise UnknownNodeError(
+            f"ILIFNode with the surrogate function {short_name(counts)} is not read",
+            where=f"{name}.surrogate_function",
+            fix=f"set surrogate_function=surrogate.{LEVELS}(D)",
+        )
+    cell = _charged(name, layer, _leak_by_tau(name, layer))
+    return replace(cell, fires=Fires.ROUNDED, max_spikes=int(counts.max_spike_count))
+
+
 def _cell(
     name: str,
     layer: Any,
@@ -212,6 +249,21 @@ def _cell(
         UnknownNodeError: an option that changes what is computed.
     """
     _check_surrogate(name, layer)
+    return _charged(name, layer, charge, threshold, amount)
+
+
+def _charged(
+    name: str,
+    layer: Any,
+    charge: _Charge,
+    threshold: Real | None = None,
+    amount: Real | None = None,
+) -> Cell:
+    """Return neurons as `_cell` does, whatever their surrogate function gives forward.
+
+    Raises:
+        UnknownNodeError: an option that changes what is computed.
+    """
     precision = getattr(layer, "_neuron_precision", None)
     if precision is not None:
         raise UnknownNodeError(
@@ -247,7 +299,7 @@ def _check_surrogate(name: str, layer: Any) -> None:
         reason = NOT_A_STEP[kind]
     elif getattr(surrogate, "spiking", True) is False:
         reason = "is set to spiking=False, and gives no spikes"
-    elif class_name(surrogate).partition(".")[0] != PACKAGE and full_name(surrogate) != (
+    elif not _is_home(surrogate) and full_name(surrogate) != (
         f"{PACKAGE}.activation_based.surrogate.heaviside"
     ):
         reason = "is not one of SpikingJelly's, and what it gives forward is not known"
@@ -258,6 +310,10 @@ def _check_surrogate(name: str, layer: Any) -> None:
         where=f"{name}.surrogate_function",
         fix="set surrogate_function=surrogate.Sigmoid(), if its forward is a step at 0",
     )
+
+
+def _is_home(surrogate: Any) -> bool:
+    return class_name(surrogate).partition(".")[0] == PACKAGE
 
 
 def _initial(name: str, layer: Any, state: str) -> np.ndarray:
@@ -582,6 +638,9 @@ _NEURONS: Mapping[str, Read] = {
     "DSRLIFNode": _dsr_leaky,
     "NonSpikingIFNode": _readout,
     "NonSpikingLIFNode": _readout,
+    "ILIFNode": reader(_several_levels),
+    "TernaryIFNode": reader(_ternary_integrate),
+    "TernaryLIFNode": reader(_ternary_leaky),
     "ILCIFNode": _inner_loop,
     "ILCLIFNode": _inner_loop,
     "ILCCUBALIFNode": _inner_loop,
@@ -636,9 +695,6 @@ FRONTEND = Frontend(
         "GatedLIFNode": f"{_PER_STEP}, and a spike takes away a share of the membrane",
         "ComplementaryLIFNode": "its reset depends on a second, non-linear state",
         "LIAFNode": "it sends a function of its membrane, not spikes",
-        "ILIFNode": "it rounds to the nearest number of spikes, halves to the even one",
-        "TernaryIFNode": "its spikes are positive and negative",
-        "TernaryLIFNode": "its spikes are positive and negative",
         "STBIFNode": "its spikes are positive and negative, and bounded by what it sent so far",
         "PSN": _OTHER_STEPS,
         "MaskedPSN": _OTHER_STEPS,

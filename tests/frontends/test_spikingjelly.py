@@ -589,6 +589,42 @@ def test_every_class_of_spikingjelly_is_read_or_refused_by_name() -> None:
     assert classes - named == bases & classes
 
 
+LEVELLED = [
+    case("ILIFNode"),
+    case(
+        "ILIFNode", tau=2.0, v_threshold=0.5, surrogate_function=surrogate.MultiLevelSpikeCount(2)
+    ),
+    case("TernaryIFNode"),
+    case("TernaryIFNode", v_threshold=0.5, v_reset=None),
+    case("TernaryLIFNode", tau=4.0, v_reset=-0.25),
+    case("TernaryLIFNode", decay_input=False, v_threshold=1.5, v_reset=None),
+]
+"""Neurons that send several spikes a step, or spikes with a sign."""
+
+
+@pytest.mark.parametrize("row", LEVELLED, ids=lambda row: f"{row.kind} {len(row.options)}")
+def test_every_count_and_every_sign_is_the_same(row: Case, tmp_path: Any) -> None:
+    net = fill(dense(row), Numbers.DYADIC, 3)
+    values = spikes_in(Numbers.DYADIC, (12,), 3)
+    functional.set_step_mode(net, "m")
+    theirs: dict[str, Any] = {}
+    for place in ("1", "3"):
+        for factor in (4.0, *[0.5] * 6):
+            net[int(place) - 1].weight.data *= factor
+            functional.reset_net(net)
+            with recorded({place: net[int(place)]}) as kept, torch.no_grad(), one_thread():
+                net(torch.tensor(values)[:, None])
+            theirs[place] = kept[place][0][:, 0]
+            if np.mean(theirs[place] != 0) < 0.5:
+                break
+    assert len(np.unique(np.concatenate([sent.ravel() for sent in theirs.values()]))) >= 3
+    imported = load(net, sample_shape=(12,))
+    assert_same_spikes(imported.network, values, theirs, exact=True)
+    file = tmp_path / "model.pt"
+    torch.save(net, file)
+    assert load(file, sample_shape=(12,)).nir_bytes == imported.nir_bytes
+
+
 UNREAD = frontend("spikingjelly").wrong
 
 
@@ -614,6 +650,12 @@ class Mine(surrogate.Sigmoid):
     """A surrogate function of a user."""
 
 
+def of_levels(function: Any) -> Any:
+    node = sn.ILIFNode()
+    node.surrogate_function = function
+    return node
+
+
 def folded(**options: Any) -> Any:
     node = sn.MPBNLIFNode(out_features=4, **options)
     node.re_parameterize_v_threshold(normalize_residual=options.get("v_reset", 0) == 0.5)
@@ -637,6 +679,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: sn.IFNode(surrogate_function=surrogate.MultiLevelSpikeCount(4)),
         "error[SNN203]: the surrogate function MultiLevelSpikeCount counts several spikes\n"
         f"  at: 3.surrogate_function\n  fix: {STEP}",
+    ),
+    "several levels of other makers": (
+        lambda: of_levels(Mine()),
+        "error[SNN203]: ILIFNode with the surrogate function Mine is not read\n"
+        "  at: 3.surrogate_function\n"
+        "  fix: set surrogate_function=surrogate.MultiLevelSpikeCount(D)",
     ),
     "a surrogate of the user": (
         lambda: sn.LIFNode(surrogate_function=Mine()),
