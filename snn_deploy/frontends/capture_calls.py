@@ -48,6 +48,9 @@ class Follower(Protocol):
     def remember(self, tensor: Any, value: Known) -> None:
         """Keep what is known of a tensor."""
 
+    def layer(self, path: str) -> Any:
+        """Return the layer at a path of the module."""
+
     def sequence(self, values: Sequence[Traced], function: str) -> Formula | Lost:
         """Return the formula of every step of values, one per step."""
 

@@ -24,6 +24,7 @@ from snn_deploy.frontends.capture_calls import (
     settled,
 )
 from snn_deploy.frontends.capture_formulas import Op
+from snn_deploy.frontends.capture_products import product
 from snn_deploy.frontends.layers import (
     Scale,
 )
@@ -122,12 +123,12 @@ def _times(follower: Follower, value: Traced, factor: np.ndarray | np.float64) -
 
 
 def multiply(follower: Follower, call: Call) -> Result:
-    """Follow a product with a constant."""
+    """Follow a product with a constant, or of spikes."""
     left, right = call.args[0], call.arg(1, "other")
     if not is_tensor(left) or follower.known(left) is None:
         left, right = right, left
     if is_tensor(right) and follower.known(right) is not None:
-        return lost(call, "it multiplies two values of the network with each other")
+        return product(follower, call, left, right)
     return _scaled(follower, call, left, right, lambda number: number)
 
 

@@ -21,10 +21,13 @@ from snn_deploy.frontends.capture_calls import (
     is_tensor,
     is_zero,
     lost,
+    named,
     plain,
+    settled,
 )
-from snn_deploy.frontends.capture_formulas import Formula
+from snn_deploy.frontends.capture_formulas import Formula, Op
 from snn_deploy.frontends.capture_views import whole_numbers
+from snn_deploy.frontends.layers import Pool, Pooling
 
 
 def item(follower: Follower, call: Call) -> Result:
@@ -212,6 +215,32 @@ def set_item(follower: Follower, call: Call) -> Result:
     return None
 
 
+_POOLINGS = {Over.SUM: Pooling.SUM, Over.MEAN: Pooling.AVERAGE}
+
+
+def _over_places(follower: Follower, call: Call, chosen: Sequence[int], pooling: Pooling) -> Result:
+    """Follow a sum or a mean over all places of each channel: a pooling by one window."""
+    value = plain(follower, call, call.args[0])
+    if isinstance(value, Lost):
+        return value
+    places = [d for d, axis in enumerate(value.axes) if axis is Axis.VALUE][1:]
+    if sorted(chosen) != places or not places or call.kwargs.get("dtype") is not None:
+        return lost(call, "it acts on axes of values, but not on all behind the channels")
+    shape = value_shape(value.axes, call.args[0].shape)
+    window = shape[1:]
+    layer = Pool(pooling=pooling, kernel=window, stride=window, padding=(0,) * len(window))
+    op = follower.formulas.op(
+        (call.name, shape, follower.inside), lambda: Op(named(follower, call.name), layer, False)
+    )
+    one = (shape[0], *(1,) * len(window))
+    entering = settled(follower, value.formula, shape)
+    made = follower.formulas.applied(op, entering, one)
+    if call.result.ndim == len(value.axes):
+        return replace(value, formula=made)
+    axes = tuple(axis for d, axis in enumerate(value.axes) if d not in chosen)
+    return Traced(formula=settled(follower, made, one[:1]), axes=axes)
+
+
 def over_time(over: Over) -> Handler:
     """Return the handler of a function that makes one value of all steps."""
 
@@ -224,6 +253,8 @@ def over_time(over: Over) -> Handler:
         if dims is None or is_tensor(dims):
             return lost(call, "it puts all values of the network together")
         chosen = [d % rank for d in whole_numbers(dims)]
+        if {value.axes[d] for d in chosen} == {Axis.VALUE} and over in _POOLINGS:
+            return _over_places(follower, call, chosen, _POOLINGS[over])
         if [value.axes[d] for d in chosen] != [Axis.STEP]:
             others = sorted({value.axes[d].value for d in chosen} - {"step"})
             return lost(call, f"it acts on axes of {', '.join(others)}s, not on the steps")

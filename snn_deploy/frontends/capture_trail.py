@@ -88,6 +88,10 @@ class Trail:
         self.values[id(tensor)] = value
         self.alive.append(tensor)
 
+    def layer(self, path: str) -> Any:
+        """Return the layer at a path of the module."""
+        return self.module.get_submodule(path)
+
     def expect_steps(self, steps: int) -> bool:
         """Return whether the run has that many steps; one of unknown length has from now on."""
         if self.steps is None:

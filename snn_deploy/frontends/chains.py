@@ -211,6 +211,10 @@ def _upsample(name: str, layer: Upsample, reads: Shape) -> Chain:
         factors = factors if len(factors) == axes else factors * axes
         size = tuple(side * factor for side, factor in zip(reads[1:], factors, strict=True))
     check_size((reads[0], *size), name)
+    if all(side == 1 for side in reads[1:]):  # a kernel of ones that reaches over all its padding
+        around = tuple(side - 1 for side in size)
+        ones = np.ones((reads[0], *size))
+        return _convolution(name, _depthwise(ones, None, (1,) * axes, around), reads)
     return _matrix(name, upsampled_map(reads, size, name), None)
 
 

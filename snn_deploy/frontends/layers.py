@@ -18,7 +18,7 @@ from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
-from snn_deploy.ir.neuron import CURRENTS, Compare, Decode, Fires, State
+from snn_deploy.ir.neuron import CURRENTS, Compare, Decode, Fires, State, Tabled
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.weighting import Weighting
 
@@ -368,6 +368,12 @@ class Cell(Layer):
     per_channel: bool = False
     """Whether parameters of one axis have a number for each channel, which is the first axis;
     else they are aligned at the last one."""
+
+    @property
+    def binary(self) -> bool:
+        """Whether they send 0 or 1 in every step."""
+        sized = any(table.what is Tabled.PAYLOAD for table in self.tables)
+        return self.fires is Fires.BINARY and not sized
 
     def population(self, name: str, shape: Shape) -> Population:
         """Return these neurons as a population of `shape`.

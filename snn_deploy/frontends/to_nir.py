@@ -43,7 +43,7 @@ from snn_deploy.frontends.nearest import nearest_node
 from snn_deploy.frontends.nir_shapes import check_size
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Arithmetic, Population
-from snn_deploy.ir.neuron import Fires, State
+from snn_deploy.ir.neuron import State
 
 T = TypeVar("T")
 
@@ -377,7 +377,7 @@ class _Lowering:
                 fix="put it behind the neurons, or use an average pooling",
             )
         total, gives = pool(f"{name}.sum", replace(layer, pooling=Pooling.SUM), reads)
-        either = Cell(decay=np.zeros(()), threshold=np.full((), 0.5), fires=Fires.BINARY)
+        either = Cell(decay=np.zeros(()), threshold=np.full((), 0.5))
         return {**total, **self._neurons(name, either, gives)}, gives
 
 
@@ -408,7 +408,7 @@ def binary(graph: LayerGraph, name: str) -> bool:
     if node is None:
         return False
     if isinstance(node.layer, Cell):
-        return node.layer.fires is Fires.BINARY
+        return node.layer.binary
     is_max = isinstance(node.layer, Pool) and node.layer.pooling is Pooling.MAX
     if is_max or isinstance(node.layer, Flatten | Unflatten | Upsample | Delay | Concatenation):
         joined = isinstance(node.layer, Concatenation) or len(node.inputs) == 1

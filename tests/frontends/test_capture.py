@@ -723,6 +723,106 @@ def test_rockpools_layers_inside_a_torch_module_are_followed(rockpool):
     check(Net(), 6)
 
 
+# ------------------------------------------------------------------ products
+
+
+@pytest.fixture
+def sj() -> Any:
+    for part in ("layer", "neuron"):
+        pytest.importorskip(f"spikingjelly.activation_based.{part}")
+    return pytest.importorskip("spikingjelly.activation_based")
+
+
+def gated(sj: Any, body: Callable[..., Any], **more: Module) -> Module:
+    """Return a module with two layers of spikes of [3, 4, 4], whose forward is
+    `body(self, q, k, x)` of what they send in all steps, and of the input."""
+
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("q", "k"):
+                kernel = sj.layer.Conv2d(3, 3, 1, step_mode="m")
+                kernel.weight.data *= 3.0
+                neurons = sj.neuron.LIFNode(v_threshold=0.5, step_mode="m")
+                setattr(self, name, nn.Sequential(kernel, neurons))
+            self.mask = sj.neuron.LIFNode(v_threshold=2.0, step_mode="m")
+            for name, layer in more.items():
+                setattr(self, name, layer)
+            self.last = sj.layer.Conv2d(3, 2, 1, step_mode="m")
+
+        def forward(self, x: Any) -> Any:
+            return self.last(body(self, self.q(x), self.k(x), x)).mean(0)
+
+    return Gated()
+
+
+def masked(self: Any, q: Any, k: Any, x: Any) -> Any:
+    return q * self.mask((q * k).sum(dim=(-2, -1), keepdim=True))
+
+
+def broadcast_first(self: Any, q: Any, k: Any, x: Any) -> Any:
+    mask = self.mask((q * k).sum(dim=(3, 4)))
+    return mask[..., None, None] * k
+
+
+@pytest.mark.parametrize("body", [masked, broadcast_first])
+def test_a_product_of_spikes_is_followed_as_neurons_that_fire_where_both_do(sj, body) -> None:
+    imported, _ = check(gated(sj, body), 3, 4, 4)
+    both = [p for p in imported.network.populations if "both" in p.name]
+    assert [p.shape for p in both] == [(3, 4, 4), (3, 4, 4)]
+    for population in both:
+        assert not np.any(population.decay)
+        assert population.reset.kind.value == "none"
+        assert {p.source for p in imported.network.into(population.name)} <= {
+            *("q.1", "k.1", "mask"),
+        }
+
+
+def test_a_product_of_spikes_with_themselves_is_the_spikes(sj) -> None:
+    imported, _ = check(gated(sj, lambda self, q, k, x: q * q + 0 * k), 3, 4, 4, active=0.0)
+    assert not [p for p in imported.network.populations if "both" in p.name]
+
+
+def test_a_product_of_pooled_spikes_is_followed(sj) -> None:
+    def body(self: Any, q: Any, k: Any, x: Any) -> Any:
+        return self.pool(q) * self.pool(k)
+
+    check(gated(sj, body, pool=sj.layer.MaxPool2d(2, step_mode="m")), 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a mean of spikes", lambda self, q, k, x: self.pool(q) * self.pool(k)),
+        ("counts of spikes", lambda self, q, k, x: self.levels(3 * q) * k),
+        ("a sum of spikes", lambda self, q, k, x: (q + k) * k),
+        ("a multiple of spikes", lambda self, q, k, x: (2 * q) * k),
+        ("the input itself", lambda self, q, k, x: x * q),
+    ],
+)
+def test_a_product_of_what_is_not_0_or_1_is_refused(sj, name, body) -> None:
+    levels = sj.neuron.ILIFNode(step_mode="m")
+    module = gated(sj, body, pool=sj.layer.AvgPool2d(2, step_mode="m"), levels=levels)
+    with pytest.raises(UnknownNodeError) as caught:
+        capture(module, 3 * sample_of((3, 4, 4), 8))
+    assert "not both are known to be spikes of 0 and 1" in str(caught.value)
+
+
+def test_the_mean_and_the_sum_over_all_places_are_followed(sj) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = sj.layer.Conv2d(2, 3, 3, step_mode="m")
+            self.lif = sj.neuron.LIFNode(v_threshold=0.2, step_mode="m")
+            self.head = sj.layer.Linear(3, 4, step_mode="m")
+
+        def forward(self, x: Any) -> Any:
+            spikes = self.lif(self.conv(x))
+            return self.head(spikes.mean((-2, -1)) + spikes.flatten(3).sum(-1)).sum(0)
+
+    check(Net(), 2, 6, 6)
+
+
 # ------------------------------------------------------------------ refusals
 
 
@@ -764,12 +864,22 @@ STEP_REFUSALS: dict[str, tuple[Callable[..., Any], str]] = {
     "a mean over features": (
         lambda self, x: self.lif1(self.fc1(x - x.mean(1, keepdim=True))),
         "error[SNN203]: what enters 'fc1' is made by 'mean', which cannot be followed: it acts on "
-        f"axes of values, not on the steps\n  at: fc1\n  fix: {WAY_OUT}",
+        "axes of values, but not on all behind the channels\n"
+        f"  at: fc1\n  fix: {WAY_OUT}",
+    ),
+    "a product of a spike and a current": (
+        lambda self, x: self.lif2(self.fc2(self.lif1(self.fc1(x)) * self.fc1(x))),
+        "error[SNN203]: what enters 'fc2' is made by 'mul', which cannot be followed: it "
+        "multiplies two values of the network with each other, and not both are known to be spikes "
+        "of 0 and 1, straight from neurons: of those a product is followed\n  at: fc2\n"
+        f"  fix: {WAY_OUT}",
     ),
     "a product of values": (
         lambda self, x: self.lif1(self.fc1(x) * self.fc1(x)),
         "error[SNN203]: what enters 'lif1' is made by 'mul', which cannot be followed: it "
-        f"multiplies two values of the network with each other\n  at: lif1\n  fix: {WAY_OUT}",
+        "multiplies two values of the network with each other, and not both are known to be spikes "
+        f"of 0 and 1, straight from neurons: of those a product is followed\n  at: lif1\n"
+        f"  fix: {WAY_OUT}",
     ),
     "a constant added": (
         lambda self, x: self.lif1(self.fc1(x) + torch.ones(8)),
