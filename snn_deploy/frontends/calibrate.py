@@ -39,6 +39,10 @@ class ThresholdRule(Enum):
     PERCENTILE = "percentile"
     """One that a stated share of the active ones does not pass: finer, and few are clipped."""
 
+    CEILING = "ceiling"
+    """The value at which the rectifier itself is clipped, as ReLU6 is at 6: that of an ANN trained
+    for spikes, whose activations are clipped at what T spikes of a threshold can say (QCFS)."""
+
     SEARCH = "search"
     """The one with the least mean square error of rates, given what really arrives."""
 
@@ -83,6 +87,7 @@ class Calibration:
         *,
         rule: ThresholdRule,
         percentile: float,
+        ceiling: float | None,
         correct_bias: bool,
     ) -> Neurons:
         """Decide the neurons of a rectifier whose sources are decided, and run them.
@@ -92,12 +97,16 @@ class Calibration:
             wanted: What it gives in the ANN.
             rule: How its threshold is chosen.
             percentile: Of the rule PERCENTILE.
+            ceiling: Of the rectifier; the rule CEILING needs one.
             correct_bias: Whether its mean rates become the ANN's, channel by channel.
         """
         largest = float(wanted.max())
         threshold = largest if largest > 0 else 1.0
         if rule is ThresholdRule.PERCENTILE and largest > 0:
             threshold = float(np.percentile(wanted[wanted > 0], percentile))
+        if rule is ThresholdRule.CEILING:
+            assert ceiling is not None
+            threshold = ceiling
         if rule is ThresholdRule.SEARCH and largest > 0:
             threshold = self._searched(name, wanted, largest)
         elif self.most_spikes > 1:

@@ -5,7 +5,7 @@ times, for 0 <= z <= h, its threshold: spikes of height h stand for the rectifie
 come from data; so does everything else that makes few steps enough.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -158,12 +158,14 @@ def convert(
     )
     layers, findings = [], []
     neurons: dict[str, Neurons] = {}
+    ceilings = _ceilings(ann, rectifiers, chosen)
     for name in rectifiers:
         neurons[name] = made = run.choose(
             name,
             wanted[name],
             rule=chosen.threshold,
             percentile=chosen.percentile,
+            ceiling=ceilings[name],
             correct_bias=chosen.correct_bias,
         )
         error = run.error(name, wanted[name])
@@ -178,6 +180,27 @@ def convert(
         findings=(*findings, *rounded),
         layers=tuple(layers),
     )
+
+
+def _ceilings(
+    ann: LayerGraph, rectifiers: Sequence[str], options: Conversion
+) -> dict[str, float | None]:
+    """Return at what each rectifier is clipped.
+
+    Raises:
+        OptionError: one is not, and its threshold is to be that.
+    """
+    layers = {name: ann.nodes[name].layer for name in rectifiers}
+    found = {n: layer.ceiling for n, layer in layers.items() if isinstance(layer, Rectifier)}
+    without = [name for name, ceiling in found.items() if not ceiling]
+    if without and options.threshold is ThresholdRule.CEILING:
+        raise OptionError(
+            f"{len(without)} of {counted(len(found), 'rectifier')} without a ceiling to be the "
+            "threshold",
+            where=without[0],
+            fix="Hardtanh(0, c) or ReLU6 in its place, or another rule",
+        )
+    return found
 
 
 def _prepared(graph: LayerGraph, options: Conversion) -> LayerGraph:

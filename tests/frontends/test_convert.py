@@ -254,11 +254,36 @@ def test_bias_correction_makes_the_mean_rates_those_of_the_ann() -> None:
     assert gap(moved) < gap(plain)
 
 
+def clipped(*ceilings: float | None) -> LayerGraph:
+    """Return as many dense layers, with rectifiers that are clipped."""
+    generator = np.random.default_rng(5)
+    graph = LayerGraph(inputs={"x": (6,)})
+    source = "x"
+    for place, ceiling in enumerate(ceilings):
+        graph.add(f"f{place}", Linear(weight=generator.normal(0, 1, (6, 6))), source)
+        source = graph.add(f"r{place}", Rectifier(ceiling=ceiling), f"f{place}")
+    graph.outputs["y"] = source
+    return graph
+
+
+def test_the_ceiling_of_a_rectifier_can_be_its_threshold() -> None:
+    steps, x = 8, np.random.default_rng(1).random((40, 6)).astype(np.float32)
+    options = Conversion(steps=steps, threshold=ThresholdRule.CEILING)
+    converted = convert(clipped(1.5, 0.75), x, options)
+    assert [layer.threshold for layer in converted.layers] == [1.5, 0.75]
+    first = convert(clipped(1.5), x, options)
+    z = x @ clipped(1.5).nodes["f0"].layer.weight.T
+    exact = z / 1.5 * steps + 0.5
+    clear = np.abs(exact - np.rint(exact)) > 1e-3
+    wanted = 1.5 * np.clip(np.floor(exact), 0, steps) / steps  # quantisation-clip-floor-shift
+    np.testing.assert_allclose(outputs(first, x, steps)[clear], wanted[clear], atol=1e-6)
+
+
 def test_a_search_finds_no_worse_a_threshold_for_few_steps() -> None:
     graph, x = small(), images(100)
     errors = {
         rule: convert(graph, x, Conversion(steps=4, threshold=rule)).layers[0].error
-        for rule in ThresholdRule
+        for rule in set(ThresholdRule) - {ThresholdRule.CEILING}
     }
     assert errors[ThresholdRule.SEARCH] <= min(errors.values()) * 1.02
 
@@ -421,6 +446,14 @@ PIXELS = images(2, shape=(1, 4, 4))
             {},
             DataError,
             "error[SNN208]: a value of the calibration data is NaN or infinite\n  at: x",
+        ),
+        (
+            clipped(6.0, None),
+            np.ones((2, 6), np.float32),
+            {"threshold": ThresholdRule.CEILING},
+            OptionError,
+            "error[SNN102]: 1 of 2 rectifiers without a ceiling to be the threshold\n  at: r1\n"
+            "  fix: Hardtanh(0, c) or ReLU6 in its place, or another rule",
         ),
     ],
 )
