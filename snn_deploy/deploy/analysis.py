@@ -21,7 +21,7 @@ from snn_deploy.deploy.results import (
     Simulation,
 )
 from snn_deploy.deploy.verify import Comparison, compare
-from snn_deploy.deploy.windows import own_steps
+from snn_deploy.deploy.windows import own_steps, spikes_in
 from snn_deploy.errors import OptionError
 from snn_deploy.ir.codecs import predict
 from snn_deploy.quantize.ranges import prove
@@ -61,7 +61,7 @@ def simulate(
         for population in program.populations:
             record = trace[population.name]
             sent = own_steps(population, record.payload, presented)
-            spikes[population.name] += int(sent.sum())
+            spikes[population.name] += spikes_in(population, sent)
             events[population.name] += int(np.count_nonzero(sent))
             overflows[population.name] += record.overflows
         for output in program.outputs:

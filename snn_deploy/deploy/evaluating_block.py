@@ -15,7 +15,7 @@ from snn_deploy.deploy.analysis import backend_named
 from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.early_exit import answered
-from snn_deploy.deploy.windows import own_steps
+from snn_deploy.deploy.windows import has_signs, own_steps, spikes_in
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.codecs import needs, predict
 from snn_deploy.ir.network import Between, Boundary, Output
@@ -63,7 +63,7 @@ class LayerCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What one population did in a block, in its own steps."""
 
     spikes: int
-    """Sum of payloads."""
+    """Sum of payloads; of spikes with a sign, their number."""
 
     events: int
     """Neurons and steps in which something was sent."""
@@ -189,9 +189,10 @@ def _counts(program: Program, trace: Trace, presented: int) -> tuple[LayerCounts
         record = trace[population.name]
         if population.lag < program.lag:
             sent = own_steps(population, record.payload, presented)
-            spikes, events = sent.sum(dtype=np.int64), np.count_nonzero(sent)
+            spikes, events = spikes_in(population, sent), np.count_nonzero(sent)
         else:
-            spikes, events = record.spikes.sum(), record.events.sum()
+            events = record.events.sum()
+            spikes = events if has_signs(population) else record.spikes.sum()
         counts.append(
             LayerCounts(spikes=int(spikes), events=int(events), overflows=record.overflows)
         )

@@ -15,7 +15,7 @@ class LayerActivity:
     layer: str
     neurons: int
     spikes: float
-    """Payload sent per sample."""
+    """Payload sent per sample; of spikes with a sign, their number."""
 
     active: float
     """Share of neurons and steps in which something was sent, 0..1."""

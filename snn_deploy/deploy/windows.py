@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Num
 
+from snn_deploy.ir.neuron import Fires
 from snn_deploy.ir.program import Population
 
 
@@ -17,3 +18,13 @@ def own_steps(
     if record is None:
         raise ValueError(f"a state of {population.name} was not recorded")
     return record[:, population.lag : population.lag + steps]
+
+
+def spikes_in(population: Population, sent: Num[np.ndarray, "sample own ..."]) -> int:
+    """Return how many spikes payloads are: their sum, but of those with a sign their number."""
+    return int(np.count_nonzero(sent) if has_signs(population) else sent.sum(dtype=np.int64))
+
+
+def has_signs(population: Population) -> bool:
+    """Return whether neurons send spikes of both signs, which would cancel in a sum."""
+    return population.kind is None and population.fires is Fires.TERNARY
