@@ -5,11 +5,12 @@ import re
 import resource
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from shared import Structure, built, samples
+from stated import compared
 from torch import nn
 
 import snn_deploy
@@ -17,17 +18,14 @@ from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.operations import reached
 from snn_deploy.errors import DeployError
 from snn_deploy.frontends import Imported, load
-from snn_deploy.frontends.replay import Comparison, compare_with_module
 from snn_deploy.ir.findings import Finding, Kind
 
+CHIPS = ("loihi1", "loihi2")
 TARGET = "loihi2"
 """The chip whose integers are verified and priced."""
 
 BITS = 8
 """Of a weight."""
-
-PLAIN = "plain"
-"""The preset that searches for nothing."""
 
 LAVA_LIMIT = 900.0
 """Seconds after which Lava is stopped."""
@@ -91,6 +89,9 @@ class Row:
     overflows: int = 0
     """Times that a register of the integers wrapped or saturated."""
 
+    accuracy: str = ""
+    """Share of right answers, where the network was trained."""
+
     energy: float = 0.0
     energy_low: float = 0.0
     energy_high: float = 0.0
@@ -99,10 +100,10 @@ class Row:
     import_seconds: float = 0.0
     export_seconds: float = 0.0
     reference_seconds: float = 0.0
-    """CPU time of one core; the last of both simulators, on one sample."""
+    """Of the reference simulator and the event simulator, on one sample."""
 
     memory: float = 0.0
-    """The most that the process held until the end of the export [GB]."""
+    """The most that the process held after the export [GB]."""
 
 
 def take(structure: Structure, *, quick: bool) -> Row:
@@ -118,14 +119,15 @@ def take(structure: Structure, *, quick: bool) -> Row:
         "note": structure.note,
     }
     module, given = built(structure, width), samples(structure, 1)
-    begun = time.process_time()
+    begun = time.perf_counter()
     try:
-        found = load(module, sample=given[0])
-        read_in = time.process_time() - begun
+        model = module if structure.graph is None else structure.graph(module)
+        found = load(model, **sample_of(structure, given))
+        read_in = time.perf_counter() - begun
         return Row(
             **about,
-            **_network(module, found, given[0]),
-            **_integers(structure, found, given, quick=quick),
+            **_network(structure, module, found, given[0]),
+            **_integers(structure, module, given, quick=quick),
             import_seconds=read_in,
         )
     except DeployError as error:
@@ -135,26 +137,27 @@ def take(structure: Structure, *, quick: bool) -> Row:
         return Row(**about, refused=error.code, reason=reason)
 
 
-def _network(module: nn.Module, found: Imported, sample: np.ndarray) -> dict[str, Any]:
+def sample_of(structure: Structure, given: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what a module is run on to be read; nothing where the network is stated."""
+    return {"sample": given[0]} if structure.graph is None else {}
+
+
+def _network(
+    structure: Structure, module: nn.Module, found: Imported, sample: np.ndarray
+) -> dict[str, Any]:
     """Return what the network of real numbers shows."""
-    compared = compare_with_module(module, found.network, sample)
-    active = activities(compared)
+    shown = compared(structure, module, found, sample)
     again = load(found.nir_bytes)
     return {
         "neurons": sum(population.size for population in found.network.populations),
-        "spikes": sum(population.sent for population in compared.populations),
-        "different_spikes": sum(population.differences for population in compared.populations),
-        "same_answers": all(output.agrees for output in compared.outputs),
-        "least_active": 100 * min(active),
-        "most_active": 100 * max(active),
+        "spikes": shown.spikes,
+        "different_spikes": shown.different,
+        "same_answers": shown.same_answers,
+        "least_active": 100 * min(shown.active),
+        "most_active": 100 * max(shown.active),
         "nir_again": again.nir_bytes == found.nir_bytes and same(again, found),
         "strict": strict(found),
     }
-
-
-def activities(compared: Comparison) -> list[float]:
-    """Return the share of neurons and steps with a spike, of each layer of neurons."""
-    return [p.sent / (p.neurons * compared.steps) for p in compared.populations]
 
 
 def same(one: Imported, other: Imported) -> bool:
@@ -179,39 +182,47 @@ def strict(found: Imported) -> str:
     return ""
 
 
-def exported(structure: Structure, found: Imported, given: np.ndarray, target: str) -> Deployment:
-    """Return a network as integers of 8 bits."""
+def exported(
+    structure: Structure,
+    module: nn.Module,
+    given: np.ndarray,
+    target: str,
+    *,
+    search: bool = True,
+) -> Deployment:
+    """Return a module as integers of 8 bits; `search`: for scales that lose less."""
     return snn_deploy.export(
-        found.graph,
+        module if structure.graph is None else structure.graph(module),
         target=target,
+        **sample_of(structure, given),
         encode="recorded",
         input_unit=1 / structure.levels,
         input_range=f"0:{structure.levels}",
-        bits=BITS,
+        weight_bits=BITS,
         preset=structure.exported,
-        search=structure.exported != PLAIN,
+        search=search,
         calibrate={"input": given},
     )
 
 
 def _integers(
-    structure: Structure, found: Imported, given: np.ndarray, *, quick: bool
+    structure: Structure, module: nn.Module, given: np.ndarray, *, quick: bool
 ) -> dict[str, Any]:
     """Return what the integers show."""
     data = {"input": given}
-    begun = time.process_time()
-    deployment = exported(structure, found, given, TARGET)
-    export_seconds = time.process_time() - begun
+    begun = time.perf_counter()
+    deployment = exported(structure, module, given, TARGET, search=not quick)
+    export_seconds = time.perf_counter() - begun
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    begun = time.process_time()
+    begun = time.perf_counter()
     checked = snn_deploy.verify(deployment, input=data, against="reference")
-    reference_seconds = time.process_time() - begun
+    reference_seconds = time.perf_counter() - begun
     activity = snn_deploy.simulate(deployment, input=data).activity
     energy = snn_deploy.estimate(deployment, input=data)
     fits = {TARGET: fit(deployment)}
-    for chip in structure.chips:
+    for chip in CHIPS:
         if not quick and chip != TARGET:
-            fits[chip] = fit_on(structure, found, chip)
+            fits[chip] = fit(exported(structure, module, given, chip))
     return {
         "synapses": sum(int(reached(p.map).sum()) for p in deployment.program.projections),
         "states": sum(each.states for each in checked.comparisons),
@@ -222,6 +233,7 @@ def _integers(
         "fits": fits,
         "spikes_integers": sum(layer.spikes for layer in activity),
         "overflows": checked.overflows,
+        "accuracy": "" if structure.accuracy is None else structure.accuracy(module, deployment),
         "energy": energy.value,
         "energy_low": energy.low,
         "energy_high": energy.high,
@@ -229,15 +241,6 @@ def _integers(
         "reference_seconds": reference_seconds,
         "memory": memory,
     }
-
-
-def fit_on(structure: Structure, found: Imported, chip: str) -> str:
-    """Return what `fit` says of a chip whose inputs may be spikes only: what enters is 0 or 1."""
-    binary = replace(structure, levels=1)
-    try:
-        return fit(exported(binary, found, samples(binary, 1), chip))
-    except DeployError as error:
-        return f"no: {error.message}"
 
 
 def fit(deployment: Deployment) -> str:
@@ -255,7 +258,7 @@ def native(findings: Iterable[Finding]) -> str:
     largest: dict[str, str] = {}
     for reason in sorted(r for r in reasons if "simulators only" not in r):
         pattern = re.sub(r"\d+", "#", reason)
-        largest[pattern] = max(largest.get(pattern, ""), reason, key=_numbers)
+        largest[pattern] = max(largest.get(pattern, reason), reason, key=_numbers)
     return "; ".join(largest.values()) or "native"
 
 
@@ -270,8 +273,7 @@ def lava(structure: Structure) -> str:
     if "SNN_DEPLOY_LAVA_PYTHON" not in os.environ:
         return "no environment"
     given = samples(structure, 1)
-    found = load(built(structure, structure.lava_at), sample=given[0])
-    deployment = exported(structure, found, given, TARGET)
+    deployment = exported(structure, built(structure, structure.lava_at), given, TARGET)
     checked = snn_deploy.verify(
         deployment, input={"input": given}, against="lava", time_limit=LAVA_LIMIT
     )

@@ -32,7 +32,8 @@ def table(results: Results) -> str:
     for row in results.values():
         cells = (link(row), *(_refused(row) if row["refused"] else _cells(row)))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "What each is, and what stands in the way of plain NIR and of a chip:", ""]
+    lines += ["", "What each is, and what stands in the way of plain NIR and of the chip's own"]
+    lines += ["neurons:", ""]
     for row in results.values():
         lines += _notes(row)
     return "\n".join(lines)
@@ -49,8 +50,8 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     ran = row["lava"] in ("equal", "differs")
     lava = f"{where}, {row['lava']}" if ran else where
     if ran and row["lava_width"] != row["width"]:
-        lava += f" (at width {row['lava_width']})"
-    fits = [row["fits"].get(chip, "not tried").partition(":")[0] for chip in ("loihi1", "loihi2")]
+        lava += f" (at {_share(row)} of the width)"
+    fits = [row["fits"].get(chip, "").partition(":")[0] for chip in ("loihi1", "loihi2")]
     energy = f"{_joules(row['energy'])} ({_joules(row['energy_low'])} to "
     energy += f"{_joules(row['energy_high'])})"
     cost = f"{_seconds(row['import_seconds'])}, {_seconds(row['export_seconds'])}, "
@@ -70,15 +71,20 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
         return [f"{about}.{note} {row['refused']}: {row['reason']}."]
     strict = "; ".join(line.strip() for line in row["strict"].splitlines()[1:])
     strict = strict or "plain NIR says it, decomposed where needed"
+    scored = f" {row['accuracy']}." if row["accuracy"] else ""
     spread = f"{row['least_active']:.0f} to {row['most_active']:.0f} %"
     lines = [
-        f"{about}; layers active by {spread}.{note} NIR: {strict}.",
+        f"{about}; layers active by {spread}.{note}{scored} NIR: {strict}.",
         f"  loihi2: {row['native']}.",
     ]
     lines += [f"  {chip}: {said}." for chip, said in row["fits"].items() if said.startswith("no")]
     if row["lava"] not in ("equal", "differs"):
         lines.append(f"  Lava: not run, {row['lava']}.")
     return lines
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{row['lava_width'] / row['width']:.2g}"
 
 
 def _large(count: int) -> str:

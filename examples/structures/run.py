@@ -18,7 +18,7 @@ from pathlib import Path
 from measured import Row, take
 from shared import Structure
 
-FILES = ("sew", "ms", "preact", "nf", "vgg")
+FILES = ("sew", "sdsa", "ilif", "plif", "ternary", "qcfs", "alif", "dcls")
 """Files that hold structures, in the order of the table."""
 
 RESULTS = Path(__file__).parent / "results.json"

@@ -4,14 +4,18 @@ Weights are random, from a seed. Batch normalisations are given the statistics o
 that every layer of a deep network is as lively as in a trained one.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer
-from torch import nn
+from torch import Tensor, nn
+
+from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.frontends.layers import LayerGraph
 
 SHAPE = (3, 32, 32)
 """Of a CIFAR image."""
@@ -19,11 +23,8 @@ SHAPE = (3, 32, 32)
 WIDTH = 64
 """Channels of a network's first stage, as published."""
 
-NARROW = 4
+NARROW = 8
 """The same of a quick run."""
-
-CHIPS = ("loihi1", "loihi2")
-"""Chips that a structure is tried on."""
 
 LEVELS = 15
 """Of a pixel: currents of 4 bits keep the membranes of a chip in range."""
@@ -51,6 +52,16 @@ class Structure:
     build: Callable[[int], nn.Module]
     """Makes the module for a width, with torch's seed; `calibrated` or `eval` are its own work."""
 
+    graph: Callable[[Any], LayerGraph] | None = None
+    """States the network in the words of the compiler; None: the module itself is read."""
+
+    sends: Callable[[Any, np.ndarray], Mapping[str, np.ndarray]] | None = None
+    """With `graph`: what the module's own forward pass gives on one sample, [step, *shape], by the
+    name of each layer of neurons; and the answer, as `output`."""
+
+    accuracy: Callable[[Any, Deployment], str] | None = None
+    """Of a network that was trained: what share of answers is right, in reals and in integers."""
+
     shape: tuple[int, ...] = SHAPE
     """Of what enters in one step."""
 
@@ -70,11 +81,7 @@ class Structure:
     """What of the publication is left out or read in our own way."""
 
     exported: str | None = None
-    """Preset of the export; None: as the compiler chooses. With `plain` each weight is rounded by
-    itself, and no scale is searched for."""
-
-    chips: tuple[str, ...] = CHIPS
-    """That its cores are counted on."""
+    """Preset of the export; None: as the compiler chooses. `plain` rounds each weight by itself."""
 
     lava_at: int | None = NARROW
     """Width at which Lava runs it too; None: it is not run."""
@@ -101,18 +108,19 @@ def built(structure: Structure, width: int) -> nn.Module:
     return structure.build(width).eval().double()
 
 
-def calibrated(net: nn.Module, steps: int) -> nn.Module:
+def calibrated(net: nn.Module, steps: int, *, gain: float = 1.0, shift: float = 0.1) -> nn.Module:
     """Give all batch normalisations the statistics of random images; return the module.
 
     Args:
         net: Takes [step, sample, *SHAPE].
         steps: That it is shown each image.
+        gain: Middle of their factors.
+        shift: Of their shifts, the largest.
     """
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # the mean over what it sees
-            module.reset_running_stats()
-            spread(module)
+            module.momentum = 1.0  # of the one batch that it sees
+            spread(module, gain, shift)
     whole = torch.randint(0, LEVELS + 1, (CALIBRATED, *SHAPE))
     with torch.no_grad():
         functional.reset_net(net.train())
@@ -121,10 +129,10 @@ def calibrated(net: nn.Module, steps: int) -> nn.Module:
     return net
 
 
-def spread(norm: nn.Module) -> None:
+def spread(norm: nn.Module, gain: float = 1.0, shift: float = 0.1) -> None:
     """Give a batch normalisation factors and shifts that differ from channel to channel."""
-    nn.init.uniform_(norm.weight, 0.8, 1.2)
-    nn.init.uniform_(norm.bias, -0.1, 0.1)
+    nn.init.uniform_(norm.weight, 0.8 * gain, 1.2 * gain)
+    nn.init.uniform_(norm.bias, -shift, shift)
 
 
 def classifier(channels: int, classes: int = 10) -> nn.Sequential:
@@ -158,17 +166,26 @@ def staged(
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """Blocks of two convolutions in each stage, by a network's number of layers."""
 
-AT_DEPTH: dict[int, dict[str, Any]] = {
-    18: {},
-    34: {
-        "lava_at": None,
-        "lava_why": "the network of 18 layers is",
-        "chips": ("loihi2",),
-    },
-}
-"""What a structure says of itself by its number of layers, to end in time."""
-
 
 def widest(width: int) -> int:
     """Return the channels of the last of four stages."""
     return width * 2**3
+
+
+def kaiming(net: nn.Module, gain: float = math.sqrt(2.0)) -> nn.Module:
+    """Draw normal kernels whose variance is gain**2 / fan-in; return the module."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            nn.init.normal_(module.weight, 0.0, gain / math.sqrt(fan_in))
+    return net
+
+
+def steps_of(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return what a function of one step gives in each, [step, sample, ...]."""
+    return torch.stack([net(now) for now in x])
+
+
+def number(value: Tensor) -> np.ndarray:
+    """Return a tensor as an array in float64."""
+    return value.detach().double().numpy()
