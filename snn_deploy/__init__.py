@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         netx,
         nir,
         report,
+        show_targets,
         simulate,
-        targets,
         tune,
         verify,
     )
@@ -43,8 +43,8 @@ __all__ = [
     "netx",
     "nir",
     "report",
+    "show_targets",
     "simulate",
-    "targets",
     "tune",
     "verify",
 ]

@@ -5,7 +5,7 @@ import re
 import resource
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,14 @@ from snn_deploy.errors import DeployError
 from snn_deploy.frontends import Imported, load
 from snn_deploy.ir.findings import Finding, Kind
 
-CHIPS = ("loihi1", "loihi2")
 TARGET = "loihi2"
 """The chip whose integers are verified and priced."""
 
 BITS = 8
 """Of a weight."""
+
+PLAIN = "plain"
+"""The preset that searches for nothing."""
 
 LAVA_LIMIT = 900.0
 """Seconds after which Lava is stopped."""
@@ -100,10 +102,10 @@ class Row:
     import_seconds: float = 0.0
     export_seconds: float = 0.0
     reference_seconds: float = 0.0
-    """Of the reference simulator and the event simulator, on one sample."""
+    """CPU time of one core; the last of both simulators, on one sample."""
 
     memory: float = 0.0
-    """The most that the process held after the export [GB]."""
+    """The most that the process held until the end of the export [GB]."""
 
 
 def take(structure: Structure, *, quick: bool) -> Row:
@@ -119,8 +121,16 @@ def take(structure: Structure, *, quick: bool) -> Row:
         "note": structure.note,
     }
     module, given = built(structure, width), samples(structure, 1)
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
+<<<<<<< 4bd865a
+        found = load(module, sample=given[0])
+        read_in = time.process_time() - begun
+        return Row(
+            **about,
+            **_network(module, found, given[0]),
+            **_integers(structure, found, given, quick=quick),
+=======
         model = module if structure.graph is None else structure.graph(module)
         found = load(model, **sample_of(structure, given))
         read_in = time.perf_counter() - begun
@@ -128,6 +138,7 @@ def take(structure: Structure, *, quick: bool) -> Row:
             **about,
             **_network(structure, module, found, given[0]),
             **_integers(structure, module, given, quick=quick),
+>>>>>>> d1f1856
             import_seconds=read_in,
         )
     except DeployError as error:
@@ -182,47 +193,45 @@ def strict(found: Imported) -> str:
     return ""
 
 
-def exported(
-    structure: Structure,
-    module: nn.Module,
-    given: np.ndarray,
-    target: str,
-    *,
-    search: bool = True,
-) -> Deployment:
-    """Return a module as integers of 8 bits; `search`: for scales that lose less."""
+def exported(structure: Structure, found: Imported, given: np.ndarray, target: str) -> Deployment:
+    """Return a network as integers of 8 bits."""
     return snn_deploy.export(
+<<<<<<< 4bd865a
+        found.graph,
+        target=target,
+=======
         module if structure.graph is None else structure.graph(module),
         target=target,
         **sample_of(structure, given),
+>>>>>>> d1f1856
         encode="recorded",
         input_unit=1 / structure.levels,
         input_range=f"0:{structure.levels}",
-        weight_bits=BITS,
+        bits=BITS,
         preset=structure.exported,
-        search=search,
+        search=structure.exported != PLAIN,
         calibrate={"input": given},
     )
 
 
 def _integers(
-    structure: Structure, module: nn.Module, given: np.ndarray, *, quick: bool
+    structure: Structure, found: Imported, given: np.ndarray, *, quick: bool
 ) -> dict[str, Any]:
     """Return what the integers show."""
     data = {"input": given}
-    begun = time.perf_counter()
-    deployment = exported(structure, module, given, TARGET, search=not quick)
-    export_seconds = time.perf_counter() - begun
+    begun = time.process_time()
+    deployment = exported(structure, found, given, TARGET)
+    export_seconds = time.process_time() - begun
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    begun = time.perf_counter()
+    begun = time.process_time()
     checked = snn_deploy.verify(deployment, input=data, against="reference")
-    reference_seconds = time.perf_counter() - begun
+    reference_seconds = time.process_time() - begun
     activity = snn_deploy.simulate(deployment, input=data).activity
     energy = snn_deploy.estimate(deployment, input=data)
     fits = {TARGET: fit(deployment)}
-    for chip in CHIPS:
+    for chip in structure.chips:
         if not quick and chip != TARGET:
-            fits[chip] = fit(exported(structure, module, given, chip))
+            fits[chip] = fit_on(structure, found, chip)
     return {
         "synapses": sum(int(reached(p.map).sum()) for p in deployment.program.projections),
         "states": sum(each.states for each in checked.comparisons),
@@ -241,6 +250,15 @@ def _integers(
         "reference_seconds": reference_seconds,
         "memory": memory,
     }
+
+
+def fit_on(structure: Structure, found: Imported, chip: str) -> str:
+    """Return what `fit` says of a chip whose inputs may be spikes only: what enters is 0 or 1."""
+    binary = replace(structure, levels=1)
+    try:
+        return fit(exported(binary, found, samples(binary, 1), chip))
+    except DeployError as error:
+        return f"no: {error.message}"
 
 
 def fit(deployment: Deployment) -> str:
@@ -273,7 +291,8 @@ def lava(structure: Structure) -> str:
     if "SNN_DEPLOY_LAVA_PYTHON" not in os.environ:
         return "no environment"
     given = samples(structure, 1)
-    deployment = exported(structure, built(structure, structure.lava_at), given, TARGET)
+    found = load(built(structure, structure.lava_at), sample=given[0])
+    deployment = exported(structure, found, given, TARGET)
     checked = snn_deploy.verify(
         deployment, input={"input": given}, against="lava", time_limit=LAVA_LIMIT
     )

@@ -32,8 +32,7 @@ def table(results: Results) -> str:
     for row in results.values():
         cells = (link(row), *(_refused(row) if row["refused"] else _cells(row)))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "What each is, and what stands in the way of plain NIR and of the chip's own"]
-    lines += ["neurons:", ""]
+    lines += ["", "What each is, and what stands in the way of plain NIR and of a chip:", ""]
     for row in results.values():
         lines += _notes(row)
     return "\n".join(lines)
@@ -50,8 +49,8 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     ran = row["lava"] in ("equal", "differs")
     lava = f"{where}, {row['lava']}" if ran else where
     if ran and row["lava_width"] != row["width"]:
-        lava += f" (at {_share(row)} of the width)"
-    fits = [row["fits"].get(chip, "").partition(":")[0] for chip in ("loihi1", "loihi2")]
+        lava += f" (at width {row['lava_width']})"
+    fits = [row["fits"].get(chip, "not tried").partition(":")[0] for chip in ("loihi1", "loihi2")]
     energy = f"{_joules(row['energy'])} ({_joules(row['energy_low'])} to "
     energy += f"{_joules(row['energy_high'])})"
     cost = f"{_seconds(row['import_seconds'])}, {_seconds(row['export_seconds'])}, "
@@ -81,10 +80,6 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
     if row["lava"] not in ("equal", "differs"):
         lines.append(f"  Lava: not run, {row['lava']}.")
     return lines
-
-
-def _share(row: Mapping[str, Any]) -> str:
-    return f"{row['lava_width'] / row['width']:.2g}"
 
 
 def _large(count: int) -> str:

@@ -18,7 +18,11 @@ from pathlib import Path
 from measured import Row, take
 from shared import Structure
 
+<<<<<<< 4bd865a
+FILES = ("sew", "ms", "preact", "nf", "vgg")
+=======
 FILES = ("sew", "sdsa", "ilif", "plif", "ternary", "qcfs", "alif", "dcls")
+>>>>>>> d1f1856
 """Files that hold structures, in the order of the table."""
 
 RESULTS = Path(__file__).parent / "results.json"

@@ -12,7 +12,7 @@ No neuron has to send that whole number: a convolution is linear, so each popula
 has a projection of its own to every layer that reads the sum.
 """
 
-from shared import DEPTHS, SHAPE, Structure, calibrated, classifier, staged, widest
+from shared import AT_DEPTH, DEPTHS, SHAPE, Structure, calibrated, classifier, staged, widest
 from spikingjelly.activation_based import layer, neuron
 from torch import Tensor, nn
 
@@ -62,6 +62,7 @@ STRUCTURES = tuple(
         build=lambda width, depth=depth: build(depth, width),
         steps=STEPS,
         exported="plain",
+        **AT_DEPTH[depth],
     )
     for depth in DEPTHS
 )

@@ -4,15 +4,19 @@ Weights are random, from a seed. Batch normalisations are given the statistics o
 that every layer of a deep network is as lively as in a trained one.
 """
 
+<<<<<<< 4bd865a
+from collections.abc import Callable, Sequence
+=======
 import math
 from collections.abc import Callable, Mapping, Sequence
+>>>>>>> d1f1856
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer
-from torch import Tensor, nn
+from torch import nn
 
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.frontends.layers import LayerGraph
@@ -23,8 +27,11 @@ SHAPE = (3, 32, 32)
 WIDTH = 64
 """Channels of a network's first stage, as published."""
 
-NARROW = 8
+NARROW = 4
 """The same of a quick run."""
+
+CHIPS = ("loihi1", "loihi2")
+"""Chips that a structure is tried on."""
 
 LEVELS = 15
 """Of a pixel: currents of 4 bits keep the membranes of a chip in range."""
@@ -81,7 +88,11 @@ class Structure:
     """What of the publication is left out or read in our own way."""
 
     exported: str | None = None
-    """Preset of the export; None: as the compiler chooses. `plain` rounds each weight by itself."""
+    """Preset of the export; None: as the compiler chooses. With `plain` each weight is rounded by
+    itself, and no scale is searched for."""
+
+    chips: tuple[str, ...] = CHIPS
+    """That its cores are counted on."""
 
     lava_at: int | None = NARROW
     """Width at which Lava runs it too; None: it is not run."""
@@ -119,8 +130,14 @@ def calibrated(net: nn.Module, steps: int, *, gain: float = 1.0, shift: float = 
     """
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
+<<<<<<< 4bd865a
+            module.momentum = None  # the mean over what it sees
+            module.reset_running_stats()
+            spread(module)
+=======
             module.momentum = 1.0  # of the one batch that it sees
             spread(module, gain, shift)
+>>>>>>> d1f1856
     whole = torch.randint(0, LEVELS + 1, (CALIBRATED, *SHAPE))
     with torch.no_grad():
         functional.reset_net(net.train())
@@ -166,10 +183,22 @@ def staged(
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """Blocks of two convolutions in each stage, by a network's number of layers."""
 
+AT_DEPTH: dict[int, dict[str, Any]] = {
+    18: {},
+    34: {
+        "lava_at": None,
+        "lava_why": "the network of 18 layers is",
+        "chips": ("loihi2",),
+    },
+}
+"""What a structure says of itself by its number of layers, to end in time."""
+
 
 def widest(width: int) -> int:
     """Return the channels of the last of four stages."""
     return width * 2**3
+<<<<<<< 4bd865a
+=======
 
 
 def kaiming(net: nn.Module, gain: float = math.sqrt(2.0)) -> nn.Module:
@@ -189,3 +218,4 @@ def steps_of(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def number(value: Tensor) -> np.ndarray:
     """Return a tensor as an array in float64."""
     return value.detach().double().numpy()
+>>>>>>> d1f1856

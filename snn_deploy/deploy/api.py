@@ -54,7 +54,6 @@ def export(
     input_unit: float | None = None,
     calibrate: Any = None,
     bits: Any = None,
-    weight_bits: int | None = None,
     preset: str | None = None,
     objective: str | None = None,
     rounding: str | None = None,
@@ -111,7 +110,6 @@ def export(
             name.
         bits: Bits of a weight, sign included, such as 4, fc1=3,fc2=8 or 4,fc2=8; auto searches
             those of each layer on labelled calibration data; by default all that the chip stores.
-        weight_bits: The older name of bits.
         preset: auto, plain, per-layer or per-channel: methods that go together.
         objective: What scales are chosen by: membrane, activity, mse, max, percentile or sigma.
         rounding: nearest or gptq, which makes up for errors and needs calibration data.
@@ -175,7 +173,6 @@ def export(
         input_range=input_range,
         input_unit=input_unit,
         bits=bits,
-        weight_bits=weight_bits,
         preset=preset,
         objective=objective,
         rounding=rounding,
@@ -906,7 +903,7 @@ def report(
     return report_command.report(deployment, data, output=page, force=force)
 
 
-def targets(name: str | None = None, /, *, sources: bool = False) -> Listing:
+def show_targets(name: str | None = None, /, *, sources: bool = False) -> Listing:
     """List the chips, or every number of one.
 
     $ snn-deploy targets

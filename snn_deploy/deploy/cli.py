@@ -46,14 +46,15 @@ def build() -> App:
         api.report,
         api.tune,
         api.diff,
-        api.targets,
         api.doctor,
         api.explain,
     ):
         app.command(_command(function), name=function.__name__)
+    app.command(_command(api.show_targets), name="targets")  # `snn_deploy.targets` is a package
     lava = App(name="lava", help="The Python 3.10 environment of the Lava backend.")
     lava.command(_command(api.lava_setup), name="setup")
     app.command(lava)
+    app.register_install_completion_command(add_to_startup=False)
     return app
 
 

@@ -61,7 +61,6 @@ class Request:
     input_range: str | None = None
     input_unit: float | None = None
     bits: Any = None
-    weight_bits: int | None = None
     preset: str | None = None
     objective: str | None = None
     rounding: str | None = None

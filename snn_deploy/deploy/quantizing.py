@@ -48,7 +48,6 @@ class Wishes:
     """The options of an export that say how numbers are rounded; see `api.export`."""
 
     bits: Any = None
-    weight_bits: int | None = None
     preset: str | None = None
     objective: str | None = None
     rounding: str | None = None
@@ -72,12 +71,6 @@ class Wishes:
         Raises:
             OptionError: a word that means nothing, or options that contradict each other.
         """
-        if self.bits is not None and self.weight_bits is not None:
-            raise OptionError(
-                "--weight-bits is another name of --bits",
-                where="--bits, --weight-bits",
-                fix="leave --weight-bits out",
-            )
         alone = {"--max-drop": self.max_drop, "--least": self.least}
         alone |= {"--search": None if isinstance(self.search, bool) else self.search}
         for option, value in alone.items():
@@ -88,9 +81,8 @@ class Wishes:
                     fix=f"--bits auto, or leave {option} out",
                 )
         preset = choose(Preset, self.preset, "--preset")
-        bits = self.weight_bits if self.bits is None else self.bits
         return Options(
-            weight_bits=None if self.automatic else parse_bits(bits),
+            weight_bits=None if self.automatic else parse_bits(self.bits),
             preset=Preset.AUTO if preset is None else preset,
             objective=choose(Objective, self.objective, "--objective"),
             rounding=choose(Rounding, self.rounding, "--rounding"),

@@ -16,6 +16,7 @@ from snn_deploy.quantize.correction import corrected, missing_current
 from snn_deploy.quantize.drive import USUAL_RATE, Activity, drive_of
 from snn_deploy.quantize.estimate import Choice
 from snn_deploy.quantize.extras import payloads_of
+from snn_deploy.quantize.feedback import Feedback
 from snn_deploy.quantize.guards import leave_finding
 from snn_deploy.quantize.lag import chip_period, must_lower
 from snn_deploy.quantize.limits import Limits
@@ -138,16 +139,20 @@ class Layers:
         return tuple(must_lower(population, b, lag, target, period) for b in population.biases)
 
     def _wires(self, name: str, moments: Mapping[str, Moment | None]) -> list[Wire]:
-        feedback = self.method.rounding is Rounding.GPTQ
         return [
             Wire(
                 projection=p,
                 unit=self.unit(p.source),
                 bits=self.options.bits_of(p.name, name),
-                moment=moments[p.name] if feedback else None,
+                feedback=self._feedback(moments[p.name]),
             )
             for p in self.network.into(name)
         ]
+
+    def _feedback(self, moment: Moment | None) -> tuple[Feedback, ...] | None:
+        if moment is None or self.method.rounding is not Rounding.GPTQ:
+            return None
+        return Feedback.of(moment)
 
     def _moments(self, name: str) -> dict[str, Moment | None]:
         """Return the second moments that the method needs, by projection."""

@@ -12,9 +12,8 @@ from snn_deploy.ir.network import Projection
 from snn_deploy.ir.program import Population as WholePopulation
 from snn_deploy.ir.program import Projection as WholeProjection
 from snn_deploy.quantize.estimate import Choice
-from snn_deploy.quantize.feedback import feedback_round
+from snn_deploy.quantize.feedback import Feedback, feedback_round
 from snn_deploy.quantize.losses import population_losses, weight_losses
-from snn_deploy.quantize.moments import Moment
 from snn_deploy.quantize.neurons import whole_population
 from snn_deploy.quantize.report import (
     LayerReport,
@@ -52,8 +51,8 @@ class Wire:
     bits: int | None
     """Of a stored weight; None: as many as the target has."""
 
-    moment: Moment | None = None
-    """Second moment of what arrives, to round with feedback; None: to the nearest."""
+    feedback: tuple[Feedback, ...] | None = None
+    """Of each group of rows; None: each weight becomes the nearest."""
 
 
 def round_population(task: Task, wires: Sequence[Wire], choice: Choice) -> Rounded:
@@ -110,10 +109,10 @@ def _stored(
     wire: Wire, real: np.ndarray, steps: np.ndarray, grid: WeightRange
 ) -> tuple[np.ndarray, int]:
     """Return the weights in whole steps, and how many were clipped."""
-    if wire.moment is None:
+    if wire.feedback is None:
         return round_weights(real, steps, grid)
-    matrix = (real * steps).reshape(-1, wire.moment.shape[-1])
-    kept, clipped = feedback_round(matrix, grid, wire.moment)
+    matrix = (real * steps).reshape(-1, wire.feedback[0].order.size)
+    kept, clipped = feedback_round(matrix, grid, wire.feedback)
     return kept.reshape(real.shape), clipped
 
 

@@ -233,7 +233,7 @@ class TestModel:
 
     @pytest.mark.filterwarnings("ignore")
     def test_the_model_itself_is_what_integers_are_compared_with(self, module):
-        made = snn_deploy.export(module, target="loihi", weight_bits=4, search=False)
+        made = snn_deploy.export(module, target="loihi", bits=4, search=False)
         found = snn_deploy.verify(made, input=self.spikes(), against="model", model=module)
         network = snn_deploy.verify(made, input=self.spikes(), against="network")
         assert found.against == "model"

@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from snn_deploy.deploy.cli import run
+from snn_deploy.deploy.cli import build, run
 from snn_deploy.errors import DeployError
 
 
@@ -138,3 +139,17 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"), [("exp", "export"), ("export --tar", "--target"), ("lava s", "setup")]
+)
+def test_a_shell_completes_commands_and_options(words: str, wanted: str, tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(build().generate_completion(shell="bash"))
+    ask = (
+        f". {script}; COMP_WORDS=(snn-deploy {words}); COMP_CWORD={len(words.split())}; "
+        '_snn_deploy; echo "${COMPREPLY[@]}"'
+    )
+    answer = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True).stdout
+    assert wanted in answer.split()

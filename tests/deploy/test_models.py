@@ -197,12 +197,12 @@ def test_a_lava_dl_file_deploys_as_the_integers_it_holds(shared_data, here, said
     spikes = np.load(shared_data / "lava-dl" / "oxford_out.npy")
     found = snn_deploy.simulate(here / "out", input=given.T[None].astype(np.int32))
     assert found.activity[0].spikes == spikes.sum()
-    status, _, err = said("export", str(path), "--weight-bits", "4")
+    status, _, err = said("export", str(path), "--bits", "4")
     assert status == 2
     assert err == (
-        "error[SNN102]: --weight-bits says nothing about a .net file: it holds integers already\n"
-        "  at: --weight-bits\n"
-        "  fix: leave --weight-bits out\n"
+        "error[SNN102]: --bits says nothing about a .net file: it holds integers already\n"
+        "  at: --bits\n"
+        "  fix: leave --bits out\n"
     )
     read = snn_deploy.load(here / "out")
     with pytest.raises(OptionError) as caught:

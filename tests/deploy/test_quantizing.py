@@ -90,8 +90,6 @@ def test_bits_reach_the_layer_that_is_named():
     program = exported(bits="fc1=2").program
     sizes = [len(np.unique(p.map.numbers())) for p in program.projections]
     assert sizes[0] <= 4 < sizes[1]
-    older, newer = exported(weight_bits=3), exported(bits=3)
-    assert older.program.digest == newer.program.digest
 
 
 @pytest.mark.parametrize(
@@ -102,12 +100,6 @@ def test_bits_reach_the_layer_that_is_named():
             "bits are searched on labelled data\n"
             "  at: --bits auto\n"
             "  fix: --calibrate DATA with labels, or --bits 4",
-        ),
-        (
-            {"bits": 4, "weight_bits": 4},
-            "--weight-bits is another name of --bits\n"
-            "  at: --bits, --weight-bits\n"
-            "  fix: leave --weight-bits out",
         ),
         (
             {"bits": 4, "max_drop": 1.0},
@@ -130,7 +122,7 @@ def test_bits_reach_the_layer_that_is_named():
             "a loss of -1 points\n  at: --max-drop\n  fix: --max-drop 0.5",
         ),
     ],
-    ids=["no data", "two names", "max-drop", "search", "word", "drop"],
+    ids=["no data", "max-drop", "search", "word", "drop"],
 )
 def test_options_that_contradict_each_other_are_refused(options, text):
     with pytest.raises(OptionError) as caught:

@@ -195,7 +195,7 @@ def test_an_unknown_dialect(
             "  at: --input-range\n  fix: --input-range 0:1\n",
         ),
         (
-            ("--weight-bits", "9"),
+            ("--bits", "9"),
             "error[SNN102]: weights of 9 bits; loihi2 stores 2..8\n  fix: --bits 8\n",
         ),
     ],

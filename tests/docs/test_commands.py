@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from snn_deploy.deploy.cli import build
 
 ROOT = Path(__file__).parents[2]

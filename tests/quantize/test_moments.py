@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Population, Synapse
-from snn_deploy.quantize.feedback import feedback_round
+from snn_deploy.quantize.feedback import Feedback, feedback_round
 from snn_deploy.quantize.moments import MEMORY, WIDEST, memory_decays, second_moment
 from snn_deploy.quantize.rounding import round_weights
 from snn_deploy.targets import WeightRange
@@ -85,7 +85,7 @@ WEIGHTS = st.integers(0, 2**32 - 1).map(
 @given(weight=WEIGHTS)
 def test_feedback_between_sources_that_have_nothing_in_common_is_rounding_to_the_nearest(weight):
     power = np.random.default_rng(0).uniform(0.5, 2, 20)
-    kept, clipped = feedback_round(weight, GRID, np.diag(power)[None])
+    kept, clipped = feedback_round(weight, GRID, Feedback.of(np.diag(power)[None]))
     nearest, clipped_too = round_weights(weight, 1.0, GRID)
     assert np.array_equal(kept, nearest)
     assert clipped == clipped_too
@@ -95,11 +95,11 @@ def test_feedback_between_sources_that_have_nothing_in_common_is_rounding_to_the
 @given(weight=WEIGHTS, seed=st.integers(0, 2**32 - 1))
 def test_feedback_stays_on_the_grid_and_keeps_weights_that_lie_on_it(weight, seed):
     sent = np.random.default_rng(seed).random((50, 20))
-    moment = (sent.T @ sent / 50)[None]
-    kept, _ = feedback_round(weight, GRID, moment)
+    feedback = Feedback.of((sent.T @ sent / 50)[None])
+    kept, _ = feedback_round(weight, GRID, feedback)
     assert np.array_equal(kept, np.rint(kept))
     assert GRID.low <= kept.min() <= kept.max() <= GRID.high
-    again, clipped = feedback_round(kept, GRID, moment)
+    again, clipped = feedback_round(kept, GRID, feedback)
     assert np.array_equal(again, kept)
     assert clipped == 0
 
@@ -111,7 +111,7 @@ def test_feedback_leaves_a_tenth_of_the_error_where_sources_fire_together():
     weight = rng.normal(0, 2, (30, 200))
     losses = []
     for kept in (
-        feedback_round(weight, GRID, moment[None])[0],
+        feedback_round(weight, GRID, Feedback.of(moment[None]))[0],
         round_weights(weight, 1.0, GRID)[0],
     ):
         error = kept - weight
@@ -123,7 +123,7 @@ def test_sources_that_never_fire_do_not_disturb_the_others():
     sent = np.random.default_rng(2).random((50, 10))
     sent[:, 4:] = 0
     weight = np.random.default_rng(3).normal(0, 2, (4, 10))
-    kept, _ = feedback_round(weight, GRID, (sent.T @ sent / 50)[None])
+    kept, _ = feedback_round(weight, GRID, Feedback.of((sent.T @ sent / 50)[None]))
     assert np.array_equal(kept[:, 4:], np.rint(weight[:, 4:]))
-    nothing, _ = feedback_round(weight, GRID, np.zeros((1, 10, 10)))
+    nothing, _ = feedback_round(weight, GRID, Feedback.of(np.zeros((1, 10, 10))))
     assert np.array_equal(nothing, np.clip(np.rint(weight), -8, 7))

@@ -22,7 +22,7 @@ WAYS_OUT = {
     Resource.INPUT_AXONS: "split its inputs: let neurons in between take some of them each",
     Resource.OUTPUT_AXONS: "let it drive fewer layers or smaller ones: each core that it reaches "
     "takes one of its output axons",
-    Resource.SYNAPSE_MEMORY: "give it fewer sources, or weights of fewer bits: --weight-bits 4",
+    Resource.SYNAPSE_MEMORY: "give it fewer sources, or weights of fewer bits: --bits 4",
     Resource.CORE_MEMORY: "give it fewer sources",
     Resource.SYNAPSE_FORMATS: "merge projections into it that have the same source",
 }

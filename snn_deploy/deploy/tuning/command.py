@@ -38,7 +38,7 @@ JOURNAL, CALIBRATE, CONFIG, PICTURE, RESULT = (
 )
 """Files of a tuning folder."""
 
-OWN = {"bits", "weight_bits", "steps", "thresholds", "exit_lead", "exit_after"}
+OWN = {"bits", "steps", "thresholds", "exit_lead", "exit_after"}
 """Options of an export that tuning sets itself."""
 
 
