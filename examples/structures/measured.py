@@ -123,22 +123,12 @@ def take(structure: Structure, *, quick: bool) -> Row:
     module, given = built(structure, width), samples(structure, 1)
     begun = time.process_time()
     try:
-<<<<<<< 4bd865a
-        found = load(module, sample=given[0])
+        found = read(structure, module, given)
         read_in = time.process_time() - begun
         return Row(
             **about,
-            **_network(module, found, given[0]),
-            **_integers(structure, found, given, quick=quick),
-=======
-        model = module if structure.graph is None else structure.graph(module)
-        found = load(model, **sample_of(structure, given))
-        read_in = time.perf_counter() - begun
-        return Row(
-            **about,
             **_network(structure, module, found, given[0]),
-            **_integers(structure, module, given, quick=quick),
->>>>>>> d1f1856
+            **_integers(structure, module, found, given, quick=quick),
             import_seconds=read_in,
         )
     except DeployError as error:
@@ -148,9 +138,11 @@ def take(structure: Structure, *, quick: bool) -> Row:
         return Row(**about, refused=error.code, reason=reason)
 
 
-def sample_of(structure: Structure, given: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what a module is run on to be read; nothing where the network is stated."""
-    return {"sample": given[0]} if structure.graph is None else {}
+def read(structure: Structure, module: nn.Module, given: np.ndarray) -> Imported:
+    """Return the network of a module, read by a run or as it is stated."""
+    if structure.graph is not None:
+        return load(structure.graph(module))
+    return load(module, sample=given[0])
 
 
 def _network(
@@ -196,14 +188,8 @@ def strict(found: Imported) -> str:
 def exported(structure: Structure, found: Imported, given: np.ndarray, target: str) -> Deployment:
     """Return a network as integers of 8 bits."""
     return snn_deploy.export(
-<<<<<<< 4bd865a
         found.graph,
         target=target,
-=======
-        module if structure.graph is None else structure.graph(module),
-        target=target,
-        **sample_of(structure, given),
->>>>>>> d1f1856
         encode="recorded",
         input_unit=1 / structure.levels,
         input_range=f"0:{structure.levels}",
@@ -215,7 +201,7 @@ def exported(structure: Structure, found: Imported, given: np.ndarray, target: s
 
 
 def _integers(
-    structure: Structure, found: Imported, given: np.ndarray, *, quick: bool
+    structure: Structure, module: nn.Module, found: Imported, given: np.ndarray, *, quick: bool
 ) -> dict[str, Any]:
     """Return what the integers show."""
     data = {"input": given}
@@ -291,7 +277,7 @@ def lava(structure: Structure) -> str:
     if "SNN_DEPLOY_LAVA_PYTHON" not in os.environ:
         return "no environment"
     given = samples(structure, 1)
-    found = load(built(structure, structure.lava_at), sample=given[0])
+    found = read(structure, built(structure, structure.lava_at), given)
     deployment = exported(structure, found, given, TARGET)
     checked = snn_deploy.verify(
         deployment, input={"input": given}, against="lava", time_limit=LAVA_LIMIT

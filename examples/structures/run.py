@@ -18,11 +18,10 @@ from pathlib import Path
 from measured import Row, take
 from shared import Structure
 
-<<<<<<< 4bd865a
-FILES = ("sew", "ms", "preact", "nf", "vgg")
-=======
-FILES = ("sew", "sdsa", "ilif", "plif", "ternary", "qcfs", "alif", "dcls")
->>>>>>> d1f1856
+FILES = (
+    *("sew", "ms", "preact", "nf", "vgg"),
+    *("sdsa", "ilif", "plif", "ternary", "qcfs", "alif", "dcls"),
+)
 """Files that hold structures, in the order of the table."""
 
 RESULTS = Path(__file__).parent / "results.json"

@@ -4,19 +4,14 @@ Weights are random, from a seed. Batch normalisations are given the statistics o
 that every layer of a deep network is as lively as in a trained one.
 """
 
-<<<<<<< 4bd865a
-from collections.abc import Callable, Sequence
-=======
-import math
 from collections.abc import Callable, Mapping, Sequence
->>>>>>> d1f1856
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from spikingjelly.activation_based import functional, layer
-from torch import nn
+from torch import Tensor, nn
 
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.frontends.layers import LayerGraph
@@ -130,14 +125,9 @@ def calibrated(net: nn.Module, steps: int, *, gain: float = 1.0, shift: float = 
     """
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-<<<<<<< 4bd865a
             module.momentum = None  # the mean over what it sees
             module.reset_running_stats()
-            spread(module)
-=======
-            module.momentum = 1.0  # of the one batch that it sees
             spread(module, gain, shift)
->>>>>>> d1f1856
     whole = torch.randint(0, LEVELS + 1, (CALIBRATED, *SHAPE))
     with torch.no_grad():
         functional.reset_net(net.train())
@@ -197,25 +187,8 @@ AT_DEPTH: dict[int, dict[str, Any]] = {
 def widest(width: int) -> int:
     """Return the channels of the last of four stages."""
     return width * 2**3
-<<<<<<< 4bd865a
-=======
-
-
-def kaiming(net: nn.Module, gain: float = math.sqrt(2.0)) -> nn.Module:
-    """Draw normal kernels whose variance is gain**2 / fan-in; return the module."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            fan_in = module.weight[0].numel()
-            nn.init.normal_(module.weight, 0.0, gain / math.sqrt(fan_in))
-    return net
-
-
-def steps_of(net: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return what a function of one step gives in each, [step, sample, ...]."""
-    return torch.stack([net(now) for now in x])
 
 
 def number(value: Tensor) -> np.ndarray:
     """Return a tensor as an array in float64."""
     return value.detach().double().numpy()
->>>>>>> d1f1856
