@@ -66,6 +66,9 @@ class Method:
     baseline: Callable[[Net, Task], None] = plain
     """Training that the method is compared with, of the same network."""
 
+    plain_net: Callable[[Task], Net] | None = None
+    """Makes the network that the baseline trains; None: `build` does, its neurons are the same."""
+
     provisional: str = ""
     """Why the method itself is unverified; empty: it is as published."""
 
@@ -205,13 +208,14 @@ def take(method: Method, *, quick: bool) -> Row:
     deployment = proven.deployment
     data = {"input": entering(net, task.test_images), "label": task.test_labels.numpy()}
     evaluation = snn_deploy.evaluate(deployment, data=data)
+    compared = replace(method, build=method.plain_net or method.build)
     energy = snn_deploy.estimate(deployment, input=data, samples=min(PRICED, len(test)))
     return Row(
         method=method.name,
         quick=quick,
         steps=net.steps,
         float_accuracy=accuracy(net.float(), task),
-        plain_accuracy=accuracy(trained(method, task, method.baseline).float(), task),
+        plain_accuracy=accuracy(trained(compared, task, method.baseline).float(), task),
         digits_accuracy=None if method.digits is None else on_digits(method, quick=quick),
         digits_goal=method.digits,
         provisional=method.provisional,

@@ -52,6 +52,18 @@ def test_what_arrives_is_the_sum_over_synapses(seed, which, form):
         assert np.array_equal(given_sum, expected)
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**16), st.integers(0, 2), st.sampled_from([np.int32, np.float64]))
+def test_a_silent_source_gives_zeros_as_any_map_of_zeros_does(seed, which, dtype):
+    linear = maps(np.random.default_rng(seed))[which]
+    history = History(longest=0)
+    silent = np.zeros((2, *linear.in_shape), dtype)
+    history.send("x", 0, silent)
+    given_sum = arriving(linear, np.asarray(0), history, "x", 0)
+    assert given_sum.tobytes() == linear.apply(silent).tobytes()
+    assert (given_sum.shape, given_sum.dtype) == ((2, *linear.out_shape), np.dtype(dtype))
+
+
 def test_a_history_forgets_what_is_too_old():
     history = History(longest=2)
     for step in range(5):
