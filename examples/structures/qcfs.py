@@ -130,6 +130,7 @@ def sends(net: Digits, given: np.ndarray) -> dict[str, np.ndarray]:
 def shown(structure: Structure, count: int) -> np.ndarray:
     """Return digits, the same in every step: [sample, step, 1, 28, 28]."""
     images = pictures()[2][:count].double().numpy()
+    images = np.rint(images * structure.levels) / structure.levels
     return np.repeat(images[:, None], structure.steps, axis=1)
 
 
