@@ -28,9 +28,11 @@ from snn_deploy.ir.neuron import (
     Reads,
     ResetKind,
     State,
+    Tabled,
     When,
 )
 from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.timing import Table
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Values
 from snn_deploy.targets import find_target
 
@@ -81,6 +83,16 @@ def test_a_membrane_reads_the_new_or_the_old_current(reads, membrane):
     trace = run(neuron(synapse=synapse), [1, 0, 0])
     assert states(trace, State.CURRENT) == [12, 6, 3]
     assert states(trace, State.MEMBRANE) == membrane
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_falling_gain_ends_where_a_current_that_stays_on_does(step):
+    spike = np.eye(8)[step]
+    latched = run(neuron(synapse=Synapse(decay=real(1))), spike, weight=3.0)
+    falling = Table(what=Tabled.GAIN, rows=8 - np.arange(8.0), into=State.MEMBRANE)
+    weighed = run(neuron(tables=(falling,)), spike, weight=3.0)
+    assert states(latched, State.MEMBRANE)[-1] == 3 * (8 - step)
+    assert states(weighed, State.MEMBRANE)[-1] == 3 * (8 - step)
 
 
 def test_biases_act_from_their_start_on_their_state():
