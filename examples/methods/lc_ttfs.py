@@ -1,4 +1,4 @@
-"""LC-TTFS: an ANN becomes a network whose spike times are its activations.
+"""LC-TTFS, provisional: an ANN becomes a network whose spike times are its activations.
 
 Yang, Zhang, Wu, Tan and Li, "LC-TTFS: towards lossless network conversion for spiking neural
 networks with TTFS coding", 2023 (arXiv 2310.14978). From the paper's abstract, all that was read of
@@ -44,6 +44,7 @@ METHOD = Method(
     digits=98.4,
     levels=1,
     plain_net=plain_net,
+    provisional="only the abstract could be read; codes, turns and threshold are our reading",
     hazard="the bias acts in every step, not once",
     spoil=every_cell(always),
 )
