@@ -19,7 +19,7 @@ from trip import Method, Row, take
 KEYS = (
     *("sltt", "rate_bp", "ottt", "dsr", "dsr_lif", "tssl_bp", "da_lif", "hta_kl", "hybrid"),
     *("bntt", "tt_snn", "ottt_f", "spide"),
-    *("t2fsnn", "park_yoon", "lc_ttfs", "ettfs", "yoso"),
+    *("t2fsnn", "park_yoon", "lc_ttfs", "ettfs", "yoso", "eventprop", "eicil"),
 )
 """Files that hold a method, in the order of the table."""
 

@@ -79,6 +79,9 @@ class Method:
     unlike: str = ""
     """Why the target is not Loihi 2."""
 
+    further: Callable[[Net, Task], str] | None = None
+    """Returns what else full runs show of the trained network."""
+
     dilation: str | None = None
     """Steps of the chip for each of the network, a number or `auto`."""
 
@@ -136,6 +139,8 @@ class Row:
     """The hazard was seen by the comparison with the training code."""
 
     hazard: str
+    further: str = ""
+    """What else the example shows."""
 
 
 def trained(method: Method, task: Task, train: Callable[[Net, Task], None] | None = None) -> Net:
@@ -237,6 +242,7 @@ def take(method: Method, *, quick: bool) -> Row:
         energy_high=energy.high,
         caught=bool(caught.spikes or caught.answers),
         hazard=method.hazard,
+        further="" if quick or method.further is None else method.further(net, task),
     )
 
 
