@@ -76,6 +76,8 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
         f"{about}; layers active by {spread}.{note}{scored} NIR: {strict}.",
         f"  loihi2: {row['native']}.",
     ]
+    if row["overflows"]:
+        lines.append(f"  Registers saturated or wrapped {row['overflows']:,} times.")
     lines += [f"  {chip}: {said}." for chip, said in row["fits"].items() if said.startswith("no")]
     if row["lava"] not in ("equal", "differs"):
         lines.append(f"  Lava: not run, {row['lava']}.")
@@ -86,16 +88,19 @@ def _large(count: int) -> str:
     """Return a count to two digits: 11628870 is 12 million."""
     for size, name in ((10**9, " billion"), (10**6, " million"), (10**3, " thousand")):
         if count >= size:
-            digits = f"{count / size:.2g}" if count < 100 * size else f"{count / size:.0f}"
-            return digits + name
+            return _short(count / size) + name
     return f"{count}"
 
 
 def _joules(energy: float) -> str:
     for size, unit in ((1e-3, "mJ"), (1e-6, "µJ")):
         if energy >= size:
-            return f"{energy / size:.2g} {unit}"
-    return f"{energy / 1e-9:.2g} nJ"
+            return f"{_short(energy / size)} {unit}"
+    return f"{_short(energy / 1e-9)} nJ"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
 
 
 def _seconds(seconds: float) -> str:

@@ -18,6 +18,11 @@ from torch import Tensor, nn
 
 STEPS = 4
 
+LATE = (
+    "IF neurons never forget: in the steps that the first ones compute behind those of the sample, "
+    "while it passes the layers, their biases take membranes to the lowest value."
+)
+
 
 def normalised(inner: int, outer: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Return a convolution, its normalisation, and neurons."""
@@ -61,6 +66,7 @@ STRUCTURES = tuple(
         neurons="SpikingJelly: IF, hard reset",
         build=lambda width, depth=depth: build(depth, width),
         steps=STEPS,
+        note=LATE,
         exported="plain",
         **AT_DEPTH[depth],
     )
