@@ -99,8 +99,8 @@ def export(
         reset: none, value, subtract, late-value or late-subtract, for every neuron.
         compare: > or >=, for every neuron.
         floor: Lowest membrane potential after a reset, for every neuron.
-        encode: recorded, current or rate: how data becomes steps.
-        steps: Steps of a sample, for the encoders current and rate.
+        encode: recorded, current, rate or latency: how data becomes steps.
+        steps: Steps of a sample, for the encoders current, rate and latency.
         seed: Of the rate encoder.
         decode: count, membrane-end, membrane-mean, membrane-max or first-spike; and, where the
             network states a weight for each step, weighted-count, membrane-weighted or spike-time.

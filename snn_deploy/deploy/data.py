@@ -11,6 +11,7 @@ from jaxtyping import Int64, Num
 
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.codecs import Encode, Encoding, encode_current, encode_rate
+from snn_deploy.ir.latency import encode_latency, linear_levels
 from snn_deploy.ir.trace import Values
 
 LARGEST_ARRAY = 8 * 2**30
@@ -222,7 +223,7 @@ def encode(data: Data, encoding: Encoding) -> Steps:
         values = _steps(array.values, encoding, data.number, stream)
         if values.ndim < 2 or values.shape[1] == 0:
             raise DataError("a sample has no steps", where=array.name)
-        if encoding.how is Encode.RATE:
+        if encoding.how in SPIKING:
             counts, values = values, values * encoding.unit
         else:
             counts = _whole(values, encoding, array.name)
@@ -230,6 +231,9 @@ def encode(data: Data, encoding: Encoding) -> Steps:
         whole.append(Values(name=array.name, values=counts))
     return Steps(real=tuple(real), whole=tuple(whole))
 
+
+SPIKING = (Encode.RATE, Encode.LATENCY)
+"""Encoders that make spikes: payloads of 1."""
 
 NEARLY_WHOLE = 1e-3
 """A recorded value this near to a multiple of the unit is that multiple: 0.3 is 3 units of 0.1."""
@@ -259,6 +263,8 @@ def _steps(values: np.ndarray, encoding: Encoding, number: np.ndarray, stream: i
         )
     if encoding.how is Encode.CURRENT:
         return encode_current(values, encoding.steps)
+    if encoding.how is Encode.LATENCY:
+        return encode_latency(values.astype(np.float64), linear_levels(encoding.steps))
     return encode_rate(
         values.astype(np.float64), encoding.steps, encoding.seed, numbers=number, stream=stream
     )

@@ -29,6 +29,9 @@ class Encode(Enum):
     RATE = "rate"
     """In each step a spike with the value as probability, from a stated generator."""
 
+    LATENCY = "latency"
+    """One spike, the larger the value in 0..1 the earlier: `ir.latency.linear_levels`."""
+
 
 LARGEST_SEED = 2**63
 """Bound of a seed: files hold no larger numbers."""
@@ -40,7 +43,7 @@ class Encoding:
 
     how: Encode = Encode.RECORDED
     steps: int | None = None
-    """Steps per sample for CURRENT and RATE; recorded data brings its own."""
+    """Steps per sample of the other encoders; RECORDED data brings its own."""
 
     seed: int = 0
     """Of the RATE generator."""

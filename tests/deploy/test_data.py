@@ -194,3 +194,12 @@ def test_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
         archive.writestr("input", b"hello")
     with pytest.raises(DataError, match="not an NPZ file of plain arrays"):
         read_data(tmp_path / "d.npz", ("input",))
+
+
+def test_the_latency_encoder_sends_larger_values_earlier_and_once() -> None:
+    data = images(np.array([[1.0, 0.75, 0.3, 0.25, 0.2, 0.0]]))
+    steps = encode(data, Encoding(how=Encode.LATENCY, steps=4, unit=0.5))
+    spikes = steps.whole[0].values[0]
+    assert spikes.sum(axis=0).tolist() == [1, 1, 1, 1, 0, 0]
+    assert spikes[:, :4].argmax(axis=0).tolist() == [0, 1, 3, 3]
+    assert np.array_equal(steps.real[0].values, 0.5 * steps.whole[0].values)
