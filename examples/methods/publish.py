@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from snn_deploy.ir.words import counted
+
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "methods.md"
 BEGIN = "<!-- written by examples/methods/publish.py -->"
@@ -35,10 +37,8 @@ def table(results: Results) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for key, row in results.items():
-        trained = f"{row['float_accuracy']:.1f}, {row['plain_accuracy']:.1f}"
-        small = row["digits_accuracy"]
-        trained += "" if small is None else f", {small:.1f}"
-        spikes = f"{row['different_spikes']} in {row['compared']} samples"
+        trained, integers = good(row)
+        spikes = f"{row['different_spikes']} in {counted(row['compared'], 'sample')}"
         nir = "annotated" if row["strict"] else "strict"
         exact = f"{row['states']:,} states" if row["bit_exact"] else "no"
         where = "native" if row["native"] == "native" else "simulated"
@@ -48,7 +48,7 @@ def table(results: Results) -> str:
         cells = (
             f"[{row['method']}](../examples/methods/{key}.py){'*' if row['provisional'] else ''}",
             *(trained, spikes, nir, f"{row['target']}: {exact}", lava),
-            *(f"{row['integer_accuracy']:.1f}", f"{row['spikes']:.0f}", energy),
+            *(integers, f"{row['spikes']:.0f}", energy),
         )
         lines.append(f"| {' | '.join(cells)} |")
     unverified = [row for row in results.values() if row["provisional"]]
@@ -66,6 +66,16 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
+def good(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how good a network is as it was trained, beside others, and as integers."""
+    if row.get("float_error") is not None:
+        trained = f"error {row['float_error']:.3f}, {row['plain_error']:.3f}"
+        return trained, f"error {row['integer_error']:.3f}"
+    small = row["digits_accuracy"]
+    trained = f"{row['float_accuracy']:.1f}, {row['plain_accuracy']:.1f}"
+    return trained + ("" if small is None else f", {small:.1f}"), f"{row['integer_accuracy']:.1f}"
+
+
 def plot(results: Results) -> str:
     """Return accuracy against energy as SVG; the same results give the same bytes."""
     import matplotlib  # noqa: PLC0415 - the table needs none
@@ -75,7 +85,8 @@ def plot(results: Results) -> str:
 
     with matplotlib.rc_context({"svg.hashsalt": "methods", "svg.fonttype": "none"}):
         figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-        for index, row in enumerate(results.values()):
+        shown = [row for row in results.values() if row["integer_accuracy"] is not None]
+        for index, row in enumerate(shown):
             joules = row["energy"] * 1e6
             low, high = row["energy_low"] * 1e6, row["energy_high"] * 1e6
             spread = [[joules - low], [high - joules]]

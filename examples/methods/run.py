@@ -18,10 +18,14 @@ from trip import Method, Row, take
 
 KEYS = (
     *("sltt", "rate_bp", "ottt", "dsr", "dsr_lif", "tssl_bp", "da_lif", "hta_kl", "hybrid"),
-    *("bntt", "tt_snn", "ottt_f", "spide"),
+    *("bntt", "tt_snn", "tt_snn_htt", "ottt_f", "spide"),
     *("t2fsnn", "park_yoon", "lc_ttfs", "ettfs", "yoso", "eventprop", "eicil"),
+    *("full_force", "full_force_lorenz"),
 )
 """Files that hold a method, in the order of the table."""
+
+LARGER = 1.2
+"""Factor by which the error of integers may exceed that of real numbers."""
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -41,7 +45,12 @@ def faults(row: Row) -> list[str]:
         (row.lava != "differs", "Lava differs"),
         (row.caught, f"not seen: {row.hazard}"),
     ]
-    if not row.quick:
+    if not row.quick and row.float_error is not None:
+        checks += [
+            (row.float_error <= row.plain_error, "worse than plain training"),
+            (row.integer_error <= LARGER * row.float_error, "integers: error too large"),
+        ]
+    elif not row.quick:
         small = row.digits_accuracy
         checks += [
             (small is None or small >= row.digits_goal - 1, "8 x 8 digits: too low"),
@@ -49,6 +58,13 @@ def faults(row: Row) -> list[str]:
             (row.integer_accuracy >= row.float_accuracy - 1, "integers: too low"),
         ]
     return [what for kept, what in checks if not kept]
+
+
+def good(row: Row) -> str:
+    """Return how good the network of a row is."""
+    if row.float_error is not None:
+        return f"error {row.float_error:.3f}"
+    return f"{row.float_accuracy:5.1f} %"
 
 
 def taken(key: str, *, quick: bool) -> Row:
@@ -74,7 +90,7 @@ def main() -> None:
             found[key] = asdict(got)
             told = "; ".join(faults(got))
             wrong += [f"{key}: {told}"] if told else []
-            print(f"{key:10} {got.float_accuracy:5.1f} % {told or 'all kept'}", flush=True)
+            print(f"{key:10} {good(got)} {told or 'all kept'}", flush=True)
             ordered = {name: found[name] for name in KEYS if name in found}
             given.output.write_text(json.dumps(ordered, indent=1) + "\n")
     if wrong:

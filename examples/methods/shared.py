@@ -286,13 +286,18 @@ class Net(nn.Module):
         """Return a kernel as it is deployed."""
         return kernel
 
+    def read(self, graph: LayerGraph, index: int, source: str) -> list[str]:
+        """Add a kernel to a graph; return the nodes that the neurons behind it read."""
+        return [read_nested(graph, f"k{index}", self.deployed(self.kernels[index]), source)]
+
     def graph(self, shape: tuple[int, ...]) -> LayerGraph:
         """Return the network in the words of the compiler; neurons are called n0, n1, ..."""
         graph, source = LayerGraph(inputs={"input": shape}), "input"
-        for index, kernel in enumerate(self.kernels):
-            source = read_nested(graph, f"k{index}", self.deployed(kernel), source)
+        for index in range(len(self.kernels)):
+            read = self.read(graph, index, source)
+            source = read[0]
             if index < len(self.neurons):
-                source = last = graph.add(f"n{index}", self.neurons[index].cell(), source)
+                source = last = graph.add(f"n{index}", self.neurons[index].cell(), *read)
                 if self.neurons[index].payload is not None:
                     factor = Scale(factor=number(self.neurons[index].payload))
                     source = graph.add(f"p{index}", factor, source)

@@ -82,8 +82,27 @@ class Method:
     further: Callable[[Net, Task], str] | None = None
     """Returns what else full runs show of the trained network."""
 
+    judge: "Callable[[Method, Net, Task, Deployment], Judged] | None" = None
+    """Says how good a network is; None: by its accuracy."""
+
     dilation: str | None = None
     """Steps of the chip for each of the network, a number or `auto`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How good a network is, trained by a method or otherwise, and as integers: by its accuracy on
+    the test data [%], or by the error of what it gives, as a share of what it should give."""
+
+    spikes: float
+    """Of the integers: a sample, of all neurons."""
+
+    float_accuracy: float | None = None
+    plain_accuracy: float | None = None
+    integer_accuracy: float | None = None
+    float_error: float | None = None
+    plain_error: float | None = None
+    integer_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +121,13 @@ class Row:
     method: str
     quick: bool
     steps: int
-    float_accuracy: float
-    plain_accuracy: float
+    float_accuracy: float | None
+    """None, as the others: the row is judged by an error."""
+
+    plain_accuracy: float | None
+    float_error: float | None = None
+    plain_error: float | None = None
+    integer_error: float | None = None
     digits_accuracy: float | None
     digits_goal: float | None
     provisional: str
@@ -126,7 +150,7 @@ class Row:
     """`native`, or what the chip's stock neurons lack."""
 
     lava: str
-    integer_accuracy: float
+    integer_accuracy: float | None
     spikes: float
     """A sample, of all neurons."""
 
@@ -211,16 +235,14 @@ def take(method: Method, *, quick: bool) -> Row:
     caught = differences(net, wrong, test)
     proven = proof(method, net, task)
     deployment = proven.deployment
-    data = {"input": entering(net, task.test_images), "label": task.test_labels.numpy()}
-    evaluation = snn_deploy.evaluate(deployment, data=data)
-    compared = replace(method, build=method.plain_net or method.build)
+    data = {"input": entering(net, task.test_images)}
+    judged = (method.judge or accuracies)(method, net, task, deployment)
     energy = snn_deploy.estimate(deployment, input=data, samples=min(PRICED, len(test)))
     return Row(
         method=method.name,
         quick=quick,
         steps=net.steps,
-        float_accuracy=accuracy(net.float(), task),
-        plain_accuracy=accuracy(trained(compared, task, method.baseline).float(), task),
+        **asdict(judged),
         digits_accuracy=None if method.digits is None else on_digits(method, quick=quick),
         digits_goal=method.digits,
         provisional=method.provisional,
@@ -235,14 +257,25 @@ def take(method: Method, *, quick: bool) -> Row:
         bit_exact=proven.bit_exact,
         native=_native(deployment.findings),
         lava="" if quick else _lava(deployment, data),
-        integer_accuracy=100 * evaluation.accuracy,
-        spikes=sum(layer.spikes for layer in evaluation.activity),
         energy=energy.value,
         energy_low=energy.low,
         energy_high=energy.high,
         caught=bool(caught.spikes or caught.answers),
         hazard=method.hazard,
         further="" if quick or method.further is None else method.further(net, task),
+    )
+
+
+def accuracies(method: Method, net: Net, task: Task, deployment: Deployment) -> Judged:
+    """Return how many answers are right."""
+    data = {"input": entering(net, task.test_images), "label": task.test_labels.numpy()}
+    evaluation = snn_deploy.evaluate(deployment, data=data)
+    compared = replace(method, build=method.plain_net or method.build)
+    return Judged(
+        spikes=sum(layer.spikes for layer in evaluation.activity),
+        float_accuracy=accuracy(net.float(), task),
+        plain_accuracy=accuracy(trained(compared, task, method.baseline).float(), task),
+        integer_accuracy=100 * evaluation.accuracy,
     )
 
 
@@ -260,7 +293,8 @@ def entering(net: Net, images: torch.Tensor) -> np.ndarray:
 def exported(method: Method, net: Net, model: Any, task: Task) -> Deployment:
     """Return the deployment of a network in weights of 8 bits."""
     levels = method.levels or task.levels
-    chosen = torch.linspace(0, len(task.images) - 1, min(CALIBRATED, len(task.images) // 8)).long()
+    count = max(1, min(CALIBRATED, len(task.images) // 8))
+    chosen = torch.linspace(0, len(task.images) - 1, count).long()
     return snn_deploy.export(
         model,
         target=method.target,

@@ -5,12 +5,12 @@ Lee et al., "TT-SNN: tensor train decomposition for efficient spiking neural net
 3 x 1 and 1 x 3 side by side, whose mean goes through another 1 x 1, nothing in between (the
 parallel form, PTT); v = v / 4 + x, a reset to 0 at v > 0.5; 4 steps, direct coding. Contracted, the
 kernel is a plus: four of its nine taps are exactly 0. Our reading: one such convolution behind an
-ordinary one (theirs is a ResNet whose trunk is analog), of rank 6. The half form (HTT), whose
-weights change in time, is not here.
+ordinary one (theirs is a ResNet whose trunk is analog), of rank 6. It is compared with an ordinary
+convolution of the same shape, all of whose taps are trained. `tt_snn_htt.py` has the half form.
 """
 
 import torch
-from shared import Net, Neuron, Task, plain
+from shared import LIVELY, Net, Neuron, Task, plain
 from torch import Tensor, nn
 from trip import Method, main
 
@@ -51,13 +51,13 @@ class Train(nn.Module):
 class Trains(Net):
     """A network whose second layer is a tensor train."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, form: type[Train] = Train) -> None:
         if task.images.ndim > 2:
-            first, train, sites = nn.Conv2d(1, 8, 5, stride=2), Train(8, 16, 2), 25
+            first, train, sites = nn.Conv2d(1, 8, 5, stride=2), form(8, 16, 2), 25
         else:
             square = nn.Unflatten(1, (1, 8, 8))
             first = nn.Sequential(square, nn.Conv2d(1, 8, 3, padding=1))
-            train, sites = Train(8, 16, 1), 36
+            train, sites = form(8, 16, 1), 36
         kernels = [first, train, nn.Sequential(nn.Flatten(), nn.Linear(16 * sites, 10))]
         neurons = [Neuron(decay=0.25, threshold=0.5, strict=True) for _ in kernels[1:]]
         super().__init__(kernels, neurons, STEPS)
@@ -65,6 +65,14 @@ class Trains(Net):
     def deployed(self, kernel: nn.Module) -> nn.Module:
         """Return a kernel as it is deployed: contracted."""
         return kernel.contracted() if isinstance(kernel, Train) else kernel
+
+
+def dense(net: Trains, task: Task) -> None:
+    """Train the same network with an ordinary convolution in place of the tensor train."""
+    net.kernels[1] = net.kernels[1].contracted()
+    net.kernels[1].reset_parameters()
+    net.kernels[1].weight.data *= LIVELY
+    plain(net, task)
 
 
 def transposed(graph: LayerGraph) -> None:
@@ -81,6 +89,7 @@ METHOD = Method(
     digits=99.0,
     hazard="the two middle kernels are contracted the wrong way round",
     spoil=transposed,
+    baseline=dense,
 )
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ def obstacles(population: Population) -> tuple[str, ...]:
 def _over_time(population: Population) -> list[str]:
     """Return what of the neurons depends on when something happens."""
     p = population
-    found = [f"its {table.what.value} changes from step to step" for table in p.tables]
+    changing = dict.fromkeys(table.what.value for table in p.tables)
+    found = [f"its {what} changes from step to step" for what in changing]
     if p.refractory is not None:
         steps = p.refractory.steps
         found.append("fires once" if steps is None else f"refractory for {steps} steps")
