@@ -41,6 +41,9 @@ RIDGE, OFTEN = 1.0, 0.25
 
 TRIALS = 16
 
+QUICK = 500
+"""Steps of a trial in a quick run."""
+
 
 def train(net: Recurrent, task: Task, *, recurrent: bool = True) -> None:
     """Fit the readout, and the recurrent weights too, to what a teacher receives."""
@@ -66,7 +69,7 @@ def train(net: Recurrent, task: Task, *, recurrent: bool = True) -> None:
 
 def task_of(trajectory: Callable[[int], np.ndarray], *, quick: bool) -> Task:
     """Return the task to follow a trajectory, [step, output] of so many steps."""
-    wanted = torch.from_numpy(trajectory(STEPS))[None]
+    wanted = torch.from_numpy(trajectory(STEPS)[: QUICK if quick else STEPS])[None]
     return Task(
         name="trajectory",
         images=torch.ones(1, 1),

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,4 +63,16 @@ def test_the_page_and_its_plot_are_those_of_the_results(example):
     assert publish.published(page, publish.table(results)) == page
     assert publish.plot(results) == publish.plot(results)
     for row in results.values():
-        assert row["method"] in (DOCS / "methods.svg").read_text()
+        shown = row["method"] in (DOCS / "methods.svg").read_text()
+        assert shown == (row["integer_accuracy"] is not None)
+
+
+def test_integers_whose_error_is_a_fifth_larger_are_a_fault(example):
+    run, trip = example("run"), example("trip")
+    row = trip.Row(**json.loads((EXAMPLES / "results.json").read_text())["full_force"])
+    assert run.faults(replace(row, integer_error=1.21 * row.float_error)) == [
+        "integers: error too large"
+    ]
+    assert run.faults(replace(row, float_error=2 * row.plain_error)) == [
+        "worse than plain training"
+    ]
