@@ -20,6 +20,9 @@ END = "<!-- end -->"
 MANY = re.compile(r"((?:\d+ ){3})(?:\d+ ){24,}(\d+)")
 """Numbers of which the first and the last are enough."""
 
+LARGE = 1e-3
+"""Energy that is written in mJ [J]."""
+
 TICKS = (2, 5, 10, 20, 50)
 """Of the energy axis [µJ]."""
 
@@ -43,8 +46,9 @@ def table(results: Results) -> str:
         exact = f"{row['states']:,} states" if row["bit_exact"] else "no"
         where = "native" if row["native"] == "native" else "simulated"
         lava = f"{where}, {row['lava']}"
-        energy = f"{row['energy'] * 1e6:.2g} µJ ({row['energy_low'] * 1e6:.2g} to "
-        energy += f"{row['energy_high'] * 1e6:.2g})"
+        factor, unit = (1e3, "mJ") if row["energy"] >= LARGE else (1e6, "µJ")
+        energy = f"{row['energy'] * factor:.2g} {unit} ({row['energy_low'] * factor:.2g} to "
+        energy += f"{row['energy_high'] * factor:.2g})"
         cells = (
             f"[{row['method']}](../examples/methods/{key}.py){'*' if row['provisional'] else ''}",
             *(trained, spikes, nir, f"{row['target']}: {exact}", lava),
