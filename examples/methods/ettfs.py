@@ -1,10 +1,10 @@
 """ETTFS, provisional: networks whose neurons fire once, trained from scratch in all steps.
 
 Che et al., "Efficiently training time-to-first-spike spiking neural networks from scratch", 2024
-(arXiv 2410.23619, then ICML 2026). From the paper's abstract and introduction, all that was read of
-it: layers compute step by step, each neuron fires once at most; an initialisation that keeps
-signals from vanishing, a normalisation in training, an answer that adds spikes up by a weight of
-their step, so that early ones are worth more; pooling by averages, never maxima. Its equations were
+(arXiv 2410.23619). From the paper's abstract: layers compute step by step, each neuron fires once
+at most; an initialisation and a normalisation that keep signals from vanishing; an answer that adds
+spikes up so that early ones are encouraged; pooling by averages, never maxima. A summary by others
+names the normalisation of weights, with a factor and a shift that are trained. Its equations were
 not found. Our reading: v += x, a spike at v >= 1, once; pixels are a constant current; the weights
 of each output are divided by their norm, multiplied by a factor that is trained (from 1 on), and
 a bias is added, which all is in the weights when deployed; a spike of step t is worth 1.2**-t;
@@ -113,7 +113,7 @@ METHOD = Method(
     train=train,
     digits=94.0,
     plain_net=plain_net,
-    provisional="only the abstract and the introduction could be read; the rest is our reading",
+    provisional="only the abstract and a summary by others could be read; the rest is our reading",
     hazard="the answer is read by a plain count",
     spoil=counted,
 )
