@@ -142,6 +142,7 @@ STRUCTURES = (
         width=256,
         narrow=16,
         lava_at=16,
+        exported="plain",
         note="delays of 0 to 24 steps, one for each synapse; positions and weights at random.",
     ),
 )

@@ -90,6 +90,7 @@ STRUCTURES = (
         steps=STEPS,
         narrow=4,
         lava_at=4,
+        exported="plain",
         note="two blocks; a linear layer in place of the detection head.",
     ),
 )

@@ -82,6 +82,7 @@ STRUCTURES = (
         width=128,
         narrow=4,
         lava_at=4,
+        exported="plain",
         note="half of the published channels, and leaks drawn at random.",
     ),
 )

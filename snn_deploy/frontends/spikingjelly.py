@@ -613,6 +613,10 @@ _OF_THE_STEP = "it normalises by what the values of this very step are"
 _PER_STEP = "its parameters differ from step to step"
 _THREE_AXES = "kernels have one or two spatial axes here"
 _PRODUCT = "it multiplies values of the step with each other"
+_GATES = (
+    "its products of spikes are followed in a module of one's own class, whose values keep the "
+    "axes [step, sample, channel, height, width], and not here"
+)
 _MOVES = "it has no fixed connections: where values go depends on the values"
 _STEPS = "it changes the number of steps"
 _TABLE = "its thresholds and weights follow a table within a step"
@@ -732,7 +736,7 @@ FRONTEND = Frontend(
         "QKAttention": _PRODUCT,
         "TokenQKAttention": _PRODUCT,
         "ChannelQKAttention": _PRODUCT,
-        "SpikeDrivenSelfAttention": _PRODUCT,
+        "SpikeDrivenSelfAttention": _GATES,
         "GradwithTrace": "it exists for training only: OTTTSequential adds it by itself",
         "SpikeTraceOp": "it exists for training only: OTTTSequential adds it by itself",
         "SpikingLSTM": _RECURRENT,
