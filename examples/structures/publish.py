@@ -70,7 +70,7 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
         return [f"{about}.{note} {row['refused']}: {row['reason']}."]
     strict = "; ".join(line.strip() for line in row["strict"].splitlines()[1:])
     strict = strict or "plain NIR says it, decomposed where needed"
-    scored = f" {row['accuracy']}." if row["accuracy"] else ""
+    scored = f" {row['accuracy']}." if row.get("accuracy") else ""
     spread = f"{row['least_active']:.0f} to {row['most_active']:.0f} %"
     lines = [
         f"{about}; layers active by {spread}.{note}{scored} NIR: {strict}.",
