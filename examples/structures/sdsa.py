@@ -96,7 +96,7 @@ STRUCTURES = (
         build=lambda width: calibrated(Transformer(width), STEPS, gain=GAIN, shift=SHIFT),
         steps=STEPS,
         width=256,
-        narrow=8,
+        narrow=16,
         lava_at=16,
         exported="plain",
         note="8 x 8 tokens behind two strided convolutions in place of the paper's patches.",

@@ -85,6 +85,7 @@ STRUCTURES = (
         width=16,
         narrow=2,
         lava_at=4,
+        exported="plain",
         note="amplitudes drawn at random, folded into the weights behind them.",
     ),
 )
