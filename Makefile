@@ -70,7 +70,7 @@ ifneq ($(strip $(TORCH)),)
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet matplotlib scipy
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/frameworks.txt
-	$(BIN)/python -m pip install --quiet --no-deps scikit-learn==1.9.1
+	$(BIN)/python -m pip install --quiet --no-deps scikit-learn==1.9.1 aeon==1.6.0
 endif
 	@touch $@
 

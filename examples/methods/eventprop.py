@@ -44,12 +44,12 @@ STEEP = 0.3
 LOUD = 100.0
 """Factor on the answers as logits: means of membranes are small."""
 
-RATES = (0.02, 0.2, 1.0)
-"""Of the first weights, the last ones and the delays, at their largest."""
-
 
 class Delayed(Net):
     """Events, delays of synapses, hidden neurons, and an output that is read by its membrane."""
+
+    rates = (0.02, 0.2, 1.0)
+    """Of learning the first weights, the last ones and the delays, at their largest."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task.kernels(), [Neuron(ALPHA, 1 - ALPHA)], task.images.shape[1])
@@ -149,7 +149,7 @@ def optimised(net: Delayed, task: Task, gradients: Callable[[Tensor, Tensor], No
     sets = [net.kernels[0].parameters(), net.kernels[1].parameters(), [net.delays]]
     optimiser = torch.optim.Adam([{"params": each} for each in sets])
     total = task.epochs * math.ceil(len(task.images) / BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, list(RATES), total_steps=total)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, list(net.rates), total_steps=total)
     for images, labels in task.batches():
         optimiser.zero_grad()
         gradients(images, labels)
@@ -192,7 +192,8 @@ def plainly(net: Delayed, task: Task) -> None:
 def without(net: Delayed, task: Task) -> str:
     """Return how the same network does without delays, or with delays that are not learned."""
     none, fixed = (
-        accuracy(trained(METHOD, task, way).float(), task) for way in (train_weights, at_random)
+        accuracy(trained(replace(METHOD, build=type(net)), task, way).float(), task)
+        for way in (train_weights, at_random)
     )
     zeroed = copy.deepcopy(net).float()
     zeroed.delays.data.zero_()

@@ -19,8 +19,8 @@ from trip import Method, Row, take
 KEYS = (
     *("sltt", "rate_bp", "ottt", "dsr", "dsr_lif", "tssl_bp", "da_lif", "hta_kl", "hybrid"),
     *("bntt", "tt_snn", "tt_snn_htt", "ottt_f", "spide"),
-    *("t2fsnn", "park_yoon", "lc_ttfs", "ettfs", "yoso", "eventprop", "eicil"),
-    *("full_force", "full_force_lorenz"),
+    *("t2fsnn", "park_yoon", "lc_ttfs", "ettfs", "yoso", "eventprop", "eventprop_vowels"),
+    *("eicil", "full_force", "full_force_lorenz"),
 )
 """Files that hold a method, in the order of the table."""
 
