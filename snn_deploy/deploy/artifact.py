@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def write_folder(files: Mapping[str, bytes], output: Path, *, force: bool = Fals
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         temporary.chmod(0o755)
-        _replace(temporary, output)
+        (_replace if force else _place)(temporary, output)
     except OSError as problem:
         raise _cannot_write(problem, output) from problem
     finally:
@@ -158,7 +159,10 @@ def write_file(content: bytes, output: Path, *, force: bool = False) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
         whole = temporary / output.name
         whole.write_bytes(content)
-        whole.replace(output)
+        if force:
+            whole.replace(output)
+        else:
+            _place_file(whole, output)
     except OSError as problem:
         raise _cannot_write(problem, output, "FILE") from problem
     finally:
@@ -166,20 +170,53 @@ def write_file(content: bytes, output: Path, *, force: bool = False) -> None:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _replace(temporary: Path, output: Path) -> None:
-    """Rename `temporary` to `output`; an older artifact is put aside first and back on failure."""
-    if not output.exists():
-        temporary.rename(output)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
-    output.rename(aside / output.name)
+ATTEMPTS = 20
+"""Times that a folder is put in place while others put theirs there."""
+
+TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
+"""What the system says where a folder is to be named like something that is there."""
+
+
+def _place(temporary: Path, output: Path) -> None:
+    """Rename `temporary` to `output`, where nothing is: also if it came since it was looked for."""
     try:
         temporary.rename(output)
-    except OSError:
-        (aside / output.name).rename(output)
+    except OSError as problem:
+        if problem.errno in TAKEN:
+            check_output(output, force=False)
         raise
+
+
+def _replace(temporary: Path, output: Path) -> None:
+    """Rename `temporary` to `output`; an older artifact is put aside first and back on failure."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
+    try:
+        for attempt in range(ATTEMPTS):
+            check_output(output, force=True)
+            older = aside / f"{attempt}"
+            with suppress(FileNotFoundError):
+                output.rename(older)
+            try:
+                temporary.rename(output)
+                return
+            except OSError as problem:
+                if problem.errno not in TAKEN or attempt == ATTEMPTS - 1:
+                    if older.exists() and not output.exists():
+                        older.rename(output)
+                    raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _place_file(whole: Path, output: Path) -> None:
+    """Name `whole` also `output`, where nothing is: also if it came since it was looked for."""
+    try:
+        os.link(whole, output)
+    except FileExistsError:
+        check_file(output, force=False)
+        raise
+    except OSError:  # a file system without links
+        whole.replace(output)
 
 
 def _cannot_write(problem: OSError, output: Path, what: str = "FOLDER") -> CannotWriteError:

@@ -2,12 +2,20 @@
 
 import errno
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from snn_deploy.deploy import artifact
-from snn_deploy.errors import ArtifactDamagedError, CannotWriteError, OutputExistsError
+from snn_deploy.errors import (
+    ArtifactDamagedError,
+    CannotWriteError,
+    DeployError,
+    OutputExistsError,
+)
 
 
 def manifest(files: dict[str, bytes]) -> bytes:
@@ -119,6 +127,63 @@ def test_a_failed_replacement_keeps_the_old_artifact(
         artifact.write_folder(files, out, force=True)
     assert (out / "old.txt").read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+AT_ONCE = 4
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[str]]:
+    """Return what runs a function in threads that have all seen that nothing is there yet."""
+    met = threading.Barrier(AT_ONCE)
+    first, alone = threading.local(), threading.current_thread()
+
+    def meeting(check: Callable[..., None]) -> Callable[..., None]:
+        def checks(output: Path, *, force: bool) -> None:
+            check(output, force=force)
+            if threading.current_thread() is not alone and not getattr(first, "done", False):
+                first.done = True
+                met.wait(timeout=30)
+
+        return checks
+
+    for name in ("check_output", "check_file"):
+        monkeypatch.setattr(artifact, name, meeting(getattr(artifact, name)))
+
+    def run(write: Callable[[], None]) -> list[str]:
+        def code() -> str:
+            try:
+                write()
+            except DeployError as problem:
+                return problem.code
+            return "written"
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return sorted(each.result() for each in [pool.submit(code) for _ in range(AT_ONCE)])
+
+    return run
+
+
+def test_of_many_who_write_a_folder_at_once_one_does(tmp_path, files, together) -> None:
+    said = together(lambda: artifact.write_folder(files, tmp_path / "out"))
+    assert said == ["SNN601"] * (AT_ONCE - 1) + ["written"]
+    artifact.read_folder(tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_of_many_who_replace_a_folder_at_once_all_do(tmp_path, files, together) -> None:
+    artifact.write_folder(files, tmp_path / "out")
+    said = together(lambda: artifact.write_folder(files, tmp_path / "out", force=True))
+    assert said == ["written"] * AT_ONCE
+    artifact.read_folder(tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_of_many_who_write_a_file_at_once_one_does(tmp_path, together) -> None:
+    said = together(lambda: artifact.write_file(b"whole", tmp_path / "out.json"))
+    assert said == ["SNN601"] * (AT_ONCE - 1) + ["written"]
+    assert (tmp_path / "out.json").read_bytes() == b"whole"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
 
 
 def test_a_parent_that_is_a_file_is_an_error(tmp_path: Path, files: dict[str, bytes]) -> None:
