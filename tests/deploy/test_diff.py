@@ -150,7 +150,7 @@ def artifacts(
     folder = tmp_path_factory.mktemp("diff")
     return tuple(  # type: ignore[return-value]
         snn_deploy.export(
-            demo_network, output=folder / f"bits{bits}", weight_bits=bits, search=False
+            demo_network, output=folder / f"bits{bits}", bits=bits, search=False
         )
         for bits in (8, 6)
     )
@@ -161,13 +161,13 @@ def test_artifacts_also_show_how_they_were_made(artifacts, capsys):
     found = snn_deploy.diff(one, other)
     assert not found.equal
     options = [c for c in found.changes if c.part is Part.OPTION]
-    assert [(c.what, c.one, c.other) for c in options] == [("weight_bits", "8", "6")]
+    assert [(c.what, c.one, c.other) for c in options] == [("bits", "8", "6")]
     assert {c.part for c in found.changes} >= {Part.PROJECTION, Part.PIPELINE}
     folders = [str(one.folder), str(other.folder)]
     assert run(["diff", *folders]) == 3
     text = capsys.readouterr().out
     assert text.startswith(f"{folders[0]}  digest {one.program.digest}\n")
-    assert "\noptions\n  weight_bits  8 -> 6\n" in text
+    assert "\noptions\n  bits  8 -> 6\n" in text
     assert run(["diff", folders[0], folders[0]]) == 0
     assert capsys.readouterr().out == f"the same program, digest {one.program.digest}\n"
     assert run(["diff", *folders, "--json"]) == 3
@@ -234,7 +234,7 @@ def test_time_is_told_only_if_both_have_it(artifacts, digits):
 
 def test_maps_of_cores_are_compared_without_data(artifacts, tmp_path, demo_network, capsys):
     one = artifacts[0]
-    options = {"weight_bits": 8, "search": False, "cores": 5}
+    options = {"bits": 8, "search": False, "cores": 5}
     other = snn_deploy.export(demo_network, output=tmp_path / "few", **options)
     assert one.core_map is not None
     assert other.core_map is not None
