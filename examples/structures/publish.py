@@ -100,7 +100,7 @@ def _joules(energy: float) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def _seconds(seconds: float) -> str:

@@ -1,0 +1,133 @@
+"""Any words on the command line end in a result or a numbered error, and touch nothing else."""
+
+import hashlib
+import inspect
+import os
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from snn_deploy.deploy import api
+from snn_deploy.deploy.cli import BUG, run
+
+ROOT = Path(__file__).parents[2]
+
+EXAMPLES = int(os.environ.get("SNN_DEPLOY_FUZZ", "40"))
+
+COMMANDS = {
+    "export": api.export,
+    "inspect": api.inspect,
+    "nir": api.nir,
+    "netx": api.netx,
+    "simulate": api.simulate,
+    "verify": api.verify,
+    "evaluate": api.evaluate,
+    "estimate": api.estimate,
+    "report": api.report,
+    "diff": api.diff,
+    "targets": api.show_targets,
+    "explain": api.explain,
+}
+
+FILES = (
+    *("model.nir", "loop.nir", "large.nir", "nan.nir", "damaged.nir", "unknown.nir", "ready"),
+    *("data.npz", "narrow.npz", "sevens.npz", "chip.toml", "prices.toml", "missing", ".", ""),
+)
+
+WORDS = (
+    *FILES,
+    *("0", "1", "2", "3", "8", "-1", "1e9", "0.5", "nan", "inf", "1e400", "99999999999999999999"),
+    *("0:1", "1:0", "0:15", "-5:5", "auto", "4,fc=3", "fc=0", "lif=1.1", "loihi", "loihi1", "cpu"),
+    *(
+        "xylo",
+        "netx",
+        "sinabs",
+        "norse",
+        "rate",
+        "latency",
+        "current",
+        "recorded",
+        "count",
+        "value",
+    ),
+    *("subtract", "late-value", ">=", ">", "network", "reference", "first-spike", "greedy", "gptq"),
+    *("energy", "latency", "mse", "4", "1x28x28", "\N{SNOWMAN}", "a b", "--", "-", "x" * 300),
+)
+
+GOOD = dict.fromkeys(COMMANDS, "ready") | dict.fromkeys(("export", "nir"), "model.nir")
+GOOD |= {"targets": "loihi2", "explain": "304"}
+"""What a command works with."""
+
+USUAL = {"input": "data.npz", "data": "data.npz", "output": "new", "calibrate": "data.npz"}
+"""What options work with."""
+
+LEFT_OUT = {"module", "dask", "workers", "samples", "time_limit"}
+"""Options that run code of the user's, or say how long a run may take."""
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[str]:
+    """Draw a command with files and options, most of which it has."""
+    name = draw(st.sampled_from(sorted(COMMANDS)))
+    parameters = inspect.signature(COMMANDS[name]).parameters.values()
+    places = [p for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    named = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in LEFT_OUT]
+    words = [name, *(draw(st.sampled_from((GOOD[name],) * 3 + FILES)) for _ in places)]
+    chosen = [p for p in named if p.default is p.empty]
+    if named:
+        chosen += draw(st.lists(st.sampled_from(named), max_size=4, unique_by=lambda p: p.name))
+    for parameter in chosen:
+        words.append("--" + parameter.name.replace("_", "-"))
+        if not isinstance(parameter.default, bool):
+            usual = (USUAL[parameter.name],) * 20 if parameter.name in USUAL else ()
+            words.append(draw(st.sampled_from((*usual, *WORDS))))
+    return words
+
+
+def contents(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the digests of all files."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of files, some of them wrong, and an artifact."""
+    folder = tmp_path_factory.mktemp("place")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
+        assert run(["export", "model.nir", "--output", "ready"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(line=lines())
+def test_any_words_end_in_a_result_or_a_numbered_error(
+    place: Path, line: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(place)
+    before = dict(contents(place))
+    status = run([*line, "--json"])
+    captured = capsys.readouterr()
+    assert status != BUG, captured.err
+    assert status in {0, 1, 2, 3}
+    after = dict(contents(place))
+    kept = before if "--force" not in line else {}
+    assert {name: after.get(name) for name in kept} == kept
+    if status in {1, 2}:
+        assert after == before
+        assert '"error": "SNN' in captured.err
