@@ -149,9 +149,7 @@ def artifacts(
 ) -> tuple[Deployment, Deployment]:
     folder = tmp_path_factory.mktemp("diff")
     return tuple(  # type: ignore[return-value]
-        snn_deploy.export(
-            demo_network, output=folder / f"bits{bits}", bits=bits, search=False
-        )
+        snn_deploy.export(demo_network, output=folder / f"bits{bits}", bits=bits, search=False)
         for bits in (8, 6)
     )
 
