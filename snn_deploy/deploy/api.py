@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from snn_deploy.errors import OptionError
+from snn_deploy.ir.paths import is_folder
 
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
@@ -259,7 +260,7 @@ def inspect(
     from snn_deploy.deploy import inspecting  # noqa: PLC0415
 
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         return inspecting.of_artifact(path, load(path), simulate, front=front)
     if front:
         raise OptionError(

@@ -18,6 +18,7 @@ from snn_deploy.errors import (
     CannotWriteError,
     OutputExistsError,
 )
+from snn_deploy.ir.paths import is_there
 
 SCHEMA = "snn-deploy/artifact/1"
 MANIFEST = "manifest.json"
@@ -107,7 +108,7 @@ def check_output(output: Path, *, force: bool) -> None:
     Raises:
         OutputExistsError: `output` exists, and `force` is not given or it is no artifact.
     """
-    if not (output.exists() or output.is_symlink()):
+    if not is_there(output):
         return
     if not force:
         raise OutputExistsError(
@@ -129,7 +130,7 @@ def check_file(output: Path, *, force: bool) -> None:
     Raises:
         OutputExistsError: `output` exists, and `force` is not given or it is no plain file.
     """
-    if not (output.exists() or output.is_symlink()):
+    if not is_there(output):
         return
     if not force:
         raise OutputExistsError(

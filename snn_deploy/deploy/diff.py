@@ -18,6 +18,7 @@ from snn_deploy.errors import ArtifactDamagedError, OptionError
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.graph import Named
 from snn_deploy.ir.maps import LinearMap
+from snn_deploy.ir.paths import is_file
 from snn_deploy.ir.program import Binary, Program
 from snn_deploy.ir.store import ProgramFiles, load_program
 
@@ -150,7 +151,7 @@ def side(given: Any) -> Side:
         name = str(given.folder) if given.folder else given.program.name
         return Side(name=name, program=given.program, deployment=given)
     path = Path(given)
-    if (path / MANIFEST).is_file():
+    if is_file(path / MANIFEST):
         deployment = read_deployment(path)
         return Side(name=str(path), program=deployment.program, deployment=deployment)
     return Side(name=str(path), program=_read_program(path), deployment=None)

@@ -10,6 +10,7 @@ from snn_deploy.deploy.datasets.source import Entry, Request, Source
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.errors import OptionError, UnknownNameError
 from snn_deploy.ir.codecs import Encode
+from snn_deploy.ir.paths import is_folder
 
 
 def binning(
@@ -81,7 +82,7 @@ def requested(
     """
     encoding, program = deployment.encoding, deployment.program
     recorded = isinstance(given, str | Path) and Path(given).suffix in READERS
-    folder = isinstance(given, str | Path) and Path(given).is_dir()
+    folder = isinstance(given, str | Path) and is_folder(Path(given))
     if encoding.how is not Encode.RECORDED and (recorded or folder):
         raise OptionError(
             f"a recording is not encoded by {encoding.how.value}",

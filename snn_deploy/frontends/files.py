@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from snn_deploy.errors import FileDamagedError, FileMissingError
+from snn_deploy.ir.paths import is_file, is_folder
 from snn_deploy.ir.words import nearest
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -56,7 +57,7 @@ def read_bytes(path: Path) -> bytes:
         FileDamagedError: it is too large to be a model.
     """
     try:
-        if not path.is_file():
+        if not is_file(path):
             raise _not_there(path)
         if path.stat().st_size > LARGEST_FILE:
             raise FileDamagedError(
@@ -72,7 +73,7 @@ def read_bytes(path: Path) -> bytes:
 
 def _not_there(path: Path) -> FileMissingError:
     """Return the error for a path that is no file: where it was looked for, and what is there."""
-    if path.is_dir():
+    if is_folder(path):
         there = [name for name in _files(path) if Path(name).suffix.lower() in _ENDINGS]
         return FileMissingError(
             "a model is a file, and this is a folder",
@@ -80,7 +81,7 @@ def _not_there(path: Path) -> FileMissingError:
             fix=f"such as {str(path / there[0])!r}" if there else "give the path of a file",
         )
     folder = path.absolute().parent
-    if not folder.is_dir():
+    if not is_folder(folder):
         return FileMissingError(
             f"there is no such model file: there is no folder {str(folder)!r}",
             where=str(path),

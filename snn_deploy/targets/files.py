@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from snn_deploy.errors import TargetError, UnknownNameError
+from snn_deploy.ir.paths import is_file
 from snn_deploy.ir.words import nearest
 from snn_deploy.targets.checks import target_problems
 from snn_deploy.targets.form import Problem, read_form
@@ -142,7 +143,7 @@ def read_own(path: Path) -> Target:
         TargetError: it cannot be read, does not describe a target, or takes the name of a
             shipped one and is another.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownNameError(
             f"there is no target description {str(path)!r}",
             fix="give the path of a TOML file, or a name: snn-deploy targets",

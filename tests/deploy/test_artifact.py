@@ -244,3 +244,15 @@ def test_an_unknown_schema_is_refused(tmp_path: Path, files: dict[str, bytes]) -
     artifact.write_folder({**files, artifact.MANIFEST: changed}, tmp_path / "out")
     with pytest.raises(ArtifactDamagedError, match="snn-deploy/artifact/9"):
         artifact.read_folder(tmp_path / "out")
+
+
+def test_a_name_that_is_too_long_is_an_error(tmp_path: Path, files: dict[str, bytes]) -> None:
+    out = tmp_path / ("x" * 300)
+    with pytest.raises(CannotWriteError) as problem:
+        artifact.write_folder(files, out)
+    assert str(problem.value) == (
+        "error[SNN602]: the output could not be written: File name too long; nothing is left of "
+        f"it\n  at: {out}\n  fix: --output FOLDER writes elsewhere"
+    )
+    with pytest.raises(CannotWriteError, match="too long"):
+        artifact.write_file(b"", out)

@@ -23,6 +23,7 @@ from snn_deploy.deploy.datasets.source import (
     unreadable,
 )
 from snn_deploy.errors import DataError, FileMissingError, OptionError
+from snn_deploy.ir.paths import is_file, is_folder
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -106,9 +107,9 @@ def opened(request: Request, *, verify: bool) -> Source:
 
 def _reader(request: Request, verify: bool) -> Source:
     path = request.path
-    if path.is_dir():
+    if is_folder(path):
         return recordings.Recordings(asked=request)
-    if not path.is_file():
+    if not is_file(path):
         raise FileMissingError("there is no such data file", where=str(path))
     if path.suffix in recordings.READERS:
         return recordings.Recordings(asked=request)
@@ -162,7 +163,7 @@ def _labels(path: Path, samples: int) -> np.ndarray:
         FileMissingError: there is no such file.
         DataError: it holds no labels, or not so many.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise FileMissingError("there is no such file of labels", where=str(path))
     try:
         found = np.load(path, allow_pickle=False)

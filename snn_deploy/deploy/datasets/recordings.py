@@ -11,6 +11,7 @@ from snn_deploy.deploy.datasets import camera, nmnist
 from snn_deploy.deploy.datasets.binning import Events, bin_events, step_of, steps_of
 from snn_deploy.deploy.datasets.source import Entry, Request, check_size, digest_of_files, numbered
 from snn_deploy.errors import DataError, OptionError
+from snn_deploy.ir.paths import is_file
 
 READERS: Mapping[str, Callable[[Path], Events]] = {
     ".bin": nmnist.read,
@@ -108,7 +109,7 @@ class Recordings:
 
 def _found(path: Path) -> tuple[tuple[Path, ...], np.ndarray | None, tuple[str, ...]]:
     """Return recordings, labels and names of classes; files with other endings do not count."""
-    if path.is_file():
+    if is_file(path):
         return (path,), None, ()
     folders = sorted((f for f in path.iterdir() if f.is_dir() and f.name[0] != "."), key=_order)
     by_class = [_recordings(folder) for folder in folders]

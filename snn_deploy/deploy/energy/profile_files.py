@@ -20,6 +20,7 @@ from snn_deploy.deploy.energy.profile import (
     Seen,
 )
 from snn_deploy.errors import ProfileError, UnknownNameError
+from snn_deploy.ir.paths import is_file
 from snn_deploy.ir.words import nearest
 from snn_deploy.targets.form import Problem, read_form
 from snn_deploy.targets.own_file import content_of, refusal
@@ -89,7 +90,7 @@ def read_profile(content: bytes, where: str) -> Profile:
 
 
 def _own(path: Path) -> Profile:
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownNameError(
             f"there is no energy profile {str(path)!r}",
             fix=f"give the path of a TOML file, or a name such as {profiles()[0].name}",

@@ -30,6 +30,7 @@ from snn_deploy.deploy.tuning.wanted import Wanted
 from snn_deploy.deploy.tuning.workers import Workers
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import CannotWriteError, DeployError, OptionError, OutputExistsError
+from snn_deploy.ir.paths import is_there
 from snn_deploy.targets import find_target
 
 JOURNAL, CALIBRATE, CONFIG, PICTURE, RESULT = (
@@ -144,7 +145,7 @@ def _open(output: Path) -> None:
         CannotWriteError: it cannot be made.
     """
     try:
-        if output.exists() and not (output / JOURNAL).exists() and any(output.iterdir()):
+        if is_there(output) and not (output / JOURNAL).exists() and any(output.iterdir()):
             raise OutputExistsError(
                 "the folder holds something else than a search that could go on",
                 where=str(output),

@@ -12,6 +12,7 @@ import msgspec
 
 from snn_deploy.deploy.exporting import Request, shape_of
 from snn_deploy.errors import DataError, FileMissingError, OptionError
+from snn_deploy.ir.paths import is_file
 from snn_deploy.ir.words import nearest
 
 SCHEMA = "snn-deploy/config/1"
@@ -60,7 +61,7 @@ def read_config(path: Path) -> dict[str, Any]:
         DataError: it is none of this schema.
         OptionError: an option that does not exist, or a value of another type.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise FileMissingError("there is no such file", where=str(path))
     fix = "write one as snn-deploy tune does: docs/tuning.md"
     try:
