@@ -8,7 +8,7 @@
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
 # make benchmark  the comparison itself, 20 minutes; writes benchmarks/simulator/RESULTS.* and docs/speed.*
 # make energy  compares energy and time with SANA-FE's and with measured chips; writes benchmarks/energy/RESULTS.json and docs/energy.md
-# make methods  networks trained by published methods, deployed; 20 minutes; writes docs/methods.*
+# make methods  networks trained by published methods, deployed; half an hour; writes docs/methods.*
 # make structures  published structures at their real scale, random weights; an hour; writes docs/structures.md
 #
 # PYTHON  the Python 3.11 (or newer) that makes the environment
