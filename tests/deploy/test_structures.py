@@ -1,8 +1,6 @@
 """Examples of structures: narrow ones keep every promise, and the page is that of the results."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,20 +15,11 @@ pytestmark = pytest.mark.torch
 EXAMPLES = Path(__file__).parents[2] / "examples" / "structures"
 PAGE = EXAMPLES.parents[1] / "docs" / "structures.md"
 RESULTS = json.loads((EXAMPLES / "results.json").read_text())
+UNFINISHED = ("ms34",)
+"""Structures that the page says are not there at their full width."""
+
 NARROW = [key for key in RESULTS if not key.endswith("34") and key != "vgg11"]
 """Networks of 34 layers are those of 18 with more blocks, and VGG-11 is here with its maxima."""
-
-
-@pytest.fixture
-def example(monkeypatch):
-    """Import a module of the examples, under a name that no other test uses."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    before = set(sys.modules)
-
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if (EXAMPLES / f"{name}.py").exists():
-            del sys.modules[name]
 
 
 @pytest.mark.parametrize("key", NARROW)
@@ -43,10 +32,11 @@ def test_a_narrow_structure_keeps_every_promise(example, key):
 def test_what_was_published_keeps_every_promise(example):
     run, measured = example("run"), example("measured")
     known = run.structures()
-    assert list(RESULTS) == [key for key in known if key in RESULTS]
+    assert list(RESULTS) == [key for key in known if key not in UNFINISHED]
     for key, row in RESULTS.items():
         assert run.faults(known[key], measured.Row(**row)) == [], key
         assert not row["quick"], key
+        assert row["lava"] == "equal" or row["refused"] or known[key].lava_why, key
 
 
 def test_the_page_is_that_of_the_results(example):
