@@ -23,6 +23,9 @@ MANY = re.compile(r"((?:\d+ ){3})(?:\d+ ){24,}(\d+)")
 LARGE = 1e-3
 """Energy that is written in mJ [J]."""
 
+SHOWN = "MNIST"
+"""Task whose rows are drawn: accuracies of others are no match for them."""
+
 TICKS = (2, 5, 10, 20, 50)
 """Of the energy axis [µJ]."""
 
@@ -88,8 +91,8 @@ def plot(results: Results) -> str:
     from matplotlib import pyplot  # noqa: PLC0415
 
     with matplotlib.rc_context({"svg.hashsalt": "methods", "svg.fonttype": "none"}):
-        figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-        shown = [row for row in results.values() if row["integer_accuracy"] is not None]
+        figure, axes = pyplot.subplots(figsize=(8, 5.2), layout="constrained")
+        shown = [row for row in results.values() if row["task"] == SHOWN]
         for index, row in enumerate(shown):
             joules = row["energy"] * 1e6
             low, high = row["energy_low"] * 1e6, row["energy_high"] * 1e6
@@ -100,14 +103,14 @@ def plot(results: Results) -> str:
                 xerr=spread,
                 fmt=MARKERS[index % len(MARKERS)],
                 color=f"C{index % 10}",
-                capsize=3,
-                label=row["method"],
+                elinewidth=0.6,
+                label=row["method"] + (" *" if row["provisional"] else ""),
             )
         axes.set_xscale("log")
         axes.set_xticks(TICKS, [f"{tick}" for tick in TICKS])
         axes.minorticks_off()
         axes.set_xlabel("energy of a sample [µJ], Loihi 2, with the span of published prices")
-        axes.set_ylabel("accuracy of integers [%]")
+        axes.set_ylabel("accuracy of integers on 1,000 MNIST digits [%]")
         axes.grid(alpha=0.3)
         figure.legend(loc="outside right center", fontsize="small")
         buffer = io.StringIO()

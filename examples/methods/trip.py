@@ -120,6 +120,7 @@ class Row:
 
     method: str
     quick: bool
+    task: str
     steps: int
     float_accuracy: float | None
     """None, as the others: the row is judged by an error."""
@@ -241,6 +242,7 @@ def take(method: Method, *, quick: bool) -> Row:
     return Row(
         method=method.name,
         quick=quick,
+        task=task.name,
         steps=net.steps,
         **asdict(judged),
         digits_accuracy=None if method.digits is None else on_digits(method, quick=quick),
