@@ -31,7 +31,8 @@
     |   |-- OutputExistsError SNN601      the output folder is already there
     |   |-- CannotWriteError SNN602       disk full, no permission, ...
     |   `-- ArtifactDamagedError SNN603   a file is missing, changed or not of this schema
-    `-- CoresError SNN700             the network does not fit on the cores of the chip
+    |-- CoresError SNN700             the network does not fit on the cores of the chip
+    `-- MemoryShortError SNN800       this machine has not the memory for it
 
 Anything that is not a `DeployError` is our bug: traceback, exit 70.
 """
@@ -251,3 +252,9 @@ class CoresError(DeployError):
     """The network does not fit on the cores of the chip: it says what is short, and by how much."""
 
     code = "SNN700"
+
+
+class MemoryShortError(DeployError):
+    """This machine has not the memory that the command takes, or a limit withholds it."""
+
+    code = "SNN800"

@@ -11,6 +11,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter
 
 from snn_deploy.deploy import api
+from snn_deploy.deploy.memory import memory_short
 from snn_deploy.deploy.progress import waiting, wanted
 from snn_deploy.errors import DeployError, UsageError
 from snn_deploy.ir.telling import telling
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each way to end
     """Run one command; return its exit status."""
     as_json = "--json" in arguments
     words = [word for word in arguments if word != "--json"]
@@ -105,7 +106,11 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing is left half written", file=sys.stderr)
         return INTERRUPTED
-    except Exception:  # whatever else is our bug, and says so
+    except Exception as problem:
+        if short := memory_short(problem):
+            complain(short, as_json=as_json)
+            return short.exit_status
+        # whatever else is our bug, and says so
         traceback.print_exc()
         print("this is a bug in snn-deploy: please report it with the lines above", file=sys.stderr)
         return BUG

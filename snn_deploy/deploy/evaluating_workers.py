@@ -28,6 +28,7 @@ from snn_deploy.deploy.datasets.opening import reopened
 from snn_deploy.deploy.datasets.source import Request
 from snn_deploy.deploy.deployment import Deployment, read_deployment
 from snn_deploy.deploy.evaluating_block import Found, Question, run_block
+from snn_deploy.deploy.memory import memory_short
 from snn_deploy.errors import ArtifactDamagedError, DeployError, WorkersLostError
 
 ATTEMPTS = 3
@@ -140,8 +141,8 @@ def run_task(task: Task) -> Found | DeployError | _Bug:
         return run_block(_deployment(task.model), task.question, task.block, data)
     except DeployError as problem:
         return problem
-    except Exception:  # it is raised again in the main process
-        return _Bug(trace=traceback.format_exc())
+    except Exception as problem:  # it is raised again in the main process
+        return memory_short(problem) or _Bug(trace=traceback.format_exc())
 
 
 class _Processes(ProcessPoolExecutor):

@@ -1,0 +1,42 @@
+"""Memory that ran out, told from bugs: one numbered error in place of a traceback."""
+
+import errno
+from collections.abc import Iterator
+
+from snn_deploy.errors import MemoryShortError
+
+SIGNS = ("failed to map segment", "cannot allocate memory")
+"""What the dynamic loader says, in lower case, when there is no room for a library."""
+
+
+def memory_short(problem: BaseException) -> MemoryShortError | None:
+    """Return the error for memory that ran out; None: `problem` is about something else.
+
+    Libraries wrap what the system said, so the whole chain of causes is looked at.
+    """
+    for one in _chain(problem):
+        if isinstance(one, MemoryError):
+            said = str(one)
+        elif isinstance(one, OSError | ImportError) and _says_so(one):
+            said = f"{type(one).__name__}: {one}".splitlines()[0]
+        else:
+            continue
+        return MemoryShortError(
+            f"the memory did not suffice{': ' * bool(said)}{said}",
+            fix="fewer --samples or a smaller --block, fewer --workers, a smaller data file; or a "
+            "higher limit (ulimit -v), a machine with more memory",
+        )
+    return None
+
+
+def _says_so(problem: OSError | ImportError) -> bool:
+    text = str(problem).lower()
+    return getattr(problem, "errno", None) == errno.ENOMEM or any(sign in text for sign in SIGNS)
+
+
+def _chain(problem: BaseException | None) -> Iterator[BaseException]:
+    seen = set[int]()
+    while problem is not None and id(problem) not in seen:
+        seen.add(id(problem))
+        yield problem
+        problem = problem.__cause__ or problem.__context__
