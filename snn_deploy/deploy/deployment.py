@@ -24,6 +24,7 @@ from snn_deploy.deploy.artifact import (
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.mapping import CoreMap, read_core_map
 from snn_deploy.deploy.report.model import Decision, Measured
+from snn_deploy.deploy.shown import Shown
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import (
     ArtifactDamagedError,
@@ -50,7 +51,7 @@ CORE_MAP = "core_map.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
+class Deployment(Shown):
     """A network as integers for one target, with its origin and its findings."""
 
     program: Program
@@ -128,6 +129,11 @@ class Deployment:
         if self.samples is not None and measured is None:
             measured, missing = attempted(self, self.samples, AT_EXPORT)
         return gather(self, measured, missing)
+
+    def __str__(self) -> str:
+        from snn_deploy.deploy.printing import printable  # noqa: PLC0415 - it imports this
+
+        return printable(self)
 
     def _repr_html_(self) -> str:
         """Return the report for a cell of a notebook."""

@@ -13,6 +13,7 @@ from snn_deploy.deploy.artifact import MANIFEST
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment, read_deployment
 from snn_deploy.deploy.diff_measures import Measures, measures
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import ArtifactDamagedError, OptionError
 from snn_deploy.ir.findings import Finding
@@ -73,7 +74,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramDiff:
+class ProgramDiff(ShownTable):
     """The result of `diff`."""
 
     one: str

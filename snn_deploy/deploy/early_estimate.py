@@ -13,6 +13,7 @@ from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.early_exit import answered, shortened
 from snn_deploy.deploy.results import EnergyEstimate
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.codecs import needs, predict
 from snn_deploy.ir.program import Program
@@ -73,7 +74,7 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarlyEstimate:
+class EarlyEstimate(ShownTable):
     """The result of `estimate` where samples are left early."""
 
     left: tuple[Left, ...]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from snn_deploy.deploy.outcomes import LayerActivity
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.words import counted
 
@@ -49,7 +50,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(ShownTable):
     """The result of `evaluate`."""
 
     samples: int

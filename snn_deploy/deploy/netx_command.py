@@ -7,6 +7,7 @@ from snn_deploy.backends.netx.writer import write_net
 from snn_deploy.deploy.artifact import check_file, write_file
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.outcomes import findings_text
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.findings import Finding
 
@@ -24,7 +25,7 @@ class FileLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetxFile:
+class NetxFile(ShownTable):
     """The result of `netx`."""
 
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 from snn_deploy.deploy.artifact import check_file, write_file
 from snn_deploy.deploy.exporting import Request, imported, is_net
 from snn_deploy.deploy.outcomes import findings_text
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends import Imported
@@ -45,7 +46,7 @@ class NodeSaying:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NirFile:
+class NirFile(ShownTable):
     """The result of `nir`."""
 
     name: str

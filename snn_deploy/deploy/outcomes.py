@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.verify import Comparison, Difference
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.words import counted
@@ -28,7 +29,7 @@ class LayerActivity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(ShownTable):
     """The result of `verify`: every state of every neuron and step, backend by backend."""
 
     artifact: str

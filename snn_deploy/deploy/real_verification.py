@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from snn_deploy.deploy.causes import Cause
 from snn_deploy.deploy.divergence import Divergence, LayerDivergence, Membranes, Trains
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.words import counted
 
@@ -23,7 +24,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RealVerification:
+class RealVerification(ShownTable):
     """The result of `verify` against the network as trained."""
 
     artifact: str

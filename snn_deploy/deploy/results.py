@@ -10,6 +10,7 @@ from snn_deploy.deploy.energy.text import estimate_text
 from snn_deploy.deploy.neurobench import NeuroBench
 from snn_deploy.deploy.outcomes import LayerActivity, findings_text
 from snn_deploy.deploy.ranges import Ranges
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.words import counted
@@ -28,7 +29,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
+class Simulation(ShownTable):
     """The result of `simulate`."""
 
     backend: str
@@ -71,7 +72,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyEstimate:
+class EnergyEstimate(ShownTable):
     """The result of `estimate`."""
 
     estimate: Estimate
@@ -104,7 +105,7 @@ class EnergyEstimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(ShownTable):
     """Rows under headings, such as the targets."""
 
     headings: tuple[str, ...]
@@ -117,7 +118,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(ShownTable):
     """A result that is a text."""
 
     text: str
@@ -127,7 +128,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
+class Inspection(ShownTable):
     """The result of `inspect`: a model or an artifact as text."""
 
     title: str

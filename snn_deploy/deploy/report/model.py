@@ -12,6 +12,7 @@ from snn_deploy.deploy.mapping import Encoding as Stored
 from snn_deploy.deploy.mapping import Goal, Use
 from snn_deploy.deploy.outcomes import LayerActivity, Verification, findings_text
 from snn_deploy.deploy.ranges import PopulationRange
+from snn_deploy.deploy.shown import Shown
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
@@ -378,7 +379,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Shown):
     """All that is known of a deployment."""
 
     schema: Literal["snn-deploy/report/1"] = SCHEMA

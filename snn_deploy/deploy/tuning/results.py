@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from snn_deploy.deploy.evaluating_results import interval
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.deploy.tuning.measuring import Measured
 from snn_deploy.deploy.tuning.setting import Knob, Setting
@@ -54,7 +55,7 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
+class Tuning(ShownTable):
     """The result of `tune`."""
 
     name: str
