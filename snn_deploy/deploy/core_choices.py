@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from snn_deploy.deploy.mapping import Point
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(ShownTable):
     """From the fewest cores to the shortest step: what `--cores` can be chosen from."""
 
     measured: bool

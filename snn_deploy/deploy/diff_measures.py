@@ -11,6 +11,7 @@ from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.energy import Estimate, Event
 from snn_deploy.deploy.mapping import CoreMap
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.ir.words import counted
 
@@ -48,7 +49,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measures:
+class Measures(ShownTable):
     """What was measured of two deployments on the same data."""
 
     samples: int | None
