@@ -15,9 +15,6 @@ pytestmark = pytest.mark.torch
 EXAMPLES = Path(__file__).parents[2] / "examples" / "structures"
 PAGE = EXAMPLES.parents[1] / "docs" / "structures.md"
 RESULTS = json.loads((EXAMPLES / "results.json").read_text())
-UNFINISHED = ("ms34",)
-"""Structures that the page says are not there at their full width."""
-
 NARROW = [key for key in RESULTS if not key.endswith("34") and key != "vgg11"]
 """Networks of 34 layers are those of 18 with more blocks, and VGG-11 is here with its maxima."""
 
@@ -32,7 +29,7 @@ def test_a_narrow_structure_keeps_every_promise(example, key):
 def test_what_was_published_keeps_every_promise(example):
     run, measured = example("run"), example("measured")
     known = run.structures()
-    assert list(RESULTS) == [key for key in known if key not in UNFINISHED]
+    assert list(RESULTS) == list(known)
     for key, row in RESULTS.items():
         assert run.faults(known[key], measured.Row(**row)) == [], key
         assert not row["quick"], key
