@@ -279,7 +279,7 @@ def _fire(
 def _fires(now: Now, v: Wholes) -> Wholes:
     """Return how many spikes a membrane is worth, refractory or not."""
     population = now.population
-    if population.fires in (Fires.NEVER, Fires.GRADED):
+    if not population.fires.spiking:
         return np.zeros_like(v)
     row = now.row(Tabled.THRESHOLD)
     threshold = (population.threshold if row is None else row).astype(np.int64)

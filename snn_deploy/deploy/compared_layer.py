@@ -18,7 +18,6 @@ from snn_deploy.deploy.explain import EXAMINED, Bench, Explanation, Place, Run, 
 from snn_deploy.deploy.tested import tested_real, tested_whole, threshold_at
 from snn_deploy.ir.arrays import per_neuron
 from snn_deploy.ir.network import Network
-from snn_deploy.ir.neuron import Fires
 from snn_deploy.ir.trace import PopulationTrace, Trace
 
 
@@ -78,7 +77,7 @@ class ComparedLayer:
             if layer is None
             else Bench(layer=layer, program=program, prepared=ready, backend=backend)
         )
-        self._spiking = self._made.fires not in (Fires.NEVER, Fires.GRADED)
+        self._spiking = self._made.fires.spiking
         self._whole, self._alone = Tally(spiking=self._spiking), Tally(spiking=self._spiking)
         self._rows = self._places = 0
         self._counts: Counter[Cause] = Counter()

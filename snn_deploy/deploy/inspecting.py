@@ -29,7 +29,6 @@ from snn_deploy.frontends.lava_dl import NetProgram
 from snn_deploy.frontends.replay import compare_with_module
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
 from snn_deploy.ir.codecs import Encode
-from snn_deploy.ir.neuron import Fires
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.text import print_network, print_program
 from snn_deploy.ir.trace import PAYLOADS, Values
@@ -138,7 +137,7 @@ def _run(found: Imported, request: Request, given: Any) -> str:
     rows = [("neurons", "count", "spikes/sample", "active", "framework")]
     for population in network.populations:
         sent = trace[population.name].payload
-        if population.fires in (Fires.NEVER, Fires.GRADED) or sent is None:
+        if not population.fires.spiking or sent is None:
             continue
         rows.append(
             (

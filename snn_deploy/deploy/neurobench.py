@@ -221,7 +221,7 @@ def footprint_of_network(network: Network) -> int:
         numbers += population.decay.size
         numbers += sum(synapse.decay.size for synapse in population.synapses)
         numbers += sum(bias.value.size for bias in population.biases)
-        if population.fires not in (Fires.NEVER, Fires.GRADED):
+        if population.fires.spiking:
             numbers += population.threshold.size
     return FLOAT_BYTES * numbers
 
@@ -314,5 +314,5 @@ def _numbers(population: Population) -> tuple[int, int]:
         return 0, sum(value.size for value in every if isinstance(value, np.ndarray))
     decays = population.decay.size + sum(i.decay.size for i in population.currents)
     biases = sum(bias.value.size for bias in population.biases)
-    tested = population.fires not in (Fires.NEVER, Fires.GRADED)
+    tested = population.fires.spiking
     return decays, biases + (population.threshold.size if tested else 0)

@@ -10,7 +10,7 @@ from snn_deploy.errors import OptionError, UnsupportedError
 from snn_deploy.frontends import Imported
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Population
-from snn_deploy.ir.neuron import Fires, ResetKind, Tabled
+from snn_deploy.ir.neuron import ResetKind, Tabled
 from snn_deploy.ir.words import nearest
 
 ALL = "*"
@@ -54,7 +54,7 @@ def spiking(found: Imported) -> tuple[str, ...]:
 
 def _movable(population: Population) -> bool:
     constant = all(table.what is not Tabled.THRESHOLD for table in population.tables)
-    return constant and population.fires not in (Fires.NEVER, Fires.GRADED)
+    return constant and population.fires.spiking
 
 
 def with_thresholds(found: Imported, factors: Mapping[str, float]) -> Imported:

@@ -27,7 +27,7 @@ from snn_deploy.frontends.registry import (
     read_layer,
     short_name,
 )
-from snn_deploy.ir.neuron import Decode, Fires
+from snn_deploy.ir.neuron import Decode
 
 
 class Takes(Enum):
@@ -218,4 +218,4 @@ def membrane_label(module: Any, index: int, count: int, field: str) -> str:
 
 def spiking(cell: Cell) -> bool:
     """Return whether neurons send spikes."""
-    return cell.fires not in (Fires.NEVER, Fires.GRADED)
+    return cell.fires.spiking

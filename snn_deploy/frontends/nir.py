@@ -211,7 +211,7 @@ class _Assembly:
             direct = _direct(arriving)
             if direct is not None and arriving[0].source in populations:
                 source = populations[arriving[0].source]
-                spiking = source.fires not in (Fires.NEVER, Fires.GRADED)
+                spiking = source.fires.spiking
                 decode = Decode.COUNT if spiking else Decode.MEMBRANE_END
                 late = direct + self._late().get(source.name, 0)
                 outputs.append(Output(name=name, population=source.name, decode=decode, delay=late))

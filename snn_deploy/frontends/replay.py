@@ -21,7 +21,7 @@ from snn_deploy.frontends.capture_outputs import Given
 from snn_deploy.frontends.capture_run import Tracing
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Input, Network, Output, Population
-from snn_deploy.ir.neuron import Decode, Fires, State
+from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
 from snn_deploy.ir.words import counted
@@ -350,7 +350,7 @@ def _compare(
         alone: Returns the trace of the population, or of one that differs from it, when all
             others send what the module's layers sent.
     """
-    analog = population.fires in (Fires.NEVER, Fires.GRADED)
+    analog = not population.fires.spiking
     ours = _sent(population, alone(population))
     scale = float(np.max(np.abs(theirs), initial=0.0))
     wrong = np.abs(ours - theirs) > (CLOSE * scale if analog else SAME * max(1.0, scale))
@@ -397,7 +397,7 @@ def _nudged(population: Population) -> tuple[Population, ...]:
 
 
 def _sent(population: Population, trace: PopulationTrace) -> np.ndarray:
-    analog = population.fires in (Fires.NEVER, Fires.GRADED)
+    analog = not population.fires.spiking
     return _recorded(trace, State.MEMBRANE if analog else State.PAYLOAD)
 
 
@@ -421,7 +421,7 @@ def _compare_output(
 ) -> OutputComparison:
     """Compare what the module returns with what our population gives, but for a factor of a sum."""
     population = network.population(output.population)
-    analog = population.fires in (Fires.NEVER, Fires.GRADED)
+    analog = not population.fires.spiking
     spikes = not analog and output.decode is Decode.COUNT
     ours = _recorded(traces[population.name], State.PAYLOAD if spikes else State.MEMBRANE)
     if output.delay:

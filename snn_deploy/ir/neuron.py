@@ -83,6 +83,11 @@ class Fires(Enum):
     TERNARY = "ternary"
     """1 above the threshold, -1 below the lower one: v > threshold, v < lower, or with equality."""
 
+    @property
+    def spiking(self) -> bool:
+        """Whether it tests its membrane and sends spikes; a linear neuron does neither."""
+        return self not in (Fires.NEVER, Fires.GRADED)
+
 
 class ResetKind(Enum):
     """What a spike does to the membrane."""

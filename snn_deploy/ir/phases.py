@@ -53,7 +53,7 @@ def _currents_last(population: Population) -> bool:
 
 def _moves_again(population: Population) -> bool:
     reset, floor = population.reset, population.floor
-    if population.fires in (Fires.NEVER, Fires.GRADED):
+    if not population.fires.spiking:
         return False
     if reset.kind is not ResetKind.NONE and reset.when is not When.NOW:
         return True

@@ -139,7 +139,7 @@ def _fires(population: real.Population | whole.Population) -> str:
 
 
 def _reset(reset: real.Reset | whole.Reset, fires: Fires) -> str:
-    if fires in (Fires.NEVER, Fires.GRADED) or reset.kind is ResetKind.NONE:
+    if not fires.spiking or reset.kind is ResetKind.NONE:
         return ""
     late = {When.NOW: "", When.NEXT: " late", When.RETESTED: " retested"}[reset.when]
     verb = "to" if reset.kind is ResetKind.VALUE else "by"

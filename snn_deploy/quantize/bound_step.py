@@ -238,7 +238,7 @@ class _Test:
     def most(self, high: Wholes) -> Wholes:
         """Return the most spikes of a membrane up to `high`."""
         population = self.numbers.population
-        if population.fires in (Fires.NEVER, Fires.GRADED):
+        if not population.fires.spiking:
             return np.zeros_like(high)
         if population.fires is Fires.COUNT:
             reached = (high - self._strict) // self.threshold.low

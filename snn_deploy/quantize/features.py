@@ -142,7 +142,7 @@ def needed_features(program: Program, population: Population) -> tuple[Feature, 
 
 def _of_firing(population: Population) -> dict[Feature, bool]:
     reset, how = population.reset, population.fires
-    fires = how not in (Fires.NEVER, Fires.GRADED)
+    fires = how.spiking
     compares = fires and how is not Fires.ROUNDED
     late = reset.kind is not ResetKind.NONE and reset.when is When.NEXT
     return {

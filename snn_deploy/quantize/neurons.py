@@ -85,7 +85,7 @@ def _threshold(population: Population, target: Target, scale: Scale) -> np.ndarr
         DoesNotFitError: the target cannot store one of them.
     """
     lattice = 1 << target.thresholds.shift.value
-    if population.fires in (Fires.NEVER, Fires.GRADED):
+    if not population.fires.spiking:
         return np.asarray(target.highest_threshold, np.int32)
     threshold = on_grid(np.asarray(population.threshold * scale), lattice)
     if population.fires in (Fires.COUNT, Fires.ROUNDED):

@@ -51,7 +51,7 @@ class Task:
     @property
     def fires(self) -> bool:
         """Whether the population sends anything."""
-        return self.population.fires not in (Fires.NEVER, Fires.GRADED)
+        return self.population.fires.spiking
 
     @property
     def levels(self) -> tuple[np.ndarray, ...]:

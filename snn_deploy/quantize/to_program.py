@@ -144,7 +144,7 @@ class ToIntegers:
             parts.append(("floor", population.floor.value))
         for what, values in parts:
             _check_size(what, float(np.abs(values).max(initial=0.0)), population.name)
-        if population.fires not in (Fires.NEVER, Fires.GRADED):
+        if population.fires.spiking:
             for threshold in np.unique(np.abs(population.threshold)):
                 _check_size("threshold", float(threshold), population.name)
         for p in graph.into(population.name):

@@ -130,7 +130,7 @@ class Trials:
         assert trace.payload is not None
         assert trace.membrane is not None
         self._sends(layer, trace.payload)
-        silent = layer.population.fires in (Fires.NEVER, Fires.GRADED)
+        silent = not layer.population.fires.spiking
         warned = replace(
             layer,
             findings=(
