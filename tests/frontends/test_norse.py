@@ -317,6 +317,7 @@ def test_lifted_cells_are_read_as_their_sequences_are():
     lifted = snn.SequentialState(
         torch.nn.Linear(4, 3), snn.Lift(snn.SequentialState(snn.LIFCell(), snn.IAFCell()))
     )
+    torch.nn.init.constant_(lifted[0].weight, 0.5)
     at_once = snn.SequentialState(torch.nn.Linear(4, 3), snn.LIF(), snn.IAF())
     at_once[0].weight, at_once[0].bias = lifted[0].weight, lifted[0].bias
     ours, theirs = load(lifted).network, load(at_once).network
