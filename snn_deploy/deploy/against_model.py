@@ -8,7 +8,8 @@ import numpy as np
 
 from snn_deploy.deploy.against import Reference
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.exporting import Request, imported
+from snn_deploy.deploy.importing import imported
+from snn_deploy.deploy.request import Request
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends.replay import module_trace
 from snn_deploy.ir.network import Between

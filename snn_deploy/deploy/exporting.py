@@ -1,13 +1,11 @@
 """What `export` does: read, override, compile, pack, write."""
 
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import nir
 import numpy as np
 
 from snn_deploy.backends.protocol import check_range, find_backend
@@ -16,84 +14,28 @@ from snn_deploy.deploy.data import Data, data_from, encode
 from snn_deploy.deploy.decisions import decisions_of
 from snn_deploy.deploy.deployment import Deployment, digest
 from snn_deploy.deploy.early_exit import check_early_exit, early_exit_of
+from snn_deploy.deploy.importing import imported, model_content
 from snn_deploy.deploy.mapped import Room, mapped
 from snn_deploy.deploy.mapping import Goal
+from snn_deploy.deploy.net_files import check_net, is_net, net_program
 from snn_deploy.deploy.quantizing import Wishes, search_bits
+from snn_deploy.deploy.request import Request, choose
 from snn_deploy.deploy.thresholds import parse_thresholds, with_thresholds
-from snn_deploy.errors import DataError, OptionError
-from snn_deploy.frontends import Imported, Overrides, ResetRule, load
-from snn_deploy.frontends.convert import Coding, Conversion
-from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
-from snn_deploy.frontends.lava_dl import NetProgram, read_net
-from snn_deploy.ir.checks import LARGEST
-from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
+from snn_deploy.errors import OptionError
+from snn_deploy.frontends import Imported
+from snn_deploy.frontends.files import read_bytes
+from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.neuron import Compare, Decode
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize import check_program, compile_network
 from snn_deploy.targets import Target, find_target
-
-CONVERSION_SAMPLES = 500
-"""Samples of the calibration data that turn an ANN's activations into thresholds."""
 
 CALIBRATION_SAMPLES = 256
 """Samples of the calibration data that scales are chosen on."""
 
 REPORTED_SAMPLES = 16
 """Samples of the calibration data that the report is measured on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The options of an export that change its result; see `api.export`."""
-
-    target: str = "loihi"
-    dialect: str | None = None
-    dt: float | None = None
-    reset: str | None = None
-    compare: str | None = None
-    floor: float | None = None
-    encode: str | None = None
-    steps: int | None = None
-    seed: int | None = None
-    decode: str | None = None
-    input_range: str | None = None
-    input_unit: float | None = None
-    bits: Any = None
-    preset: str | None = None
-    objective: str | None = None
-    rounding: str | None = None
-    bias_correction: bool | None = None
-    per_channel: bool | None = None
-    max_drop: float | None = None
-    least: str | None = None
-    search: str | bool = True
-    prove: bool = False
-    allow_overflow: bool = False
-    time_dilation: str | None = None
-    cores: Any = None
-    optimize: str | None = None
-    chips: int | None = None
-    thresholds: Any = None
-    exit_lead: float | None = None
-    exit_after: int | None = None
-    sample_shape: tuple[int, ...] | None = None
-    arch: str | None = None
-    module: str | None = None
-    layers: int | None = None
-    reset_interval: int | None = None
-    reset_offset: int = 0
-    name: str | None = None
-
-    @property
-    def chosen(self) -> Mapping[str, Any]:
-        """The options that are not left at their default."""
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name == "target" or getattr(self, f.name) != f.default
-        }
 
 
 def export(
@@ -221,18 +163,6 @@ def _room(request: Request) -> Room:
     return Room.of(request.cores, goal, request.chips)
 
 
-def model_content(model: Any) -> bytes | None:
-    """Return what a model file holds; None for a model in memory.
-
-    Raises:
-        FileMissingError: there is no such file, or it may not be read.
-        FileDamagedError: it is too large to be a model.
-    """
-    if not isinstance(model, str | Path):
-        return None
-    return read_bytes(Path(model))
-
-
 def configured(request: Request, target: Target) -> dict[str, Any]:
     """Return the options of an export as the manifest has them: files by name and digest."""
     configuration = {**request.chosen, "target": target.name}
@@ -248,40 +178,6 @@ def configured(request: Request, target: Target) -> dict[str, Any]:
         content = Path(request.arch).read_bytes()
         configuration["arch"] = {"name": Path(request.arch).name, "sha256": digest(content)}
     return configuration
-
-
-def is_net(model: Any) -> bool:
-    """Return whether a model is a file of lava-dl, which holds integers already."""
-    return isinstance(model, str | Path) and Path(model).suffix.lower() == ".net"
-
-
-ONLY_NET = ("layers", "reset_interval", "reset_offset")
-"""Options of an export that mean something for a network of integers, and for no other."""
-
-OF_CORES = ("cores", "optimize", "chips")
-"""Options of an export that say which cores hold the network."""
-
-NET_OPTIONS = {"target", "decode", "dt", "input_range", "sample_shape", "name"}
-NET_OPTIONS |= {*OF_CORES, *ONLY_NET}
-"""Options of an export that mean something for a network of integers."""
-
-
-def check_net(request: Request, *, calibrate: Any = None, sample: Any = None) -> None:
-    """Refuse what says nothing about a file of integers.
-
-    Raises:
-        OptionError: the first such option.
-    """
-    given = {"calibrate": calibrate, "sample": sample}
-    wrong = sorted(request.chosen.keys() - NET_OPTIONS)
-    wrong += [name for name, value in given.items() if value is not None]
-    if wrong:
-        option = wrong[0].replace("_", "-")
-        raise OptionError(
-            f"--{option} says nothing about a .net file: it holds integers already",
-            where=f"--{option}",
-            fix=f"leave --{option} out",
-        )
 
 
 def _net_deployment(
@@ -309,24 +205,6 @@ def _net_deployment(
     return mapped(deployment, room=room)
 
 
-def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:
-    """Return the integers of a lava-dl file, as the request wants them."""
-    return read_net(
-        content,
-        name=Path(where).stem if request.name is None else request.name,
-        where=where,
-        target=target.name,
-        arithmetic=target.arithmetic,
-        input_range=(0, 1) if request.input_range is None else _range(request.input_range),
-        input_shape=request.sample_shape,
-        layers=request.layers,
-        decode=choose(Decode, request.decode, "--decode"),
-        dt=request.dt,
-        reset_interval=request.reset_interval,
-        reset_offset=request.reset_offset,
-    )
-
-
 def _native(findings: Sequence[Finding], program: Program, target: Target) -> Iterator[Finding]:
     """Yield what compiling found; what runs natively is said by the chip's own backend."""
     if not target.writer:
@@ -345,172 +223,6 @@ def _input_findings(found: Imported) -> Iterator[Finding]:
                 amount=f"input currents become multiples of {found.encoding.unit:g}",
                 reason="the chip reads whole numbers; --input-unit states the step",
             )
-
-
-def imported(
-    model: Any,
-    request: Request,
-    calibrate: Any = None,
-    sample: Any = None,
-    *,
-    content: bytes | None = None,
-) -> Imported:
-    """Return the network that `model` holds, with the request's choices applied.
-
-    Of an ANN it is the spiking network that it becomes with the data `calibrate`. What the file
-    of a path holds may be given as `content`; else it is read.
-
-    Raises:
-        FileMissingError: there is no such file.
-        OptionError: an option has a value that does not exist.
-        ModelError: the model cannot be read.
-    """
-    if content is None:
-        content = model_content(model)
-    overrides = Overrides(
-        dt=request.dt,
-        reset=choose(ResetRule, request.reset, "--reset"),
-        compare=choose(Compare, request.compare, "--compare"),
-        floor=request.floor,
-        decode=choose(Decode, request.decode, "--decode"),
-        encoding=_changes(request),
-    )
-    for name in request.chosen.keys() & set(ONLY_NET):
-        option = f"--{name.replace('_', '-')}"
-        raise OptionError(
-            f"{option} says something about .net files only",
-            where=option,
-            fix=f"leave {option} out",
-        )
-    layers = not _is_nir(model, content)
-    found = load(
-        model,
-        dialect=request.dialect,
-        overrides=overrides,
-        sample_shape=request.sample_shape,
-        arch=request.arch,
-        factory=request.module,
-        calibration=_ann_samples(calibrate) if layers and calibrate is not None else None,
-        conversion=_conversion(request) if layers else None,
-        sample=None if sample is None else np.asarray(sample),
-        content=content,
-    )
-    if request.steps is not None and found.encoding.how is Encode.RECORDED:
-        raise OptionError(
-            "recorded data has its own number of steps",
-            where="--steps",
-            fix="--encode current or --encode rate, or leave --steps out",
-        )
-    if request.name is not None:
-        if not request.name:
-            raise OptionError("a network needs a name", where="--name", fix="--name net")
-        found = replace(found, network=replace(found.network, name=request.name))
-    return found
-
-
-def _is_nir(model: Any, content: bytes | None) -> bool:
-    """Return whether a model's neurons are NIR's, so that it is no ANN to convert."""
-    if content is None:
-        return isinstance(model, bytes | nir.NIRGraph)
-    return kind_of(content, Path(model).name) is FileKind.NIR
-
-
-def _ann_samples(calibrate: Any) -> Callable[[tuple[str, ...]], Mapping[str, np.ndarray]]:
-    """Return a function that gives samples to convert an ANN with, for the names of its inputs."""
-
-    def samples(names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
-        data = data_from(calibrate, names).spread(CONVERSION_SAMPLES)
-        return {values.name: values.values for values in data.arrays}
-
-    return samples
-
-
-def _conversion(request: Request) -> Conversion:
-    """Return how an ANN becomes a spiking network: what the encoder's options say of it."""
-    plain = Conversion()
-    coding = plain.coding
-    if request.encode is not None and request.encode != Encode.RECORDED.value:
-        coding = choose(Coding, request.encode, "--encode")
-    return replace(
-        plain,
-        steps=plain.steps if request.steps is None else request.steps,
-        coding=coding,
-        seed=plain.seed if request.seed is None else request.seed,
-    )
-
-
-def _changes(request: Request) -> EncodingChanges:
-    low = high = None
-    if request.input_range is not None:
-        low, high = _range(request.input_range)
-    changes = EncodingChanges(
-        how=choose(Encode, request.encode, "--encode"),
-        steps=request.steps,
-        seed=request.seed,
-        low=low,
-        high=high,
-        unit=request.input_unit,
-    )
-    try:
-        changes.applied(Encoding())
-    except DataError as problem:
-        raise OptionError(problem.message, fix=problem.fix) from None
-    return changes
-
-
-def shape_of(text: Any) -> tuple[int, ...] | None:
-    """Return the shape that a text such as `1x28x28` says; a sequence of sizes stays one.
-
-    Raises:
-        OptionError: it says none.
-    """
-    if text is None:
-        return None
-    try:
-        if isinstance(text, str):
-            shape = tuple(int(size) for size in text.replace("*", "x").split("x"))
-        else:
-            shape = tuple(operator.index(size) for size in text)
-    except (ValueError, TypeError):
-        shape = ()
-    if not shape or not 1 <= min(shape) <= max(shape) <= LARGEST:
-        raise OptionError(
-            f"{text!r} is no shape",
-            where="--sample-shape",
-            fix="--sample-shape 1x28x28; in Python sample_shape=(1, 28, 28), without batch and "
-            "time",
-        )
-    return shape
-
-
-def _range(text: str) -> tuple[int, int]:
-    low, colon, high = text.partition(":")
-    try:
-        limits = int(low), int(high)
-    except ValueError:
-        limits = 1, 0
-    if not colon or limits[0] > limits[1]:
-        raise OptionError(
-            f"{text!r} is no range of whole numbers", where="--input-range", fix="--input-range 0:1"
-        )
-    return limits
-
-
-def choose(kind: type[Any], word: str | None, option: str) -> Any:
-    """Return the member of the enum `kind` whose value is `word`; None for None.
-
-    Raises:
-        OptionError: there is none.
-    """
-    if word is None:
-        return None
-    for member in kind:
-        if member.value == word:
-            return member
-    words = [member.value for member in kind]
-    raise OptionError(
-        f"{option} is one of {', '.join(words)}, not {word!r}", fix=f"{option} {words[0]}"
-    )
 
 
 def _calibration(found: Imported, given: Any) -> tuple[Data, tuple[Values, ...], dict[str, str]]:

@@ -10,16 +10,11 @@ from snn_deploy.deploy import results
 from snn_deploy.deploy.data import data_from, encode
 from snn_deploy.deploy.decisions import decisions_text
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.exporting import (
-    Request,
-    check_net,
-    imported,
-    is_net,
-    model_content,
-    net_program,
-)
+from snn_deploy.deploy.importing import imported, model_content
 from snn_deploy.deploy.mapped import choices, in_words
+from snn_deploy.deploy.net_files import check_net, is_net, net_program
 from snn_deploy.deploy.ranges import ranges_of
+from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from snn_deploy.deploy.artifact import check_file, write_file
-from snn_deploy.deploy.exporting import Request, imported, is_net
+from snn_deploy.deploy.importing import imported
+from snn_deploy.deploy.net_files import is_net
 from snn_deploy.deploy.outcomes import findings_text
+from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import OptionError

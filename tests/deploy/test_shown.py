@@ -21,18 +21,19 @@ LISTING = Listing(headings=("layer", "neurons"), rows=(("first<1>", "1152"), ("2
 
 def returned() -> Iterator[tuple[str, str, str]]:
     """Yield every public function with each type that it returns, and the type's module."""
-    tree = ast.parse(Path(api.__file__).read_text())
-    modules = {
-        alias.name: node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name in snn_deploy.__all__:
-            assert node.returns is not None
-            for name in ast.unparse(node.returns).split(" | "):
-                yield node.name, name, modules[name] or ""
+    for file in sorted(Path(api.__file__).parent.glob("*.py")):
+        tree = ast.parse(file.read_text())
+        modules = {
+            alias.name: node.module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name in snn_deploy.__all__:
+                assert node.returns is not None
+                for name in ast.unparse(node.returns).split(" | "):
+                    yield node.name, name, modules[name] or ""
 
 
 @pytest.mark.parametrize(("function", "name", "module"), list(returned()))

@@ -14,8 +14,10 @@ from snn_deploy.deploy.artifact import json_bytes
 from snn_deploy.deploy.data import Data, data_from
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.evaluating_workers import Pool
-from snn_deploy.deploy.exporting import CONVERSION_SAMPLES, Request, imported, is_net, model_content
+from snn_deploy.deploy.importing import CONVERSION_SAMPLES, imported, model_content
+from snn_deploy.deploy.net_files import is_net
 from snn_deploy.deploy.progress import bar
+from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.tuning.apart import Apart, apart
 from snn_deploy.deploy.tuning.choosing import chosen, front
 from snn_deploy.deploy.tuning.config import config_text

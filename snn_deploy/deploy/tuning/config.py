@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from snn_deploy.deploy.exporting import Request, shape_of
+from snn_deploy.deploy.request import Request, shape_of
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.paths import is_file
 from snn_deploy.ir.words import nearest

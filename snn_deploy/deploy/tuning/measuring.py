@@ -12,8 +12,9 @@ import numpy as np
 from snn_deploy.deploy import early_estimate
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.exporting import Request, unmapped
+from snn_deploy.deploy.exporting import unmapped
 from snn_deploy.deploy.mapped import mapped
+from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.tuning.setting import Setting
 from snn_deploy.errors import DeployError, OptionError
 from snn_deploy.ir.program import Program, Projection, Sign

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from snn_deploy.deploy.exporting import Request
+from snn_deploy.deploy.request import Request
 
 
 class Knob(Enum):

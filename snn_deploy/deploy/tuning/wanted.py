@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from snn_deploy.deploy.exporting import choose
+from snn_deploy.deploy.request import choose
 from snn_deploy.deploy.tuning.setting import Knob
 from snn_deploy.deploy.tuning.study import Aim, Sampler
 from snn_deploy.errors import OptionError

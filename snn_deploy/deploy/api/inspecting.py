@@ -1,0 +1,80 @@
+"""`inspect`: what a model file or an artifact holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from snn_deploy.deploy.api.given import load, request_from
+from snn_deploy.errors import OptionError
+from snn_deploy.ir.paths import is_folder
+
+if TYPE_CHECKING:
+    from snn_deploy.deploy.results import Inspection
+
+
+def inspect(
+    path: Annotated[Path, Parameter(name="FILE")],
+    /,
+    *,
+    dialect: str | None = None,
+    dt: float | None = None,
+    reset: str | None = None,
+    compare: str | None = None,
+    floor: float | None = None,
+    arch: Path | None = None,
+    module: str | None = None,
+    sample_shape: str | None = None,
+    simulate: Annotated[Any, Parameter()] = None,
+    front: bool = False,
+) -> Inspection:
+    """Show what a model file or an artifact holds, and where each rule comes from.
+
+    $ snn-deploy inspect cnn_sinabs.nir --dialect sinabs
+    $ snn-deploy inspect weights.pt > network.toml
+    $ snn-deploy inspect mnist-loihi2 --front
+
+    Of weights alone it drafts the architecture file that they need.
+
+    Args:
+        path: A model file or an artifact folder.
+        dialect: Framework that wrote the NIR file, where the file does not say.
+        dt: Length of a step, in the file's unit of time.
+        reset: As for export.
+        compare: As for export.
+        floor: As for export.
+        arch: As for export.
+        module: As for export.
+        sample_shape: As for export.
+        simulate: Data file: run the model on it, and with `--module` its framework too, and
+            compare every spike. Of an artifact: the data whose activity `--front` goes by.
+        front: Of an artifact: list the numbers of cores that it can be mapped to, from the fewest
+            to the shortest step, with time and energy of each.
+
+    Returns:
+        The text, and the findings.
+    """
+    from snn_deploy.deploy import inspecting  # noqa: PLC0415
+
+    path = Path(path)
+    if is_folder(path):
+        return inspecting.of_artifact(path, load(path), simulate, front=front)
+    if front:
+        raise OptionError(
+            "the front of cores is that of an artifact",
+            where="--front",
+            fix="snn-deploy export, then snn-deploy inspect ARTIFACT --front",
+        )
+    request = request_from(
+        dialect=dialect,
+        dt=dt,
+        reset=reset,
+        compare=compare,
+        floor=floor,
+        arch=arch,
+        module=module,
+        sample_shape=sample_shape,
+    )
+    return inspecting.of_model(path, request, simulate)
