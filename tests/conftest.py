@@ -9,7 +9,16 @@ from annotations import check_imports, start_again
 
 ROOT = Path(__file__).parent.parent
 
-INNER = {"bound_step", "bounded", "bounds", "conditions", "intervals"}
+INNER = {
+    "bound_firing",
+    "bound_parts",
+    "bound_step",
+    "bound_walk",
+    "bounded",
+    "bounds",
+    "conditions",
+    "intervals",
+}
 """Modules of the range proof whose functions are too many and too small to be wrapped."""
 
 CHECKED = (

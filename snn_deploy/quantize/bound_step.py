@@ -5,154 +5,22 @@ its result holds every state that a simulator can reach. Where a spike decides w
 membranes below the threshold and those above it go on separately.
 
 Each function also takes a `Guard`: what may happen although the given interval is too small for
-it. With the guard held fixed, the ends of the result follow the ends of the interval: they never
-move the other way, and never by more. The leaps of `bounds` rest on that.
+it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snn_deploy.ir.arithmetic import Arithmetic, Order, Register, Sums
-from snn_deploy.ir.neuron import (
-    Compare,
-    During,
-    Fires,
-    FloorWhen,
-    Reads,
-    ResetKind,
-    State,
-    When,
-)
+from snn_deploy.ir.neuron import During, FloorWhen, Reads, State, When
 from snn_deploy.ir.program import Population
+from snn_deploy.quantize.bound_firing import Test, left_behind, pieces
+from snn_deploy.quantize.bound_parts import NO, NOTHING, Guard, Stepped, Written
 from snn_deploy.quantize.bounded import Numbers, Synaptic
-from snn_deploy.quantize.conditions import Conditions, twice_wrapped
-from snn_deploy.quantize.intervals import (
-    LARGEST,
-    Interval,
-    Mask,
-    Wholes,
-    decayed,
-    held,
-    outside,
-    point,
-    scaled_by,
-)
-
-ROOM = 61
-"""Bits of the products that decays make of states."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What may happen in a step, [row] or scalar."""
-
-    over: Mask
-    """A register is given more than it keeps."""
-
-    changes: Mask
-    """So is that of the membrane's change."""
-
-    spikes: Wholes
-    """Most spikes of a step."""
-
-    down: Mask
-    """A ternary neuron sends -1."""
-
-    again: Mask
-    """The membrane of the step before lies above the threshold."""
-
-    def joined(self, other: "Guard") -> "Guard":
-        """Return what may happen in either."""
-        return Guard(
-            self.over | other.over,
-            self.changes | other.changes,
-            np.maximum(self.spikes, other.spikes),
-            self.down | other.down,
-            self.again | other.again,
-        )
-
-    def beyond(self, other: "Guard") -> Mask:
-        """Return where something may happen that `other` lacks."""
-        return (
-            (self.over & ~other.over)
-            | (self.changes & ~other.changes)
-            | (self.spikes > other.spikes)
-            | (self.down & ~other.down)
-            | (self.again & ~other.again)
-        )
-
-    @property
-    def fires(self) -> Mask:
-        """Where a neuron may fire."""
-        return (self.spikes > 0) | self.down
-
-
-NO = np.zeros(1, bool)
-NOTHING = Guard(NO, NO, np.zeros(1, np.int64), NO, NO)
-
-
-@dataclass(slots=True)
-class Written:
-    """What a state's register is given in a step: grows with every line that writes it."""
-
-    register: Register | None
-    """None: wide enough for anything."""
-
-    limit: int
-    """No larger number can be followed in 64 bits."""
-
-    over: Mask
-    """Where it may overflow."""
-
-    all: Interval | None = None
-    lost: Mask = field(default_factory=lambda: NO)
-
-    def __call__(self, value: Interval) -> Interval:
-        """Return what the register keeps of `value`."""
-        every, register = value.rows, self.register
-        self.all = every if self.all is None else self.all.hull(every)
-        self.lost = self.lost | (every.low < -self.limit) | (every.high > self.limit)
-        if register is None:
-            return value.clipped(-self.limit, self.limit)
-        self.lost = self.lost | twice_wrapped(every, register.overflow, register.high)
-        self.over = self.over | outside(every, register)
-        return held(value, register, self.over)
-
-    @property
-    def ends(self) -> tuple[int, int]:
-        """The smallest and largest number that the register keeps."""
-        register = self.register
-        return (-self.limit, self.limit) if register is None else (register.low, register.high)
-
-    def given(self, kept: Interval) -> Interval:
-        """Return all that the register was given; nothing: what it keeps."""
-        return kept.rows if self.all is None else self.all
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped:
-    """A state after a step, and how it got there."""
-
-    kept: Interval
-    written: Interval
-    """All that its register was given."""
-
-    changed: Interval | None
-    """All that the register of the membrane's change was given, where there is one."""
-
-    spikes: Interval
-    guard: Guard
-    lost: Mask
-
-
-def follows_to(rules: Arithmetic, numbers: Numbers) -> int:
-    """Return the largest state whose products with all multipliers fit 64 bits."""
-    factors = [numbers.decay, *(s.decay for s in numbers.synapses)]
-    factors += [s.chain for s in numbers.synapses if s.chain is not None]
-    widest = max([1 << rules.decay_bits, *(int(np.abs(f).max(initial=0)) for f in factors)])
-    return 1 << (ROOM - widest.bit_length())
+from snn_deploy.quantize.conditions import Conditions
+from snn_deploy.quantize.intervals import Interval, Mask, decayed, point, scaled_by
 
 
 def _entered(
@@ -204,73 +72,6 @@ class CurrentStep:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
-    """The test of a membrane against its thresholds, whose ends may be those of several steps."""
-
-    numbers: Numbers
-    threshold: Interval
-    lower: Interval
-    shift: Wholes | int = 0
-    """Most that a second test lowers the membrane by."""
-
-    @property
-    def _strict(self) -> int:
-        return int(self.numbers.population.compare is Compare.GREATER)
-
-    def first(self, count: Wholes | int) -> Wholes:
-        """Return the lowest membrane that sends `count` spikes, or one below it."""
-        if self.numbers.population.fires is Fires.ROUNDED:
-            return count * self.threshold.low - ((self.threshold.low + 1) >> 1)
-        return count * self.threshold.low + self._strict + np.minimum(self.shift, 0)
-
-    def last(self, count: Wholes | int) -> Wholes:
-        """Return the highest membrane that sends `count` spikes, or one above it."""
-        high, most = self.threshold.high, self.numbers.population.max_spikes
-        if self.numbers.population.fires is Fires.ROUNDED:
-            end = count * high + ((high + 1) >> 1)
-        else:
-            end = (count + 1) * high - 1 + self._strict + np.maximum(self.shift, 0)
-        several = self.numbers.population.fires in (Fires.COUNT, Fires.ROUNDED)
-        highest = most if several else 1
-        return np.where(np.asarray(count) >= highest, LARGEST, end)
-
-    def most(self, high: Wholes) -> Wholes:
-        """Return the most spikes of a membrane up to `high`."""
-        population = self.numbers.population
-        if not population.fires.spiking:
-            return np.zeros_like(high)
-        if population.fires is Fires.COUNT:
-            reached = (high - self._strict) // self.threshold.low
-            return np.clip(reached, 0, population.max_spikes)
-        if population.fires is Fires.ROUNDED:
-            reached = (2 * high + self.threshold.low) // (2 * self.threshold.low)
-            return np.clip(reached, 0, population.max_spikes)
-        return (high >= self.first(1)).astype(np.int64)
-
-    def down(self, low: Wholes) -> Mask:
-        """Return where a membrane from `low` on may send -1."""
-        if self.numbers.population.fires is not Fires.TERNARY:
-            return NO
-        return low <= self.lower.high - self._strict
-
-    def quiet(self, v: Interval) -> Interval:
-        """Return the membranes of `v` that send nothing."""
-        if self.numbers.population.fires is Fires.TERNARY:
-            return v.clipped(self.lower.low, self.threshold.high)
-        end = self.last(0)
-        return Interval(np.minimum(v.low, end), np.minimum(v.high, end))
-
-    def firing(self, v: Interval, count: Wholes) -> Interval:
-        """Return the membranes of `v` that send `count` spikes."""
-        return v.clipped(self.first(count), self.last(count))
-
-    def falling(self, v: Interval) -> Interval:
-        """Return the membranes of `v` that send -1."""
-        end = self.lower.high - self._strict
-        return Interval(np.minimum(v.low, end), np.minimum(v.high, end))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembraneStep:
     """The step of the membranes under some conditions, as a function of where they were.
@@ -311,7 +112,7 @@ class MembraneStep:
 
         again = self._again(old, guard)
         shift = np.where(again, self.numbers.amount, 0)
-        test = _Test(self.numbers, now.threshold, now.lower, shift)
+        test = Test(self.numbers, now.threshold, now.lower, shift)
         free = v.phase(0)
         spikes = np.maximum(test.most(free.high), guard.spikes) if now.may_fire else NOTHING.spikes
         down = test.down(free.low) | guard.down if now.may_fire else NO
@@ -368,7 +169,7 @@ class MembraneStep:
         """Return where the membrane of the step before may lie above the threshold of this one."""
         if self.numbers.population.reset.when is not When.RETESTED:
             return NO
-        test = _Test(self.numbers, self.now.threshold, self.now.lower)
+        test = Test(self.numbers, self.now.threshold, self.now.lower)
         return guard.again | np.any(test.most(old.high) > 0, axis=0)
 
     def _reset_late(
@@ -380,7 +181,7 @@ class MembraneStep:
         threshold.
         """
         population = self.numbers.population
-        test = _Test(self.numbers, self.now.threshold_before, self.now.lower_before)
+        test = Test(self.numbers, self.now.threshold_before, self.now.lower_before)
         phase = len(old.low) - 1
         sent = old.phase(phase)
         spikes = np.maximum(test.most(sent.high), guard.spikes)
@@ -395,12 +196,12 @@ class MembraneStep:
             kept = quiet.where(fired, v.phase(0))
         whole = write.state.over  # where numbers are clipped, spikes and membranes go apart
         reset = kept
-        for count, piece, sends in _pieces(sent, test, replace(may, over=whole)):
+        for count, piece, sends in pieces(sent, test, replace(may, over=whole)):
             there = sends & fired
             stacked = old.replaced(phase, self._since_lifted(piece).where(there, sent))
             after = self._integrated(stacked, write).phase(phase)
             other = v.phase(phase) if reset is None else reset
-            lowered = write.state(_lowered(self.numbers, after, count).where(there, other))
+            lowered = write.state(left_behind(self.numbers, after, count).where(there, other))
             reset = lowered if reset is None else reset.hull(lowered)
         assert reset is not None
         return v.replaced(phase, reset), may
@@ -410,14 +211,14 @@ class MembraneStep:
         return v.hull(self._lifted(v, FloorWhen.AFTER_RESET))
 
     def _parted(
-        self, v: Interval, test: _Test, may: Guard, write: "_Membranes"
+        self, v: Interval, test: Test, may: Guard, write: "_Membranes"
     ) -> tuple[Interval, Interval]:
         """Return the membranes that send nothing, and what those that do leave behind."""
         quiet = v if self.now.may_not else test.quiet(v).where(may.fires, v)
         sent: Interval | None = None
         late = self.numbers.population.reset.when is When.NEXT
-        for count, piece, there in _pieces(v, test, may):
-            left = piece if late else _lowered(self.numbers, piece, count)
+        for count, piece, there in pieces(v, test, may):
+            left = piece if late else left_behind(self.numbers, piece, count)
             left = left.where(there, quiet)
             if not late:
                 left = write.state(left)
@@ -474,37 +275,6 @@ def _collapsed(population: Population) -> bool:
         return False
     long = refractory.steps is None or refractory.steps > LONGEST_CHAIN
     return long or refractory.during is not During.INTEGRATES
-
-
-def _pieces(v: Interval, test: _Test, may: Guard) -> Iterator[tuple[Wholes, Interval, Mask]]:
-    """Yield (spikes, the membranes that send them, where any does) for the counts that matter.
-
-    What a reset leaves of the highest or lowest membrane that sends n spikes is linear in n. So
-    the counts 1 and most - 1, whole, and the most, up to the highest membrane, bound all between.
-    Where the register overflows it is not linear, and every membrane counts as sending any number.
-    """
-    one, population = np.ones_like(may.spikes), test.numbers.population
-    first = test.firing(v, one)
-    if population.fires in (Fires.COUNT, Fires.ROUNDED):
-        first = Interval(np.minimum(test.first(one), first.low), first.high)
-        most = np.maximum(may.spikes, 1)
-        yield most, v.where(may.over, test.firing(v, most)), may.spikes > 0
-        less = np.maximum(most - 1, 1)
-        whole = Interval(test.first(less), test.last(less))
-        yield less, v.where(may.over, whole), may.spikes > 1
-    yield one, v.where(may.over, first), may.spikes > 0
-    if population.fires is Fires.TERNARY:
-        yield -one, v.where(may.over, test.falling(v)), may.down
-
-
-def _lowered(numbers: Numbers, v: Interval, count: Wholes) -> Interval:
-    """Return membranes after the reset by `count` spikes."""
-    reset = numbers.population.reset
-    if reset.kind is ResetKind.SUBTRACT:
-        return v - count * numbers.amount
-    if reset.kind is ResetKind.VALUE:
-        return point(np.broadcast_to(numbers.amount, v.low.shape))
-    return v
 
 
 def taken_from(

@@ -18,7 +18,8 @@ from snn_deploy.ir.neuron import CURRENTS, Fires, State
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.arrivals import BEYOND, FOREVER, Arrival, arrivals
-from snn_deploy.quantize.bounds import Bounds, Helper, Limits, sent_by, state_bounds
+from snn_deploy.quantize.bound_walk import Helper, Limits
+from snn_deploy.quantize.bounds import Bounds, sent_by, state_bounds
 from snn_deploy.quantize.intervals import LARGEST, Interval
 from snn_deploy.quantize.passes import Passed
 from snn_deploy.quantize.rounding import weight_range

@@ -33,9 +33,10 @@ from snn_deploy.quantize.options import Options
 from snn_deploy.quantize.pipeline import Compiled
 from snn_deploy.quantize.report import LayerReport, projection_report
 from snn_deploy.quantize.rounding import weight_range
-from snn_deploy.quantize.torch_forward import Record, check_trainable, forward
+from snn_deploy.quantize.torch_forward import Record, forward
 from snn_deploy.quantize.torch_halves import Halves, halves
 from snn_deploy.quantize.torch_numbers import BiasRule, TrainedNeurons, TrainedWeights
+from snn_deploy.quantize.torch_trainable import check_trainable
 from snn_deploy.targets import Target
 
 

@@ -12,8 +12,8 @@ from snn_deploy.ir.maps import Convolution, LinearMap, Sparse
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Bias, Population, Projection
 from snn_deploy.quantize.rounding import bias_grid, whole
-from snn_deploy.quantize.torch_forward import Numbers
 from snn_deploy.quantize.torch_gradients import as_tensor, rounded
+from snn_deploy.quantize.torch_neurons import Numbers
 from snn_deploy.targets import Target, WeightRange
 
 INSIDE = 0.499

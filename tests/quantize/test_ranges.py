@@ -27,7 +27,8 @@ from snn_deploy.ir.program import (
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import ranges
 from snn_deploy.quantize.arrivals import FOREVER, Arrival
-from snn_deploy.quantize.bounds import Bounds, Helper, sent_by, state_bounds
+from snn_deploy.quantize.bound_walk import Helper
+from snn_deploy.quantize.bounds import Bounds, sent_by, state_bounds
 from snn_deploy.quantize.ranges import CheckRanges, prove
 from snn_deploy.targets import find_target
 
