@@ -16,6 +16,7 @@ from snn_deploy.ir.program import Bias, Population, Program, Projection, Reset, 
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.lag import CLOCK, must_lower
 from snn_deploy.quantize.passes import Passed
+from snn_deploy.quantize.rounding import wire_grid
 from snn_deploy.targets import Target, other_target
 
 
@@ -24,9 +25,10 @@ class LowerBiases:
     """Pass: a bias that starts late or enters a current becomes weights of a clock neuron.
 
     The clock is one neuron that fires in every step of the network from step 0 on. Its weights, in
-    an excitatory and an inhibitory part, each split into low and high bits where one weight cannot
-    hold them, add up to exactly the bias; their delay is the step in which the bias starts, however
-    long the chip's delays are: relays can make it. A bias of 0 goes.
+    an excitatory and an inhibitory part, each split into high and low bits where one weight cannot
+    hold them (into more where weights come in coarse steps), add up to exactly the bias; their
+    delay is the step in which the bias starts, however long the chip's delays are: relays can make
+    it. A bias of 0 goes.
     """
 
     name: ClassVar[str] = "lower-biases"
@@ -131,7 +133,7 @@ class LowerBiases:
                     )
 
     def _check(self, population: Population, bias: Bias, value: np.ndarray) -> None:
-        grid = 1 << self.target.weights.shift.value
+        grid = wire_grid(self.target)
         if np.any(value % grid):
             raise DoesNotFitError(
                 f"a bias of {value[value % grid != 0][0]} state units is no multiple of {grid}, "
@@ -150,16 +152,15 @@ class LowerBiases:
     def _bits(
         self, part: Int[np.ndarray, " neuron"], sign: Sign, where: str
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (exponent, weights) that add up to `part`, all positive.
+        """Yield (exponent, weights) that add up to `part`, all positive, the highest bits first.
 
         Raises:
-            DoesNotFitError: two weights cannot hold it.
+            DoesNotFitError: the highest exponent is too small for it.
         """
         rule = self.target.weights
-        most = rule.excitatory.high if sign is Sign.EXCITATORY else -rule.inhibitory.low
-        largest, exponent = int(part.max(initial=0)), 0
-        while largest >> exponent > most:
-            exponent += 1
+        stored = rule.excitatory if sign is Sign.EXCITATORY else rule.inhibitory
+        most, largest = max(stored.high, -stored.low), int(part.max(initial=0))
+        exponent = _exponent(largest, most, stored.step)
         if exponent > rule.exponent.high:
             raise DoesNotFitError(
                 f"a bias of {largest << rule.shift.value} state units needs more than two weights",
@@ -167,9 +168,19 @@ class LowerBiases:
                 fix="rescale the biases in training, or use "
                 + other_target(self.target, lambda other: other.weights.exponent.high >= exponent),
             )
-        yield exponent, part >> exponent
-        if exponent:
-            yield 0, part & ((1 << exponent) - 1)
+        while np.any(part):
+            exponent = _exponent(int(part.max()), most, stored.step)
+            weight = (part >> exponent) // stored.step * stored.step
+            yield exponent, weight
+            part = part - (weight << exponent)
+
+
+def _exponent(largest: int, most: int, step: int) -> int:
+    """Return the least exponent with which the high bits of a number are a weight."""
+    exponent = 0
+    while (largest >> exponent) // step * step > most:
+        exponent += 1
+    return exponent
 
 
 def _column(weight: Int[np.ndarray, " neuron"]) -> LinearMap:

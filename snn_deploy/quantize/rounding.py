@@ -62,6 +62,12 @@ def whole(value: Reals) -> Wholes:
     return np.asarray(value.astype(WHOLE))
 
 
+def wire_grid(target: Target) -> int:
+    """Return the least that one weight of either sign adds to a state [state units]."""
+    weights = target.weights
+    return math.lcm(weights.excitatory.step, weights.inhibitory.step) << weights.shift.value
+
+
 def bias_grid(target: Target, largest: float, lowered: bool) -> int:
     """Return the grid of a bias: 2**e that makes the mantissa fit, or a weight's lowest bit.
 
@@ -71,6 +77,6 @@ def bias_grid(target: Target, largest: float, lowered: bool) -> int:
         lowered: Whether a clock neuron will carry the bias as weights.
     """
     if lowered:
-        return 1 << target.weights.shift.value
+        return wire_grid(target)
     mantissas = largest / target.biases.mantissa.high
     return 1 << max(0, math.ceil(math.log2(mantissas)) if mantissas > 1 else 0)

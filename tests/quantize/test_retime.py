@@ -1,6 +1,7 @@
 """Retiming: the same spikes, later by the lag; and the biases that then need a clock."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,6 +236,21 @@ def test_a_bias_is_split_into_low_and_high_bits():
         "retimed    clock: one clock neuron with 2 projections carries the biases of 1 neuron; "
         "loihi2 has no bias that starts late or enters a current"
     ]
+
+
+COARSE = find_target(str(Path(__file__).parents[2] / "examples" / "targets" / "half-loihi.toml"))
+"""Its weights of one sign are multiples of 16, up to 240."""
+
+
+@pytest.mark.parametrize("steps", [1, 15, 16, 100, -77, 1919, -1920])
+def test_a_bias_becomes_weights_that_the_chip_stores_and_that_add_up_to_it(steps):
+    value = 16 * 64 * steps
+    program = Retime(target=COARSE)(chain(bias=Bias(value=number(value)))).graph
+    wires = LowerBiases(target=COARSE)(program).graph.projections[3:]
+    weights = [int(p.map.weight.item()) for p in wires]
+    assert sum(weight << p.shift for weight, p in zip(weights, wires, strict=True)) == value
+    assert all(weight % 16 == 0 and abs(weight) <= 240 for weight in weights)
+    assert len({p.name for p in wires}) == len(wires)
 
 
 def test_the_clock_fires_in_every_step():
