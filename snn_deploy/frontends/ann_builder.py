@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from snn_deploy.errors import NotFiniteError, ShapeError, UnknownNodeError
+from snn_deploy.errors import ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann import affine
+from snn_deploy.frontends.ann_folding import along, broadcasts, check_finite, trimmed, with_factor
+from snn_deploy.frontends.ann_windows import Margins, centred, check_window
 from snn_deploy.frontends.layers import (
     AdaptiveAverage,
     ChannelAffine,
@@ -46,19 +48,6 @@ class Tensor:
 
     node: str
     shape: Shape
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Margins:
-    """Values added around each spatial axis."""
-
-    begin: Sides
-    end: Sides
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether both ends have as many."""
-        return self.begin == self.end
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,11 +157,11 @@ class Builder:
             raise ShapeError(
                 f"a bias of shape {bias.shape} for {weight.shape[0]} channels", where=where
             )
-        self._check_window(where, x, weight.shape[2:], margins)
+        check_window(where, x.shape, weight.shape[2:], margins)
         if not margins.symmetric:
             most = max((*margins.begin, *margins.end))
             self._make(where, *weight.shape[:2], *(side + most for side in weight.shape[2:]))
-        kernel, padding = self._centred(where, weight, margins, dilation)
+        kernel, padding = centred(where, weight, margins, dilation)
         layer = Convolution(
             weight=kernel,
             bias=bias,
@@ -182,49 +171,6 @@ class Builder:
             groups=groups,
         )
         return self._affine_node(name, layer, x)
-
-    @staticmethod
-    def _check_window(where: str, x: Tensor, kernel: Sides, margins: Margins) -> None:
-        """Refuse windows and margins that no one means, before they take memory."""
-        sides = (*margins.begin, *margins.end)
-        if len(x.shape) != len(kernel) + 1 or len(sides) != 2 * len(kernel):
-            raise ShapeError(
-                f"it reads channels of {len(kernel)} axes, but is given {x.shape}", where=where
-            )
-        if min(sides) < 0:
-            raise ShapeError(f"a padding of {min(sides)}; it must be at least 0", where=where)
-        padded = [
-            side + begin + end
-            for side, begin, end in zip(x.shape[1:], margins.begin, margins.end, strict=True)
-        ]
-        check_size((x.shape[0], *padded), where)
-        if any(k > side for k, side in zip(kernel, padded, strict=True)) or min(kernel) < 1:
-            raise ShapeError(
-                f"a window of {kernel} does not fit its padded input {tuple(padded)}", where=where
-            )
-
-    @staticmethod
-    def _centred(
-        where: str, weight: np.ndarray, margins: Margins, dilation: Sides
-    ) -> tuple[np.ndarray, Sides]:
-        """Return a kernel and equal margins at both ends that do the same.
-
-        A tap of weight 0 in front moves the window back by one dilation: margin by margin.
-        """
-        padding, growth = [], []
-        for begin, end, step in zip(margins.begin, margins.end, dilation, strict=True):
-            if step < 1 or abs(end - begin) % step:
-                raise UnknownNodeError(
-                    f"paddings of {begin} and {end} with a dilation of {step}",
-                    where=where,
-                    fix="pad both ends alike",
-                )
-            taps = (end - begin) // step
-            growth.append((max(0, taps), max(0, -taps)))
-            padding.append(max(begin, end))
-        if any(before or behind for before, behind in growth):
-            weight = np.pad(weight, ((0, 0), (0, 0), *growth))
-        return weight, tuple(padding)
 
     def pad(self, name: str, x: Tensor, margins: Margins) -> Tensor:
         """Add zeros around the spatial axes.
@@ -268,7 +214,7 @@ class Builder:
         where = f"{self.where}: {name}"
         if len(stride) != len(kernel) or min(stride) < 1:
             raise ShapeError(f"strides {stride} of a window {kernel}", where=where)
-        self._check_window(where, x, kernel, margins)
+        check_window(where, x.shape, kernel, margins)
         if pooling is Pooling.MAX and not margins.symmetric:
             raise UnknownNodeError(
                 f"a max-pooling with paddings {margins.begin} and {margins.end}",
@@ -444,28 +390,28 @@ class Builder:
         factor = np.ones(()) if factor is None else factor
         shift = np.zeros(()) if shift is None else shift
         for numbers in (factor, shift):
-            _check_finite(numbers, where)
-            if not _broadcasts(numbers, x.shape):
+            check_finite(numbers, where)
+            if not broadcasts(numbers, x.shape):
                 raise ShapeError(
                     f"numbers of shape {numbers.shape} for values of shape {x.shape}", where=where
                 )
         before = self.graph.nodes.get(x.node)
         if alone and before is not None:
-            folded = _folded(before.layer, factor, shift, x.shape)
+            folded = with_factor(before.layer, factor, shift, x.shape)
             if folded is not None:
-                _check_finite(folded.weight, where)
+                check_finite(folded.weight, where)
                 if folded.bias is not None:
-                    _check_finite(folded.bias, where)
+                    check_finite(folded.bias, where)
                 self.graph.nodes[x.node] = replace(before, layer=folded)
                 return x
         return self._scaled_node(name, x, factor, shift)
 
     def _scaled_node(self, name: str, x: Tensor, factor: np.ndarray, shift: np.ndarray) -> Tensor:
-        per_channel = [_along(numbers, x.shape, 0) for numbers in (factor, shift)]
+        per_channel = [along(numbers, x.shape, 0) for numbers in (factor, shift)]
         if per_channel[0] is not None and per_channel[1] is not None:
             layer: Layer = ChannelAffine(scale=per_channel[0], shift=per_channel[1])
             if not np.any(shift):
-                layer = Scale(factor=_trimmed(factor, x.shape))
+                layer = Scale(factor=trimmed(factor, x.shape))
             return self._node(name, layer, x, x.shape)
         if np.any(shift):
             raise UnknownNodeError(
@@ -473,13 +419,13 @@ class Builder:
                 where=f"{self.where}: {name}",
                 fix="add one number per channel",
             )
-        return self._node(name, Scale(factor=_trimmed(factor, x.shape)), x, x.shape)
+        return self._node(name, Scale(factor=trimmed(factor, x.shape)), x, x.shape)
 
     def _affine_node(self, name: str, layer: Linear | Convolution, x: Tensor) -> Tensor:
         where = f"{self.where}: {name}"
         for numbers in (layer.weight, layer.bias):
             if numbers is not None:
-                _check_finite(numbers, where)
+                check_finite(numbers, where)
         _, _, gives = affine(where, layer, x.shape)
         return self._node(name, layer, x, gives)
 
@@ -488,51 +434,3 @@ class Builder:
         unique = self.name(name)
         self.graph.add(unique, layer, x.node)
         return Tensor(node=unique, shape=gives)
-
-
-def _check_finite(numbers: np.ndarray, where: str) -> None:
-    if not np.all(np.isfinite(numbers)):
-        raise NotFiniteError("a number is NaN or infinite", where=where)
-
-
-def _broadcasts(numbers: np.ndarray, shape: Shape) -> bool:
-    try:
-        return np.broadcast_shapes(_trimmed(numbers, shape).shape, shape) == shape
-    except ValueError:
-        return False
-
-
-def _trimmed(numbers: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return numbers without leading axes of 1 that `shape` does not have."""
-    while numbers.ndim > len(shape) and numbers.shape[0] == 1:
-        numbers = numbers[0]
-    return numbers
-
-
-def _along(numbers: np.ndarray, shape: Shape, axis: int) -> np.ndarray | None:
-    """Return one number per place along an axis; None: they differ along another one."""
-    trimmed = _trimmed(numbers, shape)
-    full = trimmed.reshape((1,) * (len(shape) - trimmed.ndim) + trimmed.shape)
-    if any(side > 1 and i != axis for i, side in enumerate(full.shape)):
-        return None
-    return np.broadcast_to(full.ravel(), (shape[axis],)).astype(np.float64)
-
-
-def _folded(
-    layer: Layer, factor: np.ndarray, shift: np.ndarray, shape: Shape
-) -> Linear | Convolution | None:
-    """Return a kernel with a factor and a shift of its output in it; None: it cannot take them."""
-    if not isinstance(layer, Linear | Convolution):
-        return None
-    axis = len(shape) - 1 if isinstance(layer, Linear) else 0
-    scale, offset = _along(factor, shape, axis), _along(shift, shape, axis)
-    if scale is None or offset is None:
-        return None
-    weight, bias = layer.weight, layer.bias
-    if np.any(scale != 1):
-        columns = scale.reshape(-1, *(1,) * (weight.ndim - 1))
-        weight = weight * columns
-        bias = None if bias is None else bias * scale
-    if np.any(offset):
-        bias = offset if bias is None else bias + offset
-    return replace(layer, weight=weight, bias=bias)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from snn_deploy.errors import NotFiniteError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Margins, Tensor
+from snn_deploy.frontends.ann_builder import Tensor
+from snn_deploy.frontends.ann_windows import Margins
 from snn_deploy.frontends.layers import Pooling, Sides
 from snn_deploy.frontends.onnx_call import Call, Value
 from snn_deploy.frontends.onnx_fold import axes_of, clip_limits
