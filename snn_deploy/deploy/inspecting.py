@@ -18,7 +18,7 @@ from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
-from snn_deploy.frontends.arch import draft
+from snn_deploy.frontends.arch_draft import draft
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram
 from snn_deploy.frontends.replay import compare_with_module

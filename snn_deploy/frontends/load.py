@@ -10,7 +10,8 @@ import numpy as np
 
 from snn_deploy.errors import OptionError, UnknownNodeError
 from snn_deploy.frontends.ann import is_ann
-from snn_deploy.frontends.arch import Architecture, build, read_architecture
+from snn_deploy.frontends.arch import Architecture, read_architecture
+from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.convert import Conversion, convert
 from snn_deploy.frontends.decide import dialect_named

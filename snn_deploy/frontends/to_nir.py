@@ -20,27 +20,24 @@ from snn_deploy.frontends.chains import axis_in, chain_of, placed, pool
 from snn_deploy.frontends.dynamics import Choice, Origin
 from snn_deploy.frontends.layers import (
     Cell,
-    ChannelAffine,
     Concatenation,
-    Convolution,
     Delay,
     Flatten,
     Into,
     Layer,
     LayerGraph,
-    Linear,
     Node,
     Pool,
     Pooling,
     Rectifier,
-    Scale,
     Sum,
-    TransposedConvolution,
     Unflatten,
     Upsample,
 )
 from snn_deploy.frontends.nearest import nearest_node
 from snn_deploy.frontends.nir_shapes import check_size
+from snn_deploy.frontends.nir_ways import Ways
+from snn_deploy.frontends.rewriting import folded, undelayed
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import State
@@ -101,89 +98,6 @@ def _with_free_ports(graph: LayerGraph) -> LayerGraph:
     )
 
 
-def folded(graph: LayerGraph) -> LayerGraph:
-    """Return the graph with each normalisation folded into the kernel that alone feeds it."""
-    readers = graph.consumers()
-    nodes = dict(graph.nodes)
-    renamed: dict[str, str] = {}
-    for name, node in graph.nodes.items():
-        if not isinstance(node.layer, ChannelAffine) or len(node.inputs) != 1 or node.fed_back:
-            continue
-        source = renamed.get(node.inputs[0], node.inputs[0])
-        before = nodes.get(source)
-        shown = node.inputs[0] in graph.outputs.values()
-        if before is None or shown or len(readers[node.inputs[0]]) != 1:
-            continue
-        kernel = before.layer
-        if isinstance(kernel, Linear | Convolution | TransposedConvolution):
-            nodes[source] = replace(before, layer=_normalised(kernel, node.layer, name))
-            renamed[name] = source
-            del nodes[name]
-
-    def now(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(renamed.get(n, n) for n in names)
-
-    return replace(
-        graph,
-        nodes={
-            name: replace(node, inputs=now(node.inputs), fed_back=now(node.fed_back))
-            for name, node in nodes.items()
-        },
-        outputs={name: renamed.get(source, source) for name, source in graph.outputs.items()},
-    )
-
-
-def undelayed(graph: LayerGraph) -> LayerGraph:
-    """Return the graph with each kernel that has delays as one kernel behind a `Delay` for each."""
-    nodes: dict[str, Node] = {}
-    for name, node in graph.nodes.items():
-        kernel = node.layer
-        if not isinstance(kernel, Linear | Convolution) or kernel.delays is None:
-            nodes[name] = node
-            continue
-        source, fed_back = node.inputs, node.fed_back
-        if len(source) + len(fed_back) > 1:
-            total = Scale(factor=np.ones(()))
-            nodes[f"{name}.sum"] = Node(layer=total, inputs=source, fed_back=fed_back)
-            source = (f"{name}.sum",)
-        parts: list[str] = []
-        for steps in np.unique(kernel.delays):
-            weight = np.where(kernel.delays == steps, kernel.weight, 0.0)
-            bias = None if parts else kernel.bias
-            part = replace(kernel, weight=weight, bias=bias, delays=None)
-            entry = source
-            if steps:
-                late = f"{name}.late{steps}"
-                nodes[late] = Node(layer=Delay(steps=int(steps)), inputs=source)
-                entry = (late,)
-            parts.append(f"{name}.by{steps}")
-            nodes[parts[-1]] = Node(layer=part, inputs=entry)
-        nodes[name] = Node(layer=Sum(), inputs=tuple(parts))
-    return replace(graph, nodes=nodes)
-
-
-def _normalised(
-    kernel: Linear | Convolution | TransposedConvolution, affine: ChannelAffine, name: str
-) -> Linear | Convolution | TransposedConvolution:
-    """Return a kernel followed by a factor and a shift per channel of its output."""
-    weight = np.asarray(kernel.weight, np.float64)
-    channels = weight.shape[0]
-    if isinstance(kernel, TransposedConvolution):
-        channels = weight.shape[1] * kernel.groups
-    if channels != affine.scale.size:
-        raise ShapeError(
-            f"it normalises {affine.scale.size} channels, but is given {channels}", where=name
-        )
-    bias = affine.shift + (0.0 if kernel.bias is None else affine.scale * kernel.bias)
-    if isinstance(kernel, TransposedConvolution):
-        # [in, out / groups, ...]: the input channels of group g make the outputs of group g.
-        grouped = weight.reshape(kernel.groups, -1, *weight.shape[1:])
-        factor = affine.scale.reshape(kernel.groups, 1, -1, *(1,) * (weight.ndim - 2))
-        return replace(kernel, weight=(grouped * factor).reshape(weight.shape), bias=bias)
-    factor = affine.scale.reshape(-1, *(1,) * (weight.ndim - 1))
-    return replace(kernel, weight=weight * factor, bias=bias)
-
-
 @dataclass(slots=True)
 class _Lowering:
     """NIR nodes and edges, as they are made."""
@@ -226,13 +140,13 @@ class _Lowering:
             port = nir.Output(output_type=np.array(self.shapes[source]))
             self._put(name, {name: port})
             self._join(self.sources[source], name)
-        walk = _Walk(self.nodes, self.edges, self.cells)
+        walk = Ways(self.nodes, self.edges, self.cells)
         for name, node in graph.nodes.items():
             for source in node.fed_back:
                 for entry in entries[name]:
                     self._feed_back(self.sources[source], entry, walk)
 
-    def _feed_back(self, senders: Sequence[str], entry: str, walk: "_Walk") -> None:
+    def _feed_back(self, senders: Sequence[str], entry: str, walk: "Ways") -> None:
         """Add edges that carry the step before.
 
         Between neurons that nothing else joins, an edge that closes a loop does so by itself, as
@@ -414,66 +328,3 @@ def binary(graph: LayerGraph, name: str) -> bool:
         joined = isinstance(node.layer, Concatenation) or len(node.inputs) == 1
         return joined and all(binary(graph, source) for source in node.inputs)
     return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ends:
-    """What linear nodes lead to, or come from."""
-
-    neurons: frozenset[str]
-    others: bool
-    """Whether ports are there too, or a Delay is on the way."""
-
-
-class _Walk:
-    """Ways over linear nodes, those that carry the step before left out."""
-
-    def __init__(
-        self,
-        nodes: Mapping[str, nir.NIRNode],
-        edges: Sequence[tuple[str, str]],
-        cells: Mapping[str, Population],
-    ) -> None:
-        self._nodes, self._cells = nodes, cells
-        self._after: dict[str, list[str]] = {}
-        self._before: dict[str, list[str]] = {}
-        for source, target in edges:
-            self._after.setdefault(source, []).append(target)
-            self._before.setdefault(target, []).append(source)
-
-    def ahead(self, start: str) -> _Ends:
-        """Return what a node leads to, itself included."""
-        return self._reached([start], self._after)
-
-    def behind(self, start: str) -> _Ends:
-        """Return where what a node gives comes from, itself included."""
-        return self._reached([start], self._before)
-
-    def closes(self, source: str, target: str) -> bool:
-        """Return whether an edge from one population to another closes a loop, and is the only
-        way from one to the other."""
-        onward = self._reached(self._after.get(source, []), self._after).neurons
-        if target in onward:
-            return False
-        seen, pending = {target}, [target]
-        while pending:
-            name = pending.pop()
-            for after in self._after.get(name, []):
-                if after not in seen:
-                    seen.add(after)
-                    pending.append(after)
-        return source in seen
-
-    def _reached(self, starts: Sequence[str], following: Mapping[str, list[str]]) -> _Ends:
-        neurons: set[str] = set()
-        others, pending, seen = False, list(starts), set(starts)
-        while pending:
-            name = pending.pop()
-            if name in self._cells:
-                neurons.add(name)
-                continue
-            others |= isinstance(self._nodes[name], nir.Input | nir.Output | nir.Delay)
-            new = [n for n in following.get(name, []) if n not in seen]
-            seen.update(new)
-            pending += new
-        return _Ends(neurons=frozenset(neurons), others=others)
