@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from snn_deploy.deploy.cli import EPILOGUE, build
+from snn_deploy.deploy.commands import EPILOGUE, build
 from snn_deploy.deploy.version import version as installed
 
 project = "snn-deploy"

@@ -4,7 +4,8 @@
     |-- UsageError SNN100             the command line or a call is wrong: exit 2
     |   |-- UnknownNameError SNN101       a target, backend, dialect, layer or profile nobody knows
     |   |-- OptionError SNN102            an option has a wrong value, or two contradict each other
-    |   `-- MissingLibraryError SNN103    an optional library is not installed
+    |   |-- MissingLibraryError SNN103    an optional library is not installed
+    |   `-- ConfigurationError SNN104     a configuration file is wrong
     |-- ModelError SNN200             the model file cannot be used
     |   |-- FileMissingError SNN201       no such file
     |   |-- FileDamagedError SNN202       not the format it claims, truncated, or hostile
@@ -90,6 +91,12 @@ class MissingLibraryError(UsageError):
     """An optional library that is needed here is not installed; the fix names the extra."""
 
     code = "SNN103"
+
+
+class ConfigurationError(UsageError):
+    """A configuration file cannot be read, or states an option that does not exist."""
+
+    code = "SNN104"
 
 
 class ModelError(DeployError):

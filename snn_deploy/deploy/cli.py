@@ -1,16 +1,15 @@
 """The command line: each command is a function of the API; this file prints what it returns."""
 
-import functools
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError
 
-from snn_deploy.deploy import api
+from snn_deploy.deploy.commands import build
 from snn_deploy.deploy.memory import memory_short
 from snn_deploy.deploy.progress import waiting, wanted
 from snn_deploy.errors import DeployError, UsageError
@@ -21,61 +20,6 @@ OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
 
 INTERRUPTED = 130
 
-EPILOGUE = """Every command takes --json: one JSON object on standard output.
-Exit status: 0 done, 1 error, 2 wrong usage, 3 outputs differ, 70 a bug of ours."""
-
-
-def build() -> App:
-    """Return the command line's parser."""
-    app = App(
-        name="snn-deploy",
-        help="From a trained spiking neural network to a neuromorphic chip, bit for bit.",
-        help_epilogue=EPILOGUE,
-        help_format="plaintext",
-        version=_version,
-        default_parameter=Parameter(negative=()),
-    )
-    for function in (
-        api.export,
-        api.inspect,
-        api.nir,
-        api.netx,
-        api.simulate,
-        api.verify,
-        api.evaluate,
-        api.estimate,
-        api.report,
-        api.tune,
-        api.diff,
-        api.doctor,
-        api.explain,
-    ):
-        app.command(_command(function), name=function.__name__)
-    app.command(_command(api.show_targets), name="targets")  # `snn_deploy.targets` is a package
-    lava = App(name="lava", help="The Python 3.10 environment of the Lava backend.")
-    lava.command(_command(api.lava_setup), name="setup")
-    app.command(lava)
-    app.register_install_completion_command(add_to_startup=False)
-    return app
-
-
-def _command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` without its return annotation, whose type is only there for checkers."""
-
-    @functools.wraps(function)
-    def command(*positional: Any, **named: Any) -> Any:
-        return function(*positional, **named)
-
-    hints = {name: hint for name, hint in function.__annotations__.items() if name != "return"}
-    command.__annotations__ = hints
-    return command
-
-
-def _version() -> str:
-    from snn_deploy.deploy.version import version  # noqa: PLC0415 - only when asked for
-
-    return version()
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
@@ -85,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each way to end
     """Run one command; return its exit status."""
     as_json = "--json" in arguments
-    words = [word for word in arguments if word != "--json"]
+    words = [word for word in arguments if word != "--json"]  # it may stand anywhere
     wanted.set(not as_json)
     telling.set(waiting)
     try:
@@ -95,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each w
             show(result, as_json=as_json)
         return DIFFERENT if _differs(result) else OK
     except CycloptsError as problem:
-        complain(UsageError(str(problem), fix="snn-deploy --help"), as_json=as_json)
+        complain(_misused(problem), as_json=as_json)
         return USAGE
     except DeployError as problem:
         complain(problem, as_json=as_json)
@@ -114,6 +58,13 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each w
         traceback.print_exc()
         print("this is a bug in snn-deploy: please report it with the lines above", file=sys.stderr)
         return BUG
+
+
+def _misused(problem: CycloptsError) -> UsageError:
+    """Return what the parser complains of as an error of ours."""
+    problem.verbose = False
+    words = ("snn-deploy", *(problem.command_chain or ()), "--help")
+    return UsageError(str(problem), fix=" ".join(words))
 
 
 def _differs(result: Any) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snn_deploy.deploy.cli import build, run
+from snn_deploy.deploy.cli import run
+from snn_deploy.deploy.commands import build
 from snn_deploy.errors import DeployError
 
 

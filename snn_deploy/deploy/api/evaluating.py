@@ -42,7 +42,7 @@ def evaluate(
     """Count right answers on labelled data, in integers and in real values.
 
     $ snn-deploy evaluate mnist-loihi2 --data digits.npz
-    $ snn-deploy evaluate cnn --data N-MNIST/Test --step-us 1000 --steps 300 --workers 4
+    $ snn-deploy evaluate cnn --data N-MNIST/Test --step-us 1000 --workers 4
     $ snn-deploy evaluate cnn --data test.h5 --journal cnn.journal
 
     Data are a file (NPZ, HDF5, NIRData, or a recording of events: .bin as in N-MNIST, .aedat4,

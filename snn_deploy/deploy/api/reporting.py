@@ -28,7 +28,7 @@ def report(
     """Collect all that is known of a deployment; with data also what runs show. Draw it as a page.
 
     $ snn-deploy report mnist-loihi2
-    $ snn-deploy report mnist-loihi2 --input digits.npz --samples 100 --output report.html
+    $ snn-deploy report mnist-loihi2 --input digits.npz --output report.html
 
     Layers, rounding, ranges, findings, the map of cores; with data spikes, states, energy, the
     reference simulator, and the network as trained. What was not measured is absent: without data

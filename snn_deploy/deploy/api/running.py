@@ -69,8 +69,8 @@ def verify(
     """Compare the integers, state by state, with other backends or with what was trained.
 
     $ snn-deploy verify mnist-loihi2 --input digits.npz --against reference,lava
-    $ snn-deploy verify mnist-loihi2 --input digits.npz --against network --max-drop 0.5
-    $ snn-deploy verify net --input spikes.npz --against model --model net.pt --module nets:make
+    $ snn-deploy verify digits --input digits.npz --against network --max-drop 0.5
+    $ snn-deploy verify digits --input digits.npz --against model --model net.pt
 
     Backends must agree with the event simulator on every state of every neuron and step. Against
     the network as trained (real values), or the model itself run by its framework, it counts the

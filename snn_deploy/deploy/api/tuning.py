@@ -55,7 +55,7 @@ def tune(
     """Search bits, thresholds, steps and early exit for less energy, memory or latency.
 
     $ snn-deploy tune model.pt --data train.npz --test test.npz
-    $ snn-deploy tune model.pt --data digits.npz --split 0.5 --objective energy,memory --workers 4
+    $ snn-deploy tune model.pt --data digits.npz --split 0.5 --objective memory
 
     Settings are chosen on one set of samples and reported on another. Every trial is kept: a
     search that was ended goes on where it was, give the same command again. The result is the
