@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from cyclopts import CycloptsError
 from snn_deploy.deploy.commands import build
 from snn_deploy.deploy.memory import memory_short
 from snn_deploy.deploy.progress import waiting, wanted
+from snn_deploy.deploy.screen import fitted
 from snn_deploy.errors import DeployError, UsageError
 from snn_deploy.ir.telling import telling
 
@@ -76,13 +78,16 @@ def show(result: Any, *, as_json: bool) -> None:
     """Print what a command returned, on standard output."""
     from snn_deploy.deploy.printing import as_record, printable  # noqa: PLC0415 - on demand
 
-    print(as_record(result) if as_json else printable(result), flush=True)
+    text = as_record(result) if as_json else printable(result)
+    if not as_json and sys.stdout.isatty():
+        text = fitted(text, columns())
+    print(text, flush=True)
 
 
 def complain(problem: DeployError, *, as_json: bool) -> None:
     """Print an error, on standard error."""
     if not as_json:
-        print(problem, file=sys.stderr)
+        tell(str(problem))
         return
     record = {
         "error": problem.code,
@@ -91,3 +96,21 @@ def complain(problem: DeployError, *, as_json: bool) -> None:
         "fix": problem.fix,
     }
     print(json.dumps(record, indent=2), file=sys.stderr)
+
+
+def tell(text: str) -> None:
+    """Print an error; on a terminal it fits, and its number stands out."""
+    if not sys.stderr.isatty():
+        print(text, file=sys.stderr)
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.text import Text  # noqa: PLC0415 - the same
+
+    shown = Text(fitted(text, columns()))
+    shown.highlight_regex(r"^error\[SNN\d+\]", "bold red")
+    Console(stderr=True, soft_wrap=True).print(shown)
+
+
+def columns() -> int:
+    """Return how many columns the terminal has."""
+    return shutil.get_terminal_size().columns

@@ -32,6 +32,9 @@ class NetxFile(ShownTable):
     file: str
     """Empty: nothing was written."""
 
+    planned: str
+    """File that would be written, but for `dry_run`; empty: none was named, or it was written."""
+
     bytes: int
     layers: tuple[FileLayer, ...]
     message_bits: int
@@ -57,7 +60,11 @@ class NetxFile(ShownTable):
             "",
             aligned(rows) + findings_text(self.findings),
             "",
-            f"wrote {self.file}: {size}" if self.file else f"would write {size}: --output FILE",
+            f"wrote {self.file}: {size}"
+            if self.file
+            else f"would write {self.planned}: {size}"
+            if self.planned
+            else f"would write {size}: --output FILE",
             "load it, where lava-dl 0.6.0 is (Python 3.10), with",
             f"  {self.load}",
         ]
@@ -66,8 +73,10 @@ class NetxFile(ShownTable):
         return "\n".join(lines)
 
 
-def write(deployment: Deployment, *, output: Path | None, force: bool) -> NetxFile:
+def write(deployment: Deployment, *, output: Path | None, force: bool, dry_run: bool) -> NetxFile:
     """Return the program as a `.net` file, written if `output` is given.
+
+    With `dry_run` nothing is written, and refused is what would be refused.
 
     Raises:
         UnsupportedError: the program is no chain of layers, or has a feature that netx lacks.
@@ -78,11 +87,12 @@ def write(deployment: Deployment, *, output: Path | None, force: bool) -> NetxFi
     if output is not None:
         check_file(output, force=force)
     made = write_net(deployment.program)
-    if output is not None:
+    if output is not None and not dry_run:
         write_file(made.content, output, force=force)
     return NetxFile(
         name=deployment.program.name,
-        file="" if output is None else str(output),
+        file="" if output is None or dry_run else str(output),
+        planned=str(output) if output is not None and dry_run else "",
         bytes=len(made.content),
         layers=tuple(
             FileLayer(index=e.index, type=e.kind, population=e.population, shape=e.shape)

@@ -56,6 +56,9 @@ class NirFile(ShownTable):
     file: str
     """Empty: nothing was written."""
 
+    planned: str
+    """File that would be written, but for `dry_run`; empty: none was named, or it was written."""
+
     bytes: int
     dt: float
     """Length of a step that the plain file is read with [s]."""
@@ -78,6 +81,8 @@ class NirFile(ShownTable):
             "",
             f"wrote {self.file}: {self.manner}, {self.bytes:,} bytes"
             if self.file
+            else f"would write {self.planned}: {self.manner}, {self.bytes:,} bytes"
+            if self.planned
             else f"would write {self.manner}, {self.bytes:,} bytes: --output FILE",
         ]
         if self.manner == Manner.STRICT.value:
@@ -86,9 +91,17 @@ class NirFile(ShownTable):
 
 
 def write(
-    model: Any, request: Request, *, manner: Manner, output: Path | None, force: bool
+    model: Any,
+    request: Request,
+    *,
+    manner: Manner,
+    output: Path | None,
+    force: bool,
+    dry_run: bool,
 ) -> NirFile:
     """Return what plain NIR says of a model, written as a NIR file if `output` is given.
+
+    With `dry_run` nothing is written, and refused is what would be refused.
 
     Raises:
         OptionError: the model holds integers, which NIR does not.
@@ -106,12 +119,13 @@ def write(
     found, dt = _read(model, request, manner)
     said = plain(found, dt=dt)
     content = said.required() if manner is Manner.STRICT else found.nir_bytes
-    if output is not None:
+    if output is not None and not dry_run:
         write_file(content, output, force=force)
     return NirFile(
         name=found.network.name,
         manner=manner.value,
-        file="" if output is None else str(output),
+        file="" if output is None or dry_run else str(output),
+        planned=str(output) if output is not None and dry_run else "",
         bytes=len(content),
         dt=said.sayings.dt,
         nodes=tuple(

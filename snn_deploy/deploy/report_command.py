@@ -24,11 +24,15 @@ def check(output: Path, *, force: bool) -> None:
 
 
 def report(
-    deployment: Deployment, data: Data | None, *, output: Path | None, force: bool
+    deployment: Deployment, data: Data | None, *, output: Path | None, force: bool, dry_run: bool
 ) -> Report:
     """Return the report of a deployment, measured on `data` if there is any; see `api.report`."""
     found = deployment.report if data is None else gather(deployment, measure(deployment, data))
     if output is not None:
-        write_file(page(found), output, force=force)
-        say(f"wrote {output}")
+        content = page(found)
+        if dry_run:
+            say(f"would write {output}: {len(content):,} bytes")
+        else:
+            write_file(content, output, force=force)
+            say(f"wrote {output}: {len(content):,} bytes")
     return found

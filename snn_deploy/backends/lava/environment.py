@@ -138,6 +138,22 @@ def setup(path: Path | None = None, progress: Callable[[str], None] = lambda tex
     return python
 
 
+def plan(path: Path | None = None) -> str:
+    """Say what `setup` would do; nothing is made.
+
+    Raises:
+        LavaMissingError: no Python 3.10 runs on this machine.
+        CannotWriteError: the folder holds something else.
+    """
+    folder = path or default_folder()
+    if (folder / MARKER).is_file():
+        return f"the environment is complete: {folder}"
+    base = find_python310()
+    if folder.is_dir():
+        _refuse_foreign(folder)
+    return f"would make {folder} with {base}, and install {', '.join(PINS)}"
+
+
 def find_python310() -> Path:
     """Return a Python 3.10 that runs and can make environments.
 
@@ -224,14 +240,18 @@ def _prepare(folder: Path) -> None:
     """Make the folder, unless something that is no environment lies there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        foreign = any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file()
+        _refuse_foreign(folder)
     except OSError as problem:
         raise CannotWriteError(
             f"the folder of the Lava environment cannot be made: {problem.strerror}",
             where=str(folder),
             fix="snn-deploy lava setup --path FOLDER",
         ) from problem
-    if foreign:
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds something, but no environment."""
+    if any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
         raise CannotWriteError(
             "the folder is not empty, and what it holds is no Python environment",
             where=str(folder),

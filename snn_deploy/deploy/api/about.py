@@ -57,19 +57,22 @@ def explain(code: str, /) -> Text:
     return Text(text=explanations.explain(code))
 
 
-def lava_setup(*, path: Path | None = None) -> Text:
+def lava_setup(*, path: Path | None = None, dry_run: bool = False) -> Text:
     """Make the Python 3.10 environment that the Lava backend runs in.
 
     $ snn-deploy lava setup
 
     Args:
         path: Folder of the environment; by default inside the current virtual environment.
+        dry_run: Make nothing, and say what would be made.
 
     Returns:
         Where it is.
     """
-    from snn_deploy.backends.lava.environment import setup  # noqa: PLC0415
+    from snn_deploy.backends.lava.environment import plan, setup  # noqa: PLC0415
     from snn_deploy.deploy.progress import say  # noqa: PLC0415
     from snn_deploy.deploy.results import Text  # noqa: PLC0415
 
+    if dry_run:
+        return Text(text=plan(path))
     return Text(text=f"Lava environment: {setup(path, progress=say)}")

@@ -30,6 +30,7 @@ def nir(
     arch: Annotated[Any, Parameter()] = None,
     module: str | None = None,
     force: bool = False,
+    dry_run: bool = False,
     sample_shape: Any = None,
     name: str | None = None,
 ) -> NirFile:
@@ -57,6 +58,7 @@ def nir(
         arch: As for export.
         module: As for export.
         force: Replace a file that is already there.
+        dry_run: Do everything but write.
         sample_shape: As for export.
         name: Name of the network; by default the file's.
 
@@ -93,6 +95,7 @@ def nir(
         manner=nir_command.Manner.STRICT if strict else nir_command.Manner.ANNOTATED,
         output=None if output is None else Path(output),
         force=force,
+        dry_run=dry_run,
     )
 
 
@@ -102,6 +105,7 @@ def netx(
     *,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
+    dry_run: bool = False,
 ) -> NetxFile:
     """Write the integer program as a .net file, which lava-dl's netx loads.
 
@@ -115,6 +119,7 @@ def netx(
         artifact: Artifact folder, or a deployment.
         output: File to write; by default none is written.
         force: Replace a file that is already there.
+        dry_run: Do everything but write.
 
     Returns:
         The layers, how netx must load them, and the findings.
@@ -127,5 +132,8 @@ def netx(
     if output is not None and not str(output):
         raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
     return netx_command.write(
-        deployment_of(artifact), output=None if output is None else Path(output), force=force
+        deployment_of(artifact),
+        output=None if output is None else Path(output),
+        force=force,
+        dry_run=dry_run,
     )

@@ -21,6 +21,7 @@ def report(
     input: Annotated[Any, Parameter(name="--input")] = None,
     output: Annotated[Any, Parameter()] = None,
     force: bool = False,
+    dry_run: bool = False,
     bin_width: float | None = None,
     first: int = 0,
     samples: int | None = None,
@@ -39,6 +40,7 @@ def report(
         input: Data file (NPZ with `input`). From Python also an array, or arrays by name.
         output: HTML file to write; it needs matplotlib and jinja2 (the extra `report`).
         force: Replace a file that is already there.
+        dry_run: Do everything but write.
         bin_width: Seconds per step; the data file is then a recording of events.
         first: First sample.
         samples: Number of samples; by default all.
@@ -59,4 +61,4 @@ def report(
         report_command.check(page, force=force)
     deployment = deployment_of(artifact)
     data = None if input is None else data_for(deployment, input, bin_width, first, samples)
-    return report_command.report(deployment, data, output=page, force=force)
+    return report_command.report(deployment, data, output=page, force=force, dry_run=dry_run)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from snn_deploy.deploy.api.given import Hidden, request_from
 
 if TYPE_CHECKING:
+    from snn_deploy.deploy.tuning.plan import TuningPlan
     from snn_deploy.deploy.tuning.results import Tuning
 
 
@@ -51,7 +52,8 @@ def tune(
     module: str | None = None,
     sample_shape: Any = None,
     name: str | None = None,
-) -> Tuning:
+    dry_run: bool = False,
+) -> Tuning | TuningPlan:
     """Search bits, thresholds, steps and early exit for less energy, memory or latency.
 
     $ snn-deploy tune model.pt --data train.npz --test test.npz
@@ -101,9 +103,11 @@ def tune(
         module: package.module:function that makes the module of a state dict.
         sample_shape: Shape of one step's input.
         name: Name of the network.
+        dry_run: Search nothing, and say what would be searched and written.
 
     Returns:
         The front, the chosen setting and what each knob of it saves, all on the test data.
+        With `dry_run` the plan.
     """
     from snn_deploy.deploy import evaluating  # noqa: PLC0415
     from snn_deploy.deploy.tuning import command  # noqa: PLC0415
@@ -143,6 +147,16 @@ def tune(
     if output is None:
         own = Path(model).stem if isinstance(model, str | Path) else "model"
         output = f"{own}-tuned"
+    if dry_run:
+        return command.plan(
+            model,
+            request,
+            wanted,
+            data=data,
+            test=test,
+            calibrate=calibrate,
+            output=Path(output),
+        )
     with evaluating.pool_of(workers, dask, executor) as pool:
         return command.tune(
             model,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from snn_deploy.deploy.artifact import json_bytes
+from snn_deploy.deploy.artifact import json_bytes, write_file
 from snn_deploy.deploy.data import Data, data_from
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.evaluating_workers import Pool
@@ -23,6 +23,7 @@ from snn_deploy.deploy.tuning.choosing import chosen, front
 from snn_deploy.deploy.tuning.config import config_text
 from snn_deploy.deploy.tuning.knobs import space_of
 from snn_deploy.deploy.tuning.measuring import Bench, Measured, deployed, measured
+from snn_deploy.deploy.tuning.plan import TuningPlan
 from snn_deploy.deploy.tuning.plot import front_svg
 from snn_deploy.deploy.tuning.results import Point, Saving, Tuning
 from snn_deploy.deploy.tuning.setting import Knob, Setting
@@ -41,22 +42,26 @@ JOURNAL, CALIBRATE, CONFIG, PICTURE, RESULT = (
 )
 """Files of a tuning folder."""
 
+FILES = (CONFIG, PICTURE, RESULT, CALIBRATE, JOURNAL)
+
 OWN = {"bits", "steps", "thresholds", "exit_lead", "exit_after"}
 """Options of an export that tuning sets itself."""
 
 
-def tune(
-    model: Any,
-    request: Request,
-    wanted: Wanted,
-    *,
-    data: Any,
-    test: Any,
-    calibrate: Any,
-    output: Path,
-    pool: Pool | None,
-) -> Tuning:
-    """Return the front and the chosen setting of a network; see `api.tune`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """All that a search begins with."""
+
+    bench: Bench
+    samples: Apart
+    plain: Deployment
+    space: Space
+
+
+def _ready(
+    model: Any, request: Request, wanted: Wanted, *, data: Any, test: Any, calibrate: Any
+) -> _Ready:
+    """Return what is searched; whatever is wrong with it is raised at once."""
     _check(model, request)
     optuna_or_refuse()
     content = model_content(model)
@@ -73,8 +78,54 @@ def tune(
         profile=wanted.profile,
     )
     plain = deployed(bench, Setting())
-    measured(plain, bench.data.part(0, 1), bench.profile)  # what is wrong is raised at once
+    measured(plain, bench.data.part(0, 1), bench.profile)
     space = space_of(plain, found, bench, wanted)
+    return _Ready(bench=bench, samples=samples, plain=plain, space=space)
+
+
+def plan(
+    model: Any,
+    request: Request,
+    wanted: Wanted,
+    *,
+    data: Any,
+    test: Any,
+    calibrate: Any,
+    output: Path,
+) -> TuningPlan:
+    """Return what `tune` would search, and where it would write; nothing is written."""
+    ready = _ready(model, request, wanted, data=data, test=test, calibrate=calibrate)
+    _refuse_foreign(output)
+    return TuningPlan(
+        name=ready.plain.program.name,
+        target=ready.plain.target.name,
+        aims=tuple(aim.value for aim in wanted.aims),
+        max_drop=wanted.max_drop,
+        trials=wanted.trials,
+        sampler=wanted.sampler.value,
+        knobs=tuple(ready.space.described()),
+        chosen_on=ready.samples.chosen_on,
+        tested_on=ready.samples.tested_on,
+        folder=str(output),
+        files=FILES,
+        goes_on=(output / JOURNAL).exists(),
+    )
+
+
+def tune(
+    model: Any,
+    request: Request,
+    wanted: Wanted,
+    *,
+    data: Any,
+    test: Any,
+    calibrate: Any,
+    output: Path,
+    pool: Pool | None,
+) -> Tuning:
+    """Return the front and the chosen setting of a network; see `api.tune`."""
+    ready = _ready(model, request, wanted, data=data, test=test, calibrate=calibrate)
+    bench, plain, space = ready.bench, ready.plain, ready.space
     _open(output)
     _write(output / CALIBRATE, bench.calibrate)
     asked = Asked(
@@ -97,7 +148,7 @@ def tune(
     done = _Done(
         bench=bench,
         wanted=wanted,
-        samples=samples,
+        samples=ready.samples,
         output=output,
         name=plain.program.name,
         tried=tried,
@@ -147,12 +198,7 @@ def _open(output: Path) -> None:
         CannotWriteError: it cannot be made.
     """
     try:
-        if is_there(output) and not (output / JOURNAL).exists() and any(output.iterdir()):
-            raise OutputExistsError(
-                "the folder holds something else than a search that could go on",
-                where=str(output),
-                fix="--output OTHER",
-            )
+        _refuse_foreign(output)
         output.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise CannotWriteError(
@@ -160,6 +206,16 @@ def _open(output: Path) -> None:
             where=str(output),
             fix="--output OTHER",
         ) from problem
+
+
+def _refuse_foreign(output: Path) -> None:
+    """Refuse a folder that holds something else than a search."""
+    if is_there(output) and not (output / JOURNAL).exists() and any(output.iterdir()):
+        raise OutputExistsError(
+            "the folder holds something else than a search that could go on",
+            where=str(output),
+            fix="--output OTHER",
+        )
 
 
 def _write(path: Path, data: Data) -> None:
@@ -237,7 +293,7 @@ def _result(done: _Done, tested: Tested, *, drawn: bool) -> Tuning:
         front=tuple(_point(one, tested) for one in done.front),
         savings=tuple(_saving(knob, done.best.setting, tested) for knob in Knob),
         folder=str(done.output),
-        files=(CONFIG, *((PICTURE,) if drawn else ()), RESULT, CALIBRATE, JOURNAL),
+        files=tuple(name for name in FILES if drawn or name != PICTURE),
     )
 
 
@@ -281,10 +337,10 @@ def _save(done: _Done, result: Tuning, picture: bytes | None) -> None:
         f"Program {result.chosen.test.digest}\n"
         f"snn-deploy export MODEL --config {CONFIG}"
     )
-    (output / CONFIG).write_text(config_text(options, output, heading), encoding="utf-8")
-    (output / RESULT).write_bytes(json_bytes(result))
+    write_file(config_text(options, output, heading).encode(), output / CONFIG, force=True)
+    write_file(json_bytes(result), output / RESULT, force=True)
     if picture is not None:
-        (output / PICTURE).write_bytes(picture)
+        write_file(picture, output / PICTURE, force=True)
 
 
 def _picture(done: _Done, tested: Tested) -> bytes | None:

@@ -1,6 +1,6 @@
 """What can be turned of a network, how far, and where to begin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -51,6 +51,21 @@ class Space:
 
     per_layer: bool
     """Whether each layer has its own bits and its own factor."""
+
+    def described(self) -> Iterator[str]:
+        """Yield what each knob turns, and how far."""
+        if Knob.BITS in self.knobs:
+            own = "each on its own" if self.per_layer else "alike"
+            yield f"bits {FEWEST} to {self.most_bits} of {', '.join(self.layers)}, {own}"
+        if Knob.THRESHOLDS in self.knobs:
+            low, high, _ = THRESHOLDS
+            own = "each on its own" if self.per_layer else "alike"
+            yield f"thresholds x {low:g} to {high:g} of {', '.join(self.spiking)}, {own}"
+        if Knob.STEPS in self.knobs:
+            yield f"steps {max(1, self.steps // 4)} to {self.steps}"
+        if Knob.EXIT in self.knobs:
+            low, high, _ = LEADS
+            yield f"exit with a lead of {low * self.lead:.3g} to {high * self.lead:.3g}, or none"
 
     def suggest(self, trial: Suggests) -> Setting:
         """Return a setting from what a trial suggests."""
