@@ -34,5 +34,5 @@ def report(
             say(f"would write {output}: {len(content):,} bytes")
         else:
             write_file(content, output, force=force)
-            say(f"wrote {output}: {len(content):,} bytes")
+            say(f"wrote {output}")
     return found

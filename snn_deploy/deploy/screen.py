@@ -50,19 +50,19 @@ def _has_cells(line: str) -> bool:
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
     """Yield lines, those that were broken only because a page is no wider as one."""
-    page = max(map(len, lines))
-    held = lines[0]
-    last = held
-    for line in lines[1:]:
-        word = (line.split() or [""])[0]
-        full = len(last) + 1 + len(word) > page
-        if word and last.strip() and full and _indent(line) == _indent(last):
-            held = f"{held} {line.strip()}"
-        else:
-            yield held
-            held = line
-        last = line
-    yield held
+    for _, group in groupby(lines, key=_indent):
+        part = list(group)
+        page = max(map(len, part))
+        held, last = part[0], part[0]
+        for line in part[1:]:
+            word = (line.split() or [""])[0]
+            if word and len(last) + 1 + len(word) > page:
+                held = f"{held} {line.strip()}"
+            else:
+                yield held
+                held = line
+            last = line
+        yield held
 
 
 def _indent(line: str) -> int:
