@@ -1,6 +1,5 @@
 """The journal of an evaluation: a line for each block that is done, so that none is done twice."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from snn_deploy.deploy.evaluating_block import Found
+from snn_deploy.deploy.locking import content_of, locked
 from snn_deploy.errors import CannotWriteError, DataError, OptionError
 
 SCHEMA = "snn-deploy/evaluation-journal/1"
@@ -77,19 +77,9 @@ def journal(path: Path, heading: Heading) -> Iterator[Journal]:
         DataError: it is no journal.
         CannotWriteError: it cannot be written.
     """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as problem:
-        raise _cannot_write(problem, path) from problem
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OptionError(
-                "another run writes this journal", where=str(path), fix="--journal OTHER"
-            ) from None
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            *lines, cut = file.read().split(b"\n")
+    busy = OptionError("another run writes this journal", where=str(path), fix="--journal OTHER")
+    with locked(path, busy, lambda problem: _cannot_write(problem, path)) as descriptor:
+        *lines, cut = content_of(descriptor).split(b"\n")
         first = msgspec.json.encode(heading) + b"\n"
         done = _read(lines or ([cut] if not first.startswith(cut) else []), path, heading)
         end = sum(len(line) + 1 for line in lines)
@@ -99,8 +89,6 @@ def journal(path: Path, heading: Heading) -> Iterator[Journal]:
             opened.append(first)
             _sync_folder(path)
         yield opened
-    finally:
-        os.close(descriptor)
 
 
 def _sync_folder(path: Path) -> None:

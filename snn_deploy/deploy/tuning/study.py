@@ -5,7 +5,6 @@ else: trials are asked for in rounds of a fixed size, each with a sampler of its
 search that was killed, or that runs on more workers, tries the same settings.
 """
 
-import fcntl
 import json
 import os
 import warnings
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from snn_deploy.deploy.locking import content_of, locked
 from snn_deploy.deploy.tuning.measuring import Measured
 from snn_deploy.deploy.tuning.setting import Setting
 from snn_deploy.deploy.tuning.space import Space
@@ -145,27 +145,20 @@ def optuna_or_refuse() -> Any:
 @contextmanager
 def _alone(journal: Path) -> Iterator[None]:
     """Keep other searches out of a journal, and drop a last line that was cut off."""
-    try:
-        descriptor = os.open(journal, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as problem:
-        raise CannotWriteError(
-            f"the journal could not be written: {problem.strerror}",
-            where=str(journal),
-            fix="--output OTHER",
-        ) from problem
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OptionError(
-                "another search writes this journal", where=str(journal), fix="--output OTHER"
-            ) from None
-        with os.fdopen(os.dup(descriptor), "rb") as file:
-            content = file.read()
-        os.ftruncate(descriptor, content.rfind(b"\n") + 1)
+    busy = OptionError(
+        "another search writes this journal", where=str(journal), fix="--output OTHER"
+    )
+    with locked(journal, busy, lambda problem: _cannot_write(problem, journal)) as descriptor:
+        os.ftruncate(descriptor, content_of(descriptor).rfind(b"\n") + 1)
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _cannot_write(problem: OSError, journal: Path) -> CannotWriteError:
+    return CannotWriteError(
+        f"the journal could not be written: {problem.strerror}",
+        where=str(journal),
+        fix="--output OTHER",
+    )
 
 
 class _Held:

@@ -1,0 +1,47 @@
+"""A file that one process at a time writes to: the journals of evaluations and of searches."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snn_deploy.errors import CannotWriteError, OptionError
+
+
+@contextmanager
+def locked(
+    path: Path, busy: OptionError, cannot_write: Callable[[OSError], CannotWriteError]
+) -> Iterator[int]:
+    """Open a file, or make it, and keep other processes out until the end.
+
+    Args:
+        path: The file.
+        busy: Raised where another process has it.
+        cannot_write: Makes the error for a file that cannot be opened or made.
+
+    Yields:
+        A descriptor to read and write by.
+
+    Raises:
+        OptionError: `busy`.
+        CannotWriteError: what `cannot_write` made.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as problem:
+        raise cannot_write(problem) from problem
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def content_of(descriptor: int) -> bytes:
+    """Return all that an open file holds."""
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return file.read()
