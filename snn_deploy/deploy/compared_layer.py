@@ -11,7 +11,8 @@ from jaxtyping import Num
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.alone import Payloads, in_own_steps, program_alone, run_whole
-from snn_deploy.deploy.causes import Cause, layer_of, payload_unit
+from snn_deploy.deploy.as_stored import layer_of, payload_unit
+from snn_deploy.deploy.causes import Cause
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.divergence import CauseCount, CauseDrift, Divergence, LayerDivergence, Tally
 from snn_deploy.deploy.explain import EXAMINED, Bench, Explanation, Place, Run, drifts, first_step

@@ -8,7 +8,9 @@ from jaxtyping import Bool, Float, Int64, Num
 
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.deploy.alone import Payloads, given, run_real, run_whole
-from snn_deploy.deploy.causes import Cause, Layer, differing, put_back
+from snn_deploy.deploy.as_stored import Layer
+from snn_deploy.deploy.causes import Cause
+from snn_deploy.deploy.putting_back import differing, put_back
 from snn_deploy.ir.arithmetic import WIDEST
 from snn_deploy.ir.network import Arithmetic, Network
 from snn_deploy.ir.neuron import State

@@ -1,6 +1,5 @@
 """A file that one process at a time writes to: the journals of evaluations and of searches."""
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,9 +23,17 @@ def locked(
         A descriptor to read and write by.
 
     Raises:
-        OptionError: `busy`.
+        OptionError: `busy`; or this system has no such locks.
         CannotWriteError: what `cannot_write` made.
     """
+    try:
+        import fcntl  # noqa: PLC0415 - Windows has none
+    except ImportError as missing:
+        raise OptionError(
+            "a journal needs POSIX file locks, which this system lacks",
+            where=str(path),
+            fix="run it on Linux or macOS",
+        ) from missing
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as problem:

@@ -275,7 +275,11 @@ class Builder:
         return self._node(name, layer, x, (x.shape[0], *sides))
 
     def average(self, name: str, x: Tensor, over: Sequence[int]) -> Tensor:
-        """Add the mean over whole spatial axes, which count from 1; they keep a side of 1."""
+        """Add the mean over whole spatial axes, which count from 1; they keep a side of 1.
+
+        Raises:
+            UnknownNodeError: other axes.
+        """
         if not over or min(over) < 1 or max(over) >= len(x.shape):
             raise UnknownNodeError(
                 f"a mean over axes {tuple(over)} of a shape {x.shape}",

@@ -41,7 +41,11 @@ class Table:
         return value
 
     def word(self, key: str, kind: type[Member]) -> Member | None:
-        """Return the member of an enum that an entry names; None: it is not there."""
+        """Return the member of an enum that an entry names; None: it is not there.
+
+        Raises:
+            FileDamagedError: it names none.
+        """
         value = self.take(key, str, None)
         words = {member.value: member for member in kind}
         if value is None:
@@ -53,7 +57,11 @@ class Table:
         return words[value]
 
     def numbers(self, key: str, default: Any = None) -> np.ndarray:
-        """Return a finite number, or nested lists of them, in float64."""
+        """Return a finite number, or nested lists of them, in float64.
+
+        Raises:
+            FileDamagedError: it is none.
+        """
         value = self.take(key, (int, float, list), default)
         try:
             array = np.array(value, np.float64)
@@ -70,7 +78,11 @@ class Table:
         return numbers if present else None
 
     def wholes(self, key: str, default: Any) -> tuple[int, ...]:
-        """Return positive whole numbers."""
+        """Return positive whole numbers.
+
+        Raises:
+            FileDamagedError: it is no list of them.
+        """
         value = self.take(key, list, default)
         if value is default:
             return default
@@ -81,14 +93,22 @@ class Table:
         return tuple(value)
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """Return names; None: the entry is not there."""
+        """Return names; None: the entry is not there.
+
+        Raises:
+            FileDamagedError: it is no list of texts.
+        """
         value = self.take(key, list, None)
         if value is not None and not all(isinstance(v, str) for v in value):
             raise FileDamagedError(f"{key} = {value!r:.60} is no list of names", where=self.where)
         return None if value is None else tuple(value)
 
     def refuse(self, keys: Iterable[str], because: str) -> None:
-        """Refuse entries that another one makes meaningless."""
+        """Refuse entries that another one makes meaningless.
+
+        Raises:
+            FileDamagedError: one is there.
+        """
         for key in keys:
             if key in self.entries:
                 raise FileDamagedError(
@@ -96,7 +116,11 @@ class Table:
                 )
 
     def finish(self) -> None:
-        """Refuse what nobody has taken."""
+        """Refuse what nobody has taken.
+
+        Raises:
+            FileDamagedError: with the first such entry, and the nearest known one.
+        """
         for key in self.entries:
             raise FileDamagedError(
                 f"an architecture has no entry {key!r:.60}",

@@ -111,7 +111,12 @@ class LayerCalls:
         return self.probes[path]
 
     def layer(self, path: str, module: Any, arguments: Any, output: Any) -> None:
-        """Keep what a layer was given, and what is known of its output."""
+        """Keep what a layer was given, and what is known of its output.
+
+        Raises:
+            GraphError: it is given no tensor, or gives none.
+            ModelError: it cannot be followed.
+        """
         entering = [tensor for _, tensor in tensors_in(arguments)]
         given = tensors_in(output)
         if not entering or not given:

@@ -41,7 +41,11 @@ class Outputs:
         return type(self.trail.module).__name__
 
     def tensors(self, given: Any) -> list[tuple[str, Any]]:
-        """Return the outputs: tensors that are no layer's states, if there are others."""
+        """Return the outputs: tensors that are no layer's states, if there are others.
+
+        Raises:
+            GraphError: no layer made what the module returns.
+        """
         found: list[tuple[str, Any]] = []
         parts = given if isinstance(given, tuple) else (given,)
         for place, part in enumerate(parts):
@@ -83,7 +87,11 @@ class Outputs:
             return [torch.stack(tensors)]
 
     def each_step(self, column: Sequence[tuple[str, Any]]) -> Given:
-        """Return an output of a module that is called once per step."""
+        """Return an output of a module that is called once per step.
+
+        Raises:
+            GraphError: it cannot be followed, or is not of the present step.
+        """
         values = []
         for place, tensor in column:
             value = self.trail.known(tensor)
@@ -104,7 +112,11 @@ class Outputs:
         return Given(formula=formula, over=None, values=np.stack(arrays))
 
     def over_time(self, place: str, tensor: Any) -> Given:
-        """Return an output of a module that is called once with all steps."""
+        """Return an output of a module that is called once with all steps.
+
+        Raises:
+            GraphError: it cannot be followed, or does not read the present step.
+        """
         where = self._where
         value = self.trail.known(tensor)
         if isinstance(value, Lost) or value is None:

@@ -113,6 +113,9 @@ class Hdf5File:
         """Return a member of a group, which must be a plain link to something in the file.
 
         None: there is none.
+
+        Raises:
+            FileDamagedError: the link leads elsewhere, or to no group and no values.
         """
         with self.guarded(where):
             link = group.get(name, getlink=True)
@@ -130,7 +133,11 @@ class Hdf5File:
         return member
 
     def names(self, group: h5py.Group, where: str) -> list[str]:
-        """Return the names of the members of a group."""
+        """Return the names of the members of a group.
+
+        Raises:
+            FileDamagedError: there are too many, one is no text, or the group is damaged.
+        """
         with self.guarded(where):
             if len(group) > MOST_MEMBERS:
                 raise FileDamagedError(
@@ -163,7 +170,11 @@ class Hdf5File:
         return as_text(value if dataset.shape == () else value[0], where)
 
     def check_storage(self, dataset: h5py.Dataset, where: str) -> None:
-        """Refuse a dataset that is kept elsewhere, needs a plug-in, or is too large."""
+        """Refuse a dataset that is kept elsewhere, needs a plug-in, or is too large.
+
+        Raises:
+            FileDamagedError: with what it is.
+        """
         with self.guarded(where):
             if dataset.shape is None:
                 raise FileDamagedError("an empty dataset without a shape", where=where)

@@ -114,6 +114,7 @@ class Call:
 
         Raises:
             UnknownNodeError: it is not.
+            FileDamagedError: it is left out.
         """
         value = self.given(index)
         if value is None:

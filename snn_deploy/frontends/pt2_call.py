@@ -47,7 +47,11 @@ class Call:
         return self.reading.build
 
     def option(self, name: str, default: Any) -> Any:
-        """Return an argument that is no tensor; a size that was computed as a number."""
+        """Return an argument that is no tensor; a size that was computed as a number.
+
+        Raises:
+            UnknownNodeError: it is of a kind that is not read.
+        """
         argument = self.op.arguments.get(name)
         if argument is None:
             return default

@@ -91,20 +91,6 @@ def say(imported: Imported) -> Sayings:
     return plain(imported).sayings
 
 
-def strict_nir(imported: Imported, *, dt: float | None = None) -> bytes:
-    """Return a network as a NIR file without our metadata, decomposed where NIR has no such node.
-
-    Args:
-        imported: The network.
-        dt: Length of a step that it is written with [s]; None: the network's own, or `STEP`.
-
-    Raises:
-        GraphError: plain NIR cannot say a node; the first is named.
-        UnknownNodeError: the first such node has no NIR node near it.
-    """
-    return plain(imported, dt=dt).required()
-
-
 MOST_LINES = 20
 """Refused nodes that an error lists."""
 

@@ -22,10 +22,12 @@ from snn_deploy.deploy import against
 from snn_deploy.deploy.against import Compared, compare, of_network, prepared
 from snn_deploy.deploy.alone import given as given_to
 from snn_deploy.deploy.alone import run_real
-from snn_deploy.deploy.causes import STORED, Cause, layer_of, put_back
+from snn_deploy.deploy.as_stored import layer_of
+from snn_deploy.deploy.causes import STORED, Cause
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.divergence import LayerDivergence
+from snn_deploy.deploy.putting_back import put_back
 from snn_deploy.ir import program as whole
 from snn_deploy.ir import simulate as simulating
 from snn_deploy.ir.arithmetic import Order, Overflow, Register

@@ -12,7 +12,7 @@ from snn_deploy.frontends.arch import parse_architecture
 from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.layers import Cell, Into, LayerGraph, Linear
 from snn_deploy.frontends.nir_file import read_graph, write_graph
-from snn_deploy.frontends.strict import strict_nir
+from snn_deploy.frontends.strict import plain
 from snn_deploy.ir.network import Chain, Synapse
 from snn_deploy.ir.neuron import CURRENTS, Fires, Reads, State, Tabled
 from snn_deploy.ir.simulate import simulate
@@ -188,9 +188,9 @@ def test_strict_nir_names_the_node_that_drives_another_state():
 
 
 def test_the_state_that_is_entered_anyway_is_plain_nir():
-    plain = Cell(decay=number(0.5), synapse=Synapse(decay=number(0.5)))
-    graph = simple(State.CURRENT, plain)
-    read = load(strict_nir(load(graph))).network
+    cell = Cell(decay=number(0.5), synapse=Synapse(decay=number(0.5)))
+    graph = simple(State.CURRENT, cell)
+    read = load(plain(load(graph)).required()).network
     assert all(projection.into is None for projection in read.projections)
 
 

@@ -21,7 +21,7 @@ from snn_deploy.frontends.nir import import_graph
 from snn_deploy.frontends.nir_file import read_graph
 from snn_deploy.frontends.nir_flat import checked_graph
 from snn_deploy.frontends.nir_nodes import digest, node_type
-from snn_deploy.frontends.strict import STEP, plain, say, strict_nir
+from snn_deploy.frontends.strict import STEP, plain, say
 from snn_deploy.frontends.strict_forms import Saying
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.network import Bias, Floor, Network, Population, Reset, Synapse
@@ -366,7 +366,7 @@ def test_neurons_become_the_nodes_that_compute_them(case: str) -> None:
     model = network_of(cell)
     said = {each.node: each for each in say(model).nodes}["n0"]
     assert (said.saying, "; ".join(said.reasons)) == (saying, reasons)
-    file = read_graph(strict_nir(model), "plain.nir")
+    file = read_graph(plain(model).required(), "plain.nir")
     made = sorted(node_type(node) for name, node in file.nodes.items() if name.startswith("n0"))
     assert made == sorted(types)
     assert_plain_is_the_same(model)
@@ -377,7 +377,7 @@ def test_a_linear_filter_is_exact_and_keeps_its_membrane() -> None:
     spiking = Cell(decay=number(0.75), reset=to_value(0))
     model = network_of(filtered, spiking, filtered)
     assert {each.saying for each in say(model).nodes} == {EXACT}
-    network = read_plainly(strict_nir(model), STEP)
+    network = read_plainly(plain(model).required(), STEP)
     values = values_for(network)
     meant, read = run(model.network, values), run(network, values)
     for name in ("n0", "n2"):
@@ -402,7 +402,7 @@ def test_biases_of_channels_come_through_a_convolution() -> None:
     graph.add("n0", neurons, "conv")
     graph.outputs["out"] = "n0"
     model = imported(graph)
-    file = read_graph(strict_nir(model), "plain.nir")
+    file = read_graph(plain(model).required(), "plain.nir")
     assert node_type(file.nodes["n0.in"]) == "Conv2d"
     assert_plain_is_the_same(model)
 
@@ -414,7 +414,7 @@ def test_delays_take_as_many_steps_as_before() -> None:
     graph.add("n1", Cell(decay=ONE, reset=subtracting()), "wait")
     graph.outputs["out"] = "n1"
     model = imported(graph)
-    file = read_graph(strict_nir(model, dt=1e-3), "plain.nir")
+    file = read_graph(plain(model, dt=1e-3).required(), "plain.nir")
     np.testing.assert_allclose(file.nodes["wait"].delay, 3e-3)
     assert_plain_is_the_same(model, dt=1e-3)
 
@@ -438,7 +438,7 @@ def test_a_plain_file_goes_through_unchanged() -> None:
     edges = [("in", "fc"), ("fc", "lif"), ("lif", "out")]
     graph = nir.NIRGraph(nodes=nodes, edges=edges)
     model = load(graph, dialect="nir", overrides=Overrides(dt=1e-4))
-    written = read_graph(strict_nir(model), "plain.nir")
+    written = read_graph(plain(model).required(), "plain.nir")
     assert digest(written) == digest(graph)
     assert written.metadata == {}
 
@@ -463,9 +463,9 @@ def test_published_files_are_said_plainly_for_those_who_wrote_them(
 
 def test_a_strict_file_holds_nothing_of_ours_and_equal_models_give_equal_bytes() -> None:
     cell = Cell(decay=number(0.75), reset=subtracting(when=When.NEXT))
-    content = strict_nir(network_of(cell))
+    content = plain(network_of(cell)).required()
     assert b"snn_deploy" not in content
-    assert content == strict_nir(network_of(cell))
+    assert content == plain(network_of(cell)).required()
 
 
 # Loops.
@@ -516,7 +516,7 @@ def test_a_loop_that_is_read_as_meant_is_exact_and_says_so() -> None:
 
 def test_a_bias_that_waits_for_the_loop_comes_before_a_delay() -> None:
     model = network_of(Cell(decay=number(0.75), reset=to_value(0)), loop="self", waits=True)
-    file = read_graph(strict_nir(model), "plain.nir")
+    file = read_graph(plain(model).required(), "plain.nir")
     assert [edge for edge in file.edges if "loop" in "".join(edge)] == [
         ("rec", "rec.n0.loop"),
         ("rec.n0.loop", "n0"),
@@ -678,7 +678,7 @@ FLOORED = Cell(decay=ONE, reset=subtracting(), floor=Floor(value=number(-1)), **
 
 def test_a_strict_file_is_refused_with_every_node_and_reason() -> None:
     with pytest.raises(GraphError) as caught:
-        strict_nir(network_of(Cell(decay=ONE, reset=to_value()), FLOORED, FLOORED))
+        plain(network_of(Cell(decay=ONE, reset=to_value()), FLOORED, FLOORED)).required()
     assert str(caught.value) == (
         "error[SNN206]: plain NIR cannot say 2 of 8 nodes\n"
         "  n1: IF, metadata only: floor at -1; sends up to 255 spikes a step\n"
@@ -690,7 +690,7 @@ def test_a_strict_file_is_refused_with_every_node_and_reason() -> None:
 
 def test_neurons_that_nir_has_no_node_for_are_an_unknown_node() -> None:
     with pytest.raises(UnknownNodeError) as caught:
-        strict_nir(network_of(Cell(decay=number(1.25), reset=to_value())))
+        plain(network_of(Cell(decay=number(1.25), reset=to_value()))).required()
     assert str(caught.value) == (
         "error[SNN203]: plain NIR cannot say 1 of 4 nodes\n"
         "  n0: LIF, unsupported: membrane times 1.25 a step: NIR's factors lie in 0..1\n"
@@ -701,7 +701,7 @@ def test_neurons_that_nir_has_no_node_for_are_an_unknown_node() -> None:
 
 def test_a_long_list_of_refused_nodes_is_cut() -> None:
     with pytest.raises(GraphError) as caught:
-        strict_nir(network_of(*[FLOORED] * 23))
+        plain(network_of(*[FLOORED] * 23)).required()
     assert caught.value.message.splitlines()[-1] == "  and 3 more"
 
 

@@ -48,6 +48,11 @@ def estimate(
     Returns:
         Energy per layer and kind of event, time of a step and a sample, memory, with the ends
         between which they are taken to lie, and what is not in it.
+
+    Raises:
+        DataError: the data do not fit the program.
+        ProfileError: the table of prices is none.
+        OptionError: `neurobench` of an artifact that leaves samples early.
     """
     from snn_deploy.deploy import analysis  # noqa: PLC0415
 

@@ -55,6 +55,10 @@ def inspect(
 
     Returns:
         The text, and the findings.
+
+    Raises:
+        ModelError: the file cannot be read.
+        OptionError: an option that does not go with what is inspected.
     """
     from snn_deploy.deploy import inspecting  # noqa: PLC0415
 
