@@ -51,9 +51,9 @@ docs: $(VENV)/.product $(VENV)/.dev
 
 nightly: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup
-	SNN_DEPLOY_SCHEDULES=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/conformance/test_schedules.py
+	SNN_DEPLOY_SCHEDULES=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/conformance/test_schedules.py
 	SNN_DEPLOY_SOAK=100000 $(BIN)/python -m pytest tests/backends/test_soak.py
-	SNN_DEPLOY_FUZZ=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/deploy/test_fuzzed_commands.py tests/frontends -k "damaged or hostile or any_words"
+	SNN_DEPLOY_FUZZ=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/deploy/test_fuzzed_commands.py tests/frontends -k "damaged or hostile or any_words"
 	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest tests/lava/test_many.py
 
 golden: $(VENV)/.product $(VENV)/.dev

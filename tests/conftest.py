@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from annotations import check_imports, start_again
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,6 +38,12 @@ CHECKED = (
 """Modules whose annotations are checked while the tests run; numba compiles the others."""
 
 check_imports(CHECKED)
+
+settings.register_profile(
+    "same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+settings.register_profile("new", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")  # --hypothesis-profile=new draws what no run has drawn before
 
 
 def pytest_runtest_setup() -> None:

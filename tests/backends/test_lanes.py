@@ -40,7 +40,7 @@ KINDS = [(np.int16, np.int8), (np.int32, np.int8), (np.int32, np.int32)]
 
 
 @pytest.mark.parametrize(("sums", "weights"), KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.integers(1, 700),
     rows=st.lists(st.integers(0, 9), max_size=30),
@@ -79,7 +79,7 @@ def test_a_short_row_adds_to_its_own_sums_alone(sums: type, weights: type, size:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), share=st.sampled_from([0.0, 0.02, 0.2, 0.9, 1.0]), first=st.integers(0, 99))
 def test_marks_are_listed_in_order_and_what_lies_behind_them_is_not(
     dtype: type, data: st.DataObject, share: float, first: int

@@ -91,7 +91,7 @@ def convolutions(draw: st.DrawFn) -> Convolution:
     )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(convolutions())
 def test_the_rows_of_a_place_are_its_synapses(linear):
     runs, columns = runs_of(linear)

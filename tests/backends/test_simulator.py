@@ -49,7 +49,7 @@ def chain() -> Program:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 7), min_size=1, max_size=6))
 def test_an_input_cut_anywhere_gives_the_states_of_the_whole(seed, cuts):
     with unchecked():

@@ -109,7 +109,6 @@ def for_random_programs(
     def hold(check: Callable[[Case], None]) -> None:
         @settings(
             max_examples=capability.examples,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(programs(capability.features.without(*capability.lacks)))

@@ -456,7 +456,7 @@ def naive(net: Network, program: Program, given: Data) -> dict[str, dict[str, fl
     return counted
 
 
-@settings(deadline=None, max_examples=6, phases=[Phase.generate])
+@settings(max_examples=6, phases=[Phase.generate])
 @given(seed=SEEDS, bits=st.sampled_from([3, 5]))
 def test_recorded_differences_are_those_that_a_naive_count_finds(seed, bits):
     rng = np.random.default_rng(seed)
@@ -503,7 +503,7 @@ def ties(population: Population, membrane: np.ndarray) -> np.ndarray:
     return np.isclose(thresholds, np.rint(thresholds), rtol=1e-9, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=12, phases=[Phase.explicit, Phase.generate])
 @example(seed=315)  # a tie is moved, and what the neuron sends differs in all later steps
 @given(seed=SEEDS)
 def test_a_layer_with_everything_put_back_is_the_layer_as_trained(seed):

@@ -44,7 +44,7 @@ def with_first(part: str, made: Program, **fields) -> Program:
     return replace(made, **{part: (replace(first, **fields), *rest)})
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=SEEDS)
 def test_a_program_is_the_same_as_itself(seed):
     one, again = program(seed), program(seed)
@@ -54,7 +54,7 @@ def test_a_program_is_the_same_as_itself(seed):
     assert str(found) == f"the same program, digest {one.digest}"
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seeds=st.tuples(SEEDS, SEEDS))
 def test_programs_that_differ_show_at_least_one_change(seeds):
     one, other = (program(seed) for seed in seeds)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import snn_deploy
@@ -83,7 +83,6 @@ def test_the_answer_so_far_is_that_of_a_shorter_run(
     more=st.floats(0, 5),
     after=st.integers(1, 12),
 )
-@settings(deadline=None)
 def test_samples_are_left_at_the_first_lead_and_a_larger_one_leaves_none_sooner(
     seed: int, first: float, more: float, after: int
 ) -> None:

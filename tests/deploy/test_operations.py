@@ -75,7 +75,7 @@ def of_step(linear: LinearMap, values: np.ndarray, chosen: np.ndarray | None = N
     return Operations(effective_macs=effective, macs=stored, dense=full)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS)
 def test_operations_of_a_network_are_those_of_a_plain_loop(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def test_operations_of_a_network_are_those_of_a_plain_loop(seed: int) -> None:
     assert sum(wanted.values(), Operations()) == tally.sum
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SEEDS)
 def test_a_value_reaches_the_synapses_of_the_unrolled_map(seed: int) -> None:
     linear = random_map(np.random.default_rng(seed), (2, 6, 5))
@@ -102,7 +102,7 @@ def test_a_value_reaches_the_synapses_of_the_unrolled_map(seed: int) -> None:
         np.testing.assert_array_equal(reached(stage), wanted)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(SEEDS)
 def test_synapses_of_a_program_are_counted_per_payload(seed: int) -> None:
     program, inputs = random_program(np.random.default_rng(seed))

@@ -126,7 +126,7 @@ def test_more_steps_come_closer_to_the_ann() -> None:
     assert errors[-1] < 0.03
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(1, 40), st.floats(0.05, 2.0), st.integers(0, 2**31))
 def test_one_neuron_counts_to_the_nearest_number_of_spikes(
     steps: int, threshold: float, seed: int
@@ -170,7 +170,7 @@ def test_the_calibration_runs_what_the_network_will_compute(
         assert off(mean, wanted) == pytest.approx(layer.error, rel=0.02)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 3)),
     st.tuples(st.integers(1, 3), st.integers(1, 3)),

@@ -40,7 +40,7 @@ def ours(layer, x):
     return simulate(load(graph).network, [values], EVERYTHING)["sum"].state(State.MEMBRANE)[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 9), st.integers(0, 2**31))
 def test_delays_give_what_the_convolution_gives(size, seed):
     draw = np.random.default_rng(seed)

@@ -100,7 +100,7 @@ def membranes(cell, ways, back, values):
     return np.array(found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=SEEDS)
 def test_each_connection_enters_the_state_that_it_names_and_nir_keeps_it(seed):
     rng = np.random.default_rng(seed)

@@ -515,7 +515,7 @@ def test_graphs_made_in_memory_are_checked_as_files_are(small, build):
         load(build({"a/b": nir.Linear(weight=np.eye(2))}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_read_or_gives_one_error(build, port, out, integrate, data):
     """No damage of the bytes may raise anything else; nor may it hang."""

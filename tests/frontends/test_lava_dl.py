@@ -114,7 +114,7 @@ def unrolled(layer: dict[str, Any], kernel: np.ndarray, reads: tuple[int, ...]) 
     return matrix.reshape(outs * rows * columns, -1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000))
 def test_a_random_file_has_the_states_of_the_plain_equations(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -918,7 +918,7 @@ def images() -> list[bytes]:
     return [net_bytes(random_net(np.random.default_rng(seed))[0]) for seed in range(3)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_file_with_changed_bytes_is_read_or_gives_one_error(images, data) -> None:
     """No damage of the bytes may raise anything else; nor may it hang."""
@@ -942,7 +942,7 @@ JUNK = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), seed=st.integers(0, 100))
 def test_a_file_with_changed_fields_is_read_or_gives_one_error(data, seed: int) -> None:
     layers = random_net(np.random.default_rng(seed))[0]

@@ -74,7 +74,7 @@ def sides(case):
     return (y, y, x, x)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(convolutions())
 def test_a_convolution_of_any_kind_equals_a_plain_loop(build, port, run, case):
     rng = np.random.default_rng(case["seed"])
@@ -111,7 +111,7 @@ def test_a_convolution_of_any_kind_equals_a_plain_loop(build, port, run, case):
 
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(convolutions())
 def test_a_convolution_that_torch_knows_equals_torch(build, port, run, case):
     torch = pytest.importorskip("torch")

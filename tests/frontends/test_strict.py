@@ -228,7 +228,7 @@ NEVER_ENDING = Cell(decay=number(0.5), compare=Compare.GREATER, reset=subtractin
 """Nears its threshold by half of what is missing in each step, until float64 ends."""
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @example(Cell(decay=number(1), threshold=number(0.5)), NEVER_ENDING, "", False, 0)
 @given(cells(dyadic=True), cells(dyadic=True), LOOPS, st.booleans(), st.integers(0, 99))
 def test_what_is_said_exact_reads_back_with_the_same_spikes(
@@ -237,7 +237,7 @@ def test_what_is_said_exact_reads_back_with_the_same_spikes(
     assert_plain_is_the_same(network_of(first, second, seed=seed, loop=loop, waits=waits))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cells(dyadic=False), cells(dyadic=False), LOOPS, st.booleans(), st.integers(0, 99))
 def test_numbers_that_are_not_dyadic_read_back_with_the_same_spikes(
     first: Cell, second: Cell, loop: str, waits: bool, seed: int

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_deploy.ir.delays import History, arriving, parts
@@ -30,7 +30,6 @@ def delay_of_each_synapse(linear: LinearMap, delay: np.ndarray) -> np.ndarray:
     return delay.ravel()[triplets.number]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 2), st.sampled_from(["one", "source", "weight"]))
 def test_what_arrives_is_the_sum_over_synapses(seed, which, form):
     rng = np.random.default_rng(seed)
@@ -52,7 +51,6 @@ def test_what_arrives_is_the_sum_over_synapses(seed, which, form):
         assert np.array_equal(given_sum, expected)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 2), st.sampled_from([np.int32, np.float64]))
 def test_a_silent_source_gives_zeros_as_any_map_of_zeros_does(seed, which, dtype):
     linear = maps(np.random.default_rng(seed))[which]

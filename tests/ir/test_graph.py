@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_deploy.errors import GraphError, LoopTooShortError
@@ -121,7 +121,6 @@ def test_a_dilation_that_is_too_small_is_refused_with_the_one_that_is_not():
     assert lags(looped, 1, period=3) == {"x": 0, "a": 1, "b": 2, "c": 3}
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 3))
 def test_the_least_period_suffices_and_one_less_does_not(seed, minimum):
     rng = np.random.default_rng(seed)
@@ -134,7 +133,6 @@ def test_the_least_period_suffices_and_one_less_does_not(seed, minimum):
             lags(made, minimum, period=period - 1)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16), st.integers(0, 3))
 def test_lags_give_every_projection_its_delay_and_no_more(seed, minimum):
     rng = np.random.default_rng(seed)

@@ -291,7 +291,7 @@ def numbers(document: Any) -> Iterator[tuple[Any, Any]]:
             yield document, key
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32 - 1), st.sampled_from(EXTREMES), st.booleans())
 def test_a_changed_number_gives_a_numbered_error_or_a_program_that_simulators_agree_on(
     seed: int, extreme: int, wild: bool

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import unchecked
 
@@ -90,7 +90,6 @@ def slow_convolution(linear: Convolution, values: np.ndarray) -> np.ndarray:
     return result
 
 
-@settings(deadline=None)
 @given(convolutions())
 def test_a_convolution_is_its_definition(linear):
     values = values_for(linear)
@@ -101,7 +100,6 @@ def test_a_convolution_is_its_definition(linear):
         assert np.array_equal(result[index], slow_convolution(linear, values[index]))
 
 
-@settings(deadline=None)
 @given(MAPS)
 def test_a_map_is_its_full_matrix(linear):
     values = values_for(linear)
@@ -109,7 +107,6 @@ def test_a_map_is_its_full_matrix(linear):
     assert np.array_equal(linear.apply(values).reshape(2, 3, -1), expected)
 
 
-@settings(deadline=None)
 @given(MAPS, st.booleans())
 def test_a_map_is_its_synapses(linear, keep_zeros):
     sparse = to_sparse(linear, keep_zeros=keep_zeros)
@@ -118,7 +115,6 @@ def test_a_map_is_its_synapses(linear, keep_zeros):
     assert keep_zeros or np.all(sparse.weight != 0)
 
 
-@settings(deadline=None)
 @given(MAPS)
 def test_triplets_are_sorted_and_name_each_synapse_once(linear):
     triplets = linear.triplets()
@@ -129,7 +125,6 @@ def test_triplets_are_sorted_and_name_each_synapse_once(linear):
     assert np.array_equal(matrix, dense_matrix(linear))
 
 
-@settings(deadline=None)
 @given(MAPS)
 def test_fan_out_counts_the_synapses_of_each_source(linear):
     counted = fan_out(linear)
@@ -138,7 +133,6 @@ def test_fan_out_counts_the_synapses_of_each_source(linear):
     assert np.all(counted >= np.count_nonzero(dense_matrix(linear), axis=0))
 
 
-@settings(deadline=None)
 @given(MAPS)
 def test_a_map_with_its_own_numbers_is_itself(linear):
     doubled = linear.with_numbers(2 * linear.numbers())
@@ -147,7 +141,6 @@ def test_a_map_with_its_own_numbers_is_itself(linear):
     assert np.array_equal(doubled.apply(values), 2 * linear.apply(values))
 
 
-@settings(deadline=None)
 @given(convolutions(), st.integers(0, 2**16))
 def test_a_composition_is_one_map_after_another(first, seed):
     rng = np.random.default_rng(seed)

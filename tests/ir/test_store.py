@@ -42,7 +42,7 @@ def files() -> ProgramFiles:
     return dump_program(random_program(np.random.default_rng(12), LOIHI)[0])
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_a_program_that_is_stored_and_read_is_stored_as_the_same_bytes(case):
     with unchecked():
@@ -74,7 +74,7 @@ def same(first: Any, second: Any) -> bool:
     return type(first) is type(second) and first == second
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_every_field_of_a_program_survives_its_files(seed, wild):
     with unchecked():
@@ -299,7 +299,7 @@ def test_an_array_that_would_unpack_to_too_much_is_refused_before_it_is_unpacked
 FILES = dump_program(random_program(np.random.default_rng(12), LOIHI)[0])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_read_or_refused_but_nothing_else(data):
     arrays = data.draw(st.booleans())
@@ -315,7 +315,6 @@ def test_a_file_with_changed_bytes_is_read_or_refused_but_nothing_else(data):
         load_program(files)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**16))
 def test_arrays_that_are_packed_come_back(seed):
     rng = np.random.default_rng(seed)

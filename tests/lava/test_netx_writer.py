@@ -135,7 +135,7 @@ def test_the_random_programs_have_everything_that_a_file_can_hold() -> None:
     assert delays == {0, 1, 2}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(100, 100_000))
 def test_what_is_written_is_read_back_as_the_same_program(seed: int) -> None:
     program, values = random_chain(seed)
@@ -156,7 +156,7 @@ def test_what_is_written_is_read_back_as_the_same_program(seed: int) -> None:
             )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 100_000))
 def test_an_even_padding_leaves_a_convolution_the_same_map(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import map_checker
 import mapping_networks as networks
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import programs
 
@@ -83,7 +83,7 @@ def small(seed: int, neurons: int, fan_in: int) -> Program:
     )
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=6)
 @given(
     seed=st.integers(0, 99),
     neurons=st.integers(12, 900),
@@ -101,7 +101,7 @@ def test_every_encoding_and_every_number_of_cores_is_legal(
     assert map_checker.problems(core_map.json(), program) == []
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=15)
 @given(case=programs())
 def test_any_program_maps_or_is_refused_by_number(case: tuple[Program, object]) -> None:
     program = case[0]

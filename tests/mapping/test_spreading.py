@@ -41,7 +41,7 @@ def crowding_by_hand(flow, x, y, buffer):
     return total
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), cores=st.integers(1, 30), buffer=st.sampled_from([0, 2, 16]))
 def test_crowding_is_what_a_walk_along_each_route_finds(seed: int, cores: int, buffer: int) -> None:
     rng = np.random.default_rng(seed)

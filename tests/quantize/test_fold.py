@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from networks import dyadic, random_convolution, random_map, random_network
 
@@ -26,7 +26,6 @@ def convolution(source, out, side=3, padding=1):
     return Convolution(weight=weight, source=source, padding=(padding,) * 4)
 
 
-@settings(deadline=None)
 @given(SEEDS)
 def test_a_folded_map_computes_exactly_what_its_stages_compute(rng):
     shape = (int(rng.integers(1, 4)), int(rng.integers(3, 9)), int(rng.integers(3, 9)))
@@ -39,7 +38,6 @@ def test_a_folded_map_computes_exactly_what_its_stages_compute(rng):
     assert np.array_equal(got.reshape(2, -1), wanted.reshape(2, -1))
 
 
-@settings(deadline=None)
 @given(SEEDS)
 def test_a_joined_convolution_is_the_product_of_both_matrices(rng):
     inner = random_convolution(rng, (2, int(rng.integers(3, 9)), int(rng.integers(3, 9))))
@@ -109,7 +107,6 @@ def test_a_factor_per_neuron_becomes_one_synapse_each(shape):
     assert np.array_equal(dense_matrix(folded), np.diag(factor.ravel()))
 
 
-@settings(deadline=None)
 @given(SEEDS)
 def test_the_pass_leaves_nothing_that_a_chip_does_not_store(rng):
     network = FoldMaps()(random_network(rng)).graph

@@ -261,7 +261,7 @@ def test_projections_of_one_kind_share_the_largest_exponent():
     CheckLayers(target=CHIP)(done.graph)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 5]))
 def test_a_current_that_decays_what_has_just_arrived_is_the_trained_one(seed: int, shift: int):
     rng = np.random.default_rng(seed)

@@ -37,7 +37,7 @@ def convolution(rng):
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), dense=st.booleans())
 def test_a_moment_gives_the_power_of_what_an_error_adds_to_the_membrane(seed, dense):
     rng = np.random.default_rng(seed)
@@ -81,7 +81,7 @@ WEIGHTS = st.integers(0, 2**32 - 1).map(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(weight=WEIGHTS)
 def test_feedback_between_sources_that_have_nothing_in_common_is_rounding_to_the_nearest(weight):
     power = np.random.default_rng(0).uniform(0.5, 2, 20)
@@ -91,7 +91,7 @@ def test_feedback_between_sources_that_have_nothing_in_common_is_rounding_to_the
     assert clipped == clipped_too
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(weight=WEIGHTS, seed=st.integers(0, 2**32 - 1))
 def test_feedback_stays_on_the_grid_and_keeps_weights_that_lie_on_it(weight, seed):
     sent = np.random.default_rng(seed).random((50, 20))

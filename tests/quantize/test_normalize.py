@@ -36,7 +36,7 @@ PASSES = {
 
 
 @pytest.mark.parametrize("passes", PASSES.values(), ids=PASSES)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=SEEDS)
 def test_the_spikes_and_the_membrane_stay_the_same(passes, seed):
     rng = np.random.default_rng(seed)

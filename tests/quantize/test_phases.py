@@ -386,7 +386,7 @@ def test_a_neuron_that_does_not_keep_still_does_something_else_without_a_gate(re
     assert between.any() or any(not np.array_equal(free[s], gated[s]) for s in gated)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), name=st.sampled_from(sorted(STILL)))
 def test_still_neurons_are_still_whatever_arrives(seed, name):
     (gated, _), (free, between) = gated_and_not(STILL[name], seed)

@@ -50,7 +50,7 @@ def assert_same_states(program, relayed, inputs):
             assert np.array_equal(got, wanted), (population.name, state)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=SEEDS)
 def test_a_program_with_relays_has_the_same_states(seed):
     rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def retimed(program):
         assume(False)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=SEEDS)
 def test_a_retimed_program_has_the_same_states_later_by_the_lag(seed):
     program, inputs = unretimed(seed)
@@ -83,7 +83,7 @@ def test_a_retimed_program_has_the_same_states_later_by_the_lag(seed):
     assert_same_but_later(run(program, inputs), run(late, inputs), late, steps)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=SEEDS)
 def test_a_clock_brings_every_neuron_exactly_its_biases(seed):
     program, inputs = unretimed(seed, SAME_STEP.without(Trait.SIGNED_INPUT))  # relays send none

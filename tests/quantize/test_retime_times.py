@@ -92,7 +92,7 @@ def run(program, inputs):
         return ReferenceBackend().run(program, dilated(inputs, program.period), EVERYTHING)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=SEEDS, period=st.sampled_from([None, 1, 2, 5]), high=st.integers(2, 12))
 def test_every_state_is_that_of_the_network_later_by_the_lag(seed, period, high):
     program, inputs = program_with_times(seed)

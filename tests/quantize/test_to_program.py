@@ -121,7 +121,7 @@ def test_weights_that_fit_give_the_spikes_of_the_real_network_even_on_the_thresh
     assert exact == [np.inf, np.inf]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), bits=st.sampled_from([None, 4, 6]))
 def test_every_weight_is_stored_within_half_a_step_of_its_value(seed, bits):
     rng = np.random.default_rng(seed)
