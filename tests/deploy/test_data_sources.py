@@ -330,6 +330,74 @@ def test_impossible_events_of_nir_data_are_refused(
         open_source(path, asked(dt=1.0)).read(0, 1)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"t_max": np.inf}, "error[SNN208]: 6 neurons for inf s"),
+        ({"t_max": np.nan}, "error[SNN208]: 6 neurons for nan s"),
+        ({"t_max": 0.2}, "error[SNN208]: 6 neurons for 0.2 s"),
+        ({"n_neurons": 0}, "error[SNN208]: 0 neurons for 2 s"),
+    ],
+)
+def test_nir_data_of_no_steps_or_neurons_are_refused(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = write_nir(tmp_path / "d.nir", nir.EventData(np.array([[0]]), np.array([[0.0]]), 6, 2.0))
+    with h5py.File(path, "a") as file:
+        (group,) = [g for g in walked(file) if "n_neurons" in g.attrs]
+        group.attrs.update(change)
+    with pytest.raises(DataError) as problem:
+        open_source(path, asked(dt=1.0)).read(0, 1)
+    assert str(problem.value) == f"{message}\n  at: {path}"
+
+
+def walked(group: h5py.Group) -> list[h5py.Group]:
+    found: list[h5py.Group] = []
+    group.visititems(lambda _, item: found.append(item))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("idx", "the HDF5 file cannot be used: /nodes/in/observables/spikes has no array 'idx'"),
+        ("time", "the HDF5 file cannot be used: /nodes/in/observables/spikes has no array 'time'"),
+    ],
+)
+def test_events_without_an_array_name_it(tmp_path: Path, lost: str, message: str) -> None:
+    path = write_nir(tmp_path / "d.nir", nir.EventData(np.array([[0]]), np.array([[0.0]]), 6, 2.0))
+    with h5py.File(path, "a") as file:
+        del file[f"nodes/in/observables/spikes/{lost}"]
+    with pytest.raises(DataError) as problem:
+        open_source(path, asked(dt=1.0)).read(0, 1)
+    assert str(problem.value) == f"error[SNN208]: {message}\n  at: {path}"
+
+
+def test_events_and_times_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    path = write_nir(tmp_path / "d.nir", nir.EventData(np.array([[0]]), np.array([[0.0]]), 6, 2.0))
+    with h5py.File(path, "a") as file:
+        del file["nodes/in/observables/spikes/time"]
+        file["nodes/in/observables/spikes/time"] = np.zeros((1, 3))
+    with pytest.raises(DataError) as problem:
+        open_source(path, asked(dt=1.0)).read(0, 1)
+    assert str(problem.value) == (f"error[SNN208]: (1, 1) events have (1, 3) times\n  at: {path}")
+
+
+def test_two_inputs_have_steps_of_one_length(tmp_path: Path) -> None:
+    path = tmp_path / "d.nir"
+    nodes = {
+        name: nir.NIRNodeData({"spikes": nir.TimeGriddedData(GRID, dt)})
+        for name, dt in (("a", 1e-3), ("b", 2e-3))
+    }
+    nir.write_data(path, nir.NIRGraphData(nodes))
+    entries = tuple(Entry(name=name, shape=(6,)) for name in "ab")
+    with pytest.raises(DataError) as problem:
+        open_source(path, replace(asked(), inputs=entries))
+    assert str(problem.value) == (
+        f"error[SNN208]: inputs with steps of [0.001, 0.002] s\n  at: {path}"
+    )
+
+
 def test_nir_data_of_another_size_name_both(tmp_path: Path) -> None:
     path = write_nir(tmp_path / "d.nir", nir.TimeGriddedData(GRID[..., :5], 1e-3))
     with pytest.raises(DataError) as problem:

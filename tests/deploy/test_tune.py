@@ -23,7 +23,7 @@ from snn_deploy.deploy.cli import ERROR, OK, USAGE, run
 from snn_deploy.deploy.data import data_from
 from snn_deploy.deploy.tuning.apart import apart
 from snn_deploy.deploy.tuning.choosing import chosen, front
-from snn_deploy.deploy.tuning.config import read_config
+from snn_deploy.deploy.tuning.config import config_text, read_config
 from snn_deploy.deploy.tuning.measuring import Measured, memory
 from snn_deploy.deploy.tuning.results import Tuning
 from snn_deploy.deploy.tuning.setting import Knob, Setting
@@ -364,6 +364,7 @@ def test_knobs_that_a_network_lacks_are_refused(model: Path, data: Path, tmp_pat
     ("text", "complaint"),
     [
         ("what", "this is no file of options: "),
+        ("#" * (1 << 20 | 1), "this is no file of options: 1048577 bytes are no list of options"),
         ("a = 1", "this is no file of options: its schema is None, not 'snn-deploy/config/1'"),
         ('schema = "snn-deploy/config/1"\n[export]\nstep = 3', "export has no option 'step'"),
         ('schema = "snn-deploy/config/1"\n[export]\nsteps = "3"', "steps = '3': Expected `int"),
@@ -376,6 +377,31 @@ def test_files_of_options_are_checked(tmp_path: Path, text: str, complaint: str)
         read_config(path)
     assert caught.value.message.startswith(complaint)
     assert caught.value.where == str(path)
+
+
+def test_a_file_of_options_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(snn_deploy.errors.FileMissingError) as caught:
+        read_config(tmp_path / "none.toml")
+    assert str(caught.value) == f"error[SNN201]: there is no such file\n  at: {tmp_path}/none.toml"
+
+
+def test_options_are_read_as_they_were_written(tmp_path: Path) -> None:
+    options = {
+        "arch": tmp_path / "nets" / "net.toml",
+        "sample_shape": (1, 28, 28),
+        "dt": 0.1,
+        "steps": 9,
+        "prove": True,
+        "bits": {"lif1": 4, "a b": 3},
+    }
+    path = tmp_path / "to" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(config_text(options, path.parent, "who\n\nwhy"))
+    assert path.read_text().startswith("# who\n#\n# why\nschema = ")
+    assert '\narch = "../nets/net.toml"\n' in path.read_text()
+    read = read_config(path)
+    assert Path(read.pop("arch")).resolve() == options.pop("arch")
+    assert read == options | {"sample_shape": "1x28x28"}
 
 
 def test_what_is_given_comes_before_the_file(model: Path, tmp_path: Path) -> None:

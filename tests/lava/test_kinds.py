@@ -275,11 +275,25 @@ def changed(name: str, **changes: Any) -> tuple[str, str]:
     return why(made if kind else replace(population, **changes))
 
 
-def why(population: Population, shift: int = 6) -> tuple[str, str]:
+def why(population: Population, shift: int = 6, **changes: Any) -> tuple[str, str]:
     program = program_of([population])
     way = replace(program.projections[0], shift=shift)
-    plan = make_plan(replace(program, projections=(way,))).populations[0]
+    if population.lag:
+        way = replace(way, delay=w(population.lag))
+    if "decay_bits" in changes:
+        changes = {"arithmetic": replace(program.arithmetic, **changes)}
+    plan = make_plan(replace(program, projections=(way,), **changes)).populations[0]
     return plan.process.value, plan.reason
+
+
+def early(population: Population) -> tuple[str, str]:
+    plan = make_plan(program_of([replace(population, lag=9)])).populations[0]
+    return plan.process.value, plan.reason
+
+
+def late(population: Population, **changes: Any) -> tuple[str, str]:
+    kind = replace(population.kind, **changes)
+    return why(replace(population, kind=kind, lag=9))
 
 
 @pytest.mark.parametrize(
@@ -293,8 +307,18 @@ def why(population: Population, shift: int = 6) -> tuple[str, str]:
          "times one power of 2"),
         (why(STOCK["n-adaptive"][0], shift=5), "0 is shifted by less than the 6 bits of ATRLIF"),
         (changed("n-rf", initial_real=w(1)), "Lava's resonators start at 0"),
-        (why(replace(STOCK["n-rf"][0], lag=9)), "input arrives before step 9, when the population "
-         "starts"),
+        (late(other("n", Adaptive(current_decay=w(0), decay=w(0), threshold_decay=w(0),
+         refraction_decay=w(0), base=w(0), increase=w(0)))), "it would fire before step 9"),
+        (late(STOCK["n-adaptive"][0], bias=w(64)), "its states must hold until step 9"),
+        (late(STOCK["n-rf"][0], threshold=w(0)), "it would fire before step 9"),
+        (why(STOCK["n-rf"][0], period=3), "Lava's neurons act in every step"),
+        (why(STOCK["n-adaptive"][0], decay_bits=11), "the program's registers are not those of "
+         "Lava's neurons"),
+        (why(STOCK["n-adaptive"][0], shift=24), "a sum of up to 24662507520 in one step exceeds "
+         "the 32 bits that ATRLIF adds in"),
+        (why(STOCK["n-rf"][0], shift=24), "a sum of up to 24662507520 in one step exceeds the 32 "
+         "bits of Lava's connections"),
+        (early(STOCK["n-rf"][0]), "input arrives before step 9, when the population starts"),
         (why(STOCK["n-delta"][0], shift=2), "what arrives is shifted by 2 bits, less than the 4 "
          "of what is sent"),
         (why(other("n", Sigma(initial_sigma=w(1)))), "Lava's sigma starts at 0"),

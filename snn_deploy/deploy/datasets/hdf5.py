@@ -273,7 +273,8 @@ class NirDataSource:
         path = self.asked.path
         step = step_of(self.asked.binning, self.asked.dt) * 1e-6
         neurons, last = int(group.attrs["n_neurons"]), float(group.attrs["t_max"])
-        steps = self.asked.binning.steps or math.floor(last / step + NEARLY)
+        whole = math.floor(last / step + NEARLY) if math.isfinite(last / step) else 0
+        steps = self.asked.binning.steps or whole
         if not (math.isfinite(last) and steps >= 1 and neurons >= 1):
             raise DataError(f"{neurons} neurons for {last:g} s", where=self.where)
         check_size(stop - start, steps * neurons * 8, self.where)

@@ -76,7 +76,7 @@ def read_config(path: Path) -> dict[str, Any]:
         schema = f"{record.get('schema')!a:.60}"
         text = f"this is no file of options: its schema is {schema}, not {SCHEMA!r}"
         raise DataError(text, where=str(path), fix=fix)
-    hints = get_type_hints(Request)
+    hints = get_type_hints(Request) | {"sample_shape": str | list[int]}  # as `shape_of` takes it
     known = [*(f.name for f in fields(Request)), "calibrate"]
     for name, value in options.items():
         if name not in known:
