@@ -132,6 +132,28 @@ def test_a_delay_beyond_the_run_never_arrives():
     assert not trace["n"].membrane.any()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"threshold": np.asarray(2**31 - 1, np.int32)},
+        {"threshold": np.asarray(2**31 - 2, np.int32)},
+        {"initial": np.asarray(2**31 - 1, np.int32)},
+        {"initial": np.asarray(-(2**31), np.int32)},
+        {"floor": Floor(value=np.asarray(2**23, np.int32))},
+        {"reset": Reset(kind=ResetKind.SUBTRACT, amount=np.asarray(-(2**31), np.int32))},
+        {"decay": np.asarray(2**13, np.int32)},
+    ],
+)
+def test_numbers_at_the_ends_of_their_types_equal_the_reference(changes):
+    population = Population(
+        **{"name": "n", "shape": (3,), "decay": np.asarray(4096, np.int32)}
+        | {"threshold": np.asarray(640, np.int32), **changes}
+    )
+    linear = Dense(weight=np.array([[255, -7], [-255, 3], [90, 90]], np.int32))
+    program = program_of(population, linear, (2,), shift=6)
+    both(program, np.ones((2, 30, 2), np.int64))
+
+
 def test_a_map_without_synapses_gives_nothing():
     none = np.zeros(0, np.int32)
     empty = Sparse(post=none, pre=none, weight=none, post_shape=(3,), pre_shape=(2,))

@@ -180,3 +180,50 @@ def test_a_backend_that_forgot_a_state_is_not_equal(
     other = replace(trace, populations=populations)
     with pytest.raises(ValueError, match="lava did not record membrane of hidden"):
         compare(program, inputs, ("event", trace), ("lava", other))
+
+
+@pytest.mark.parametrize(
+    "delay",
+    [np.array([3, 1], np.int32), np.array([[3, 1], [1, 3]], np.int32), np.asarray(3, np.int32)],
+    ids=["of each source", "of each weight", "of all"],
+)
+def test_what_arrived_was_sent_as_long_ago_as_its_delay(
+    program: Program, inputs: tuple[Values, ...], delay: np.ndarray
+) -> None:
+    late = replace(program.projections[0], delay=delay)
+    program = replace(program, projections=(late, program.projections[1]))
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    step = 9
+    other = changed(trace, "hidden", State.CURRENT, (0, step, 1), 64)
+    found = compare(program, inputs, ("event", trace), ("lava", other)).difference
+    assert found is not None
+    sent = {e.neuron[0]: e.sent for e in found.arrived}
+    delays = np.broadcast_to(delay, (2, 2))[1]
+    assert sent == {
+        j: step - delays[j] for j in range(2) if inputs[0].values[0, step - delays[j], j]
+    }
+    before = trace["hidden"].membrane
+    assert before is not None
+    assert found.before["membrane"] == before[0, step - 1, 1]
+
+
+def test_a_difference_in_the_first_step_has_nothing_before_it(
+    program: Program, inputs: tuple[Values, ...]
+) -> None:
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    other = changed(trace, "hidden", State.MEMBRANE, (1, 0, 0), 1)
+    found = compare(program, inputs, ("event", trace), ("lava", other)).difference
+    assert found is not None
+    assert (found.step, found.before, found.arrived) == (0, {}, ())
+
+
+def test_records_of_different_shapes_are_not_compared(
+    program: Program, inputs: tuple[Values, ...]
+) -> None:
+    trace = ReferenceBackend().run(program, inputs, EVERYTHING)
+    (values,) = inputs
+    shorter = (replace(values, values=values.values[:, :-1]),)
+    other = ReferenceBackend().run(program, shorter, EVERYTHING)
+    message = r"hidden: current was recorded as \(3, 22, 2\) and as \(3, 21, 2\)"
+    with pytest.raises(ValueError, match=message):
+        compare(program, inputs, ("event", trace), ("lava", other))

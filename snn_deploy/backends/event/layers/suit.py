@@ -62,8 +62,6 @@ def _is_small(program: Program, population: Population, bounds: "Bounds") -> boo
     spikes = population.max_spikes if population.fires is Fires.COUNT else 1
     if not 0 < spikes < _ROOM or _largest(population.reset.amount) * spikes >= _ROOM:
         return False
-    if population.fires is Fires.COUNT and population.threshold.min(initial=1) < 1:
-        return False
     if _largest(population.threshold) >= 2**31 - 1:
         return False
     biases = sum(_largest(bias.value) for bias in population.biases)
