@@ -122,18 +122,22 @@ class _Reader:
                 made = quantised_weights(op, constants, where)
             if made is None:
                 raise unknown(op, where, of_constants=True)
-            self.values.update(zip(op.outputs, made, strict=False))
+            self._gives(reading, op, made, where)
             return
         read = OPERATIONS.get((op.domain, op.kind))
         if read is None:
             raise unknown(op, where)
         call = Call(reading=reading, op=op, inputs=inputs, where=where)
         try:
-            self.values[op.outputs[0]] = read(call)
+            value = read(call)
         except (IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise FileDamagedError(
                 f"{op.kind} has options or inputs that it cannot have", where=where
             ) from error
+        self._gives(reading, op, value, where)
+
+    def _gives(self, reading: Reading, op: Op, value: Value, where: str) -> None:
+        self.values[op.outputs[0]] = value
         for output in op.outputs[1:]:
             if output and reading.uses[output]:
                 raise UnknownNodeError(f"a second output of {op.kind} is not read", where=where)

@@ -93,8 +93,11 @@ class Call:
 
         Raises:
             UnknownNodeError: it is one, or whole numbers of a quantiser.
+            FileDamagedError: it is left out.
         """
         value = self.inputs[index]
+        if value is None:
+            raise FileDamagedError(f"{self.op.kind} lacks an input", where=self.where)
         if not isinstance(value, Tensor):
             raise UnknownNodeError(
                 f"{self.op.kind} of a constant and a value of the network, in this order, is not "

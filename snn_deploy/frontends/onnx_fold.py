@@ -16,11 +16,12 @@ Constants = tuple["np.ndarray | None", ...]
 """Inputs of an operation; None: an optional one that is left out."""
 
 
-def fold(op: Op, inputs: Constants, opset: int, where: str) -> list[np.ndarray] | None:
+def fold(op: Op, inputs: Constants, opset: int, where: str) -> np.ndarray | None:
     """Return what an operation gives whose inputs are constants; None: it is not known here.
 
     Raises:
         FileDamagedError: its inputs do not fit, or it would give too many numbers.
+        UnknownNodeError: weights with scales per block.
     """
     if op.domain:
         return None
@@ -29,12 +30,13 @@ def fold(op: Op, inputs: Constants, opset: int, where: str) -> list[np.ndarray] 
         return None
     try:
         with np.errstate(all="ignore"):
-            made = make(inputs, op.attributes, opset)
+            return np.asarray(make(inputs, op.attributes, opset))
+    except UnknownNodeError as error:
+        raise UnknownNodeError(error.message, where=where) from error
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, AttributeError) as error:
         raise FileDamagedError(
             f"{op.kind} cannot be computed from its constants", where=where
         ) from error
-    return [np.asarray(made)]
 
 
 def _check_size(*sides: int) -> None:

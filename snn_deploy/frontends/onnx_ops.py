@@ -90,13 +90,16 @@ def _matmul(call: Call) -> Tensor:
 
 
 def _sum(call: Call) -> Tensor:
-    tensors = [i for i, value in enumerate(call.inputs) if isinstance(value, Tensor)]
-    if len(tensors) == len(call.inputs):
-        return call.build.total(call.name, [call.tensor(i) for i in tensors])
-    if len(call.inputs) != 2 or not tensors:
-        call.tensor(0 if not tensors else len(call.inputs) - 1)
-    (x,) = tensors
-    return _scaled(call, x, None, call.constant(1 - x))
+    varying = [i for i, value in enumerate(call.inputs) if not isinstance(value, np.ndarray)]
+    terms = [call.tensor(i) for i in varying]
+    constants = [value for value in call.inputs if isinstance(value, np.ndarray)]
+    if not constants:
+        return call.build.total(call.name, terms)
+    shift = sum(constants, np.zeros(()))
+    if len(terms) == 1:
+        return _scaled(call, varying[0], None, shift)
+    total = call.build.total(f"{call.name}.total", terms)
+    return call.build.scaled(call.name, total, None, shift, alone=False)
 
 
 def _scaled(call: Call, index: int, factor: np.ndarray | None, shift: np.ndarray | None) -> Tensor:

@@ -25,9 +25,7 @@ MICROSOFT = "com.microsoft"
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
 
-def quantised_weights(
-    op: Op, inputs: Sequence[np.ndarray | None], where: str
-) -> list[np.ndarray] | None:
+def quantised_weights(op: Op, inputs: Sequence[np.ndarray | None], where: str) -> np.ndarray | None:
     """Return what a quantiser of QONNX makes of constants; None: it is another operation.
 
     Raises:
@@ -39,7 +37,7 @@ def quantised_weights(
     try:
         data, scale = (np.asarray(value, np.float64) for value in inputs[:2])
         if op.kind == "BipolarQuant":
-            return [np.where(data >= 0, scale, -scale).astype(np.float32)]
+            return np.where(data >= 0, scale, -scale).astype(np.float32)
         zero, bits = (np.asarray(value, np.float64) for value in inputs[2:4])
         low, high = _limits(op, float(bits.reshape(())))
         rounded = _rounding(op, where)(data / scale + zero)
@@ -51,7 +49,7 @@ def quantised_weights(
         raise FileDamagedError(
             f"{op.kind} cannot be computed from its constants", where=where
         ) from error
-    return [made.astype(np.float32)]
+    return made.astype(np.float32)
 
 
 def _limits(op: Op, bits: float) -> tuple[int, int]:
@@ -79,11 +77,10 @@ def _rounding(op: Op, where: str) -> Callable[[Any], Any]:
 
 
 def _quant(call: Call) -> Tensor:
-    if call.inputs[0] is None or isinstance(call.inputs[0], np.ndarray):
-        call.tensor()
+    x = call.tensor()
     bits = float(call.constant(3).reshape(()))
     made = Quantised(
-        tensor=call.tensor(),
+        tensor=x,
         step=_one_scale(call, call.constant(1)),
         zero=int(call.constant(2).reshape(())),
         limits=_limits(call.op, bits),
