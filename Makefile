@@ -1,6 +1,7 @@
 # make demo   set-up, then the main job on a real network
 # make test   set-up, then all tests
 # make check  lint, types, layers
+# make coverage  all tests once more, and which branches of the package they took; half an hour
 # make docs   the documents as pages, in build/docs; a warning is an error
 # make nightly  what takes too long for every change: thousands of random programs and networks
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
@@ -29,7 +30,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test check docs nightly golden lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test coverage check docs nightly golden lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -39,6 +40,16 @@ test: $(VENV)/.product $(VENV)/.dev
 	@$(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped"
 	@$(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/.product $(VENV)/.dev
+	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered
+	@mkdir -p build
+	$(BIN)/python -m coverage json --quiet -o build/coverage.json
+	$(BIN)/python tests/branches.py build/coverage.json --least 95
 
 check: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/ruff check .
