@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from record import Method
 from shared import Net, Neuron, Task, number, plain
 from torch import Tensor, nn
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
 from snn_deploy.frontends.nested import read_nested

@@ -10,9 +10,11 @@ both factors start at 0.8 and 0.9, mean logits.
 import math
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, plain
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS = 4
 

@@ -13,9 +13,11 @@ at 1, for a rate of 0 has no gradient.
 import math
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, DT = 20, 0.05
 BETA = math.exp(-DT)

@@ -13,9 +13,11 @@ logits, surrogate gradients through time.
 """
 
 import torch
+from record import Method
 from shared import BATCH, Net, Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, DECAY = 4, 0.5
 CYCLE = 2

@@ -16,9 +16,10 @@ from dataclasses import replace
 
 import torch
 from latency import linear_of, plain_net
+from record import Method
 from shared import Net, Neuron, Task, learn
 from torch import Tensor, nn
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
 from snn_deploy.ir.network import Reset

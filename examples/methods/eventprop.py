@@ -21,9 +21,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 from delay_task import pattern_task
+from record import Method
 from shared import BATCH, Net, Neuron, Task, accuracy, number
 from torch import Tensor, nn
-from trip import Method, main, trained
+from trip import main, trained
 
 from snn_deploy.frontends.layers import LayerGraph, Linear
 from snn_deploy.ir.network import Reset, Synapse

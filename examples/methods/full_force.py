@@ -26,9 +26,10 @@ from functools import partial
 import numpy as np
 import torch
 from cascade import DT, FLOOR, NEURONS, STEPS, Recurrent
+from record import Method
 from shared import Task
 from trajectories import errors
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.ir.neuron import Reads

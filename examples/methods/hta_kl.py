@@ -12,9 +12,11 @@ temperature 2, as much as the labels' loss; the teacher is the same network with
 """
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, HEAD, TEMPERATURE = 2, 0.5, 2.0
 

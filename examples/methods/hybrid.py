@@ -15,9 +15,11 @@ import math
 from dataclasses import replace
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn, number
+from spoil import every_cell
 from torch import Tensor, nn
-from trip import Method, every_cell, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell, Delay, LayerGraph
 from snn_deploy.frontends.nested import read_nested

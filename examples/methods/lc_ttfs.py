@@ -14,8 +14,10 @@ arrives in step t of a turn counts 1 - t / T: at its end the same as a current t
 from dataclasses import replace
 
 from latency import Code, Turns, plain_net, train_by_values
+from record import Method
 from shared import Task
-from trip import Method, every_cell, main
+from spoil import every_cell
+from trip import main
 
 from snn_deploy.frontends.layers import Cell
 from snn_deploy.ir.network import Bias

@@ -9,10 +9,12 @@ with feedback.
 """
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
 from torch.func import functional_call
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, DECAY = 6, 0.5
 

@@ -11,9 +11,10 @@ are dense, the feedback is dense.
 from looped import Looped
 from ottt import DECAY, STEPS
 from ottt import train as online
+from record import Method
 from shared import Neuron, Task
 from torch import nn
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import LayerGraph
 

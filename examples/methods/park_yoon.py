@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import torch
 from latency import Exponential, Turns, plain_net, train_by_values
+from record import Method
 from shared import Task
+from spoil import every_cell
 from torch import Tensor
-from trip import Method, every_cell, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell
 from snn_deploy.ir.neuron import Tabled

@@ -9,9 +9,11 @@ network (theirs are ResNets and VGGs), a triangle as surrogate.
 """
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn, surrogate
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, DECAY = 6, 0.2
 

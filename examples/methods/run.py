@@ -14,7 +14,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-from trip import Method, Row, take
+from record import Method, Row
+from trip import take
 
 KEYS = (
     *("sltt", "rate_bp", "ottt", "dsr", "dsr_lif", "tssl_bp", "da_lif", "hta_kl", "hybrid"),

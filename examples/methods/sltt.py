@@ -7,9 +7,11 @@ out, so each step is learned by itself; v = v / 11 + x (tau 1.1), spikes at v >=
 batch normalisation), a triangle as surrogate, Adam.
 """
 
+from record import Method
 from shared import Net, Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS = 6
 

@@ -15,9 +15,11 @@ where layers are dense, so is the feedback.
 
 import torch
 from looped import Looped
+from record import Method
 from shared import Neuron, Task, learn
+from spoil import reset_by
 from torch import Tensor, nn
-from trip import Method, main, reset_by
+from trip import main
 
 STEPS, BACK_STEPS, BACK_THRESHOLD, AMOUNT, NORM = 20, 40, 0.5, 2.0, 2.0
 

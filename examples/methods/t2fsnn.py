@@ -14,9 +14,10 @@ from dataclasses import replace
 
 import torch
 from latency import Apart, Exponential, Turns, linear_of, plain_net, train_by_values
+from record import Method
 from shared import Task
 from torch import Tensor
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
 

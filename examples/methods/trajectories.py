@@ -2,8 +2,9 @@
 
 import numpy as np
 import torch
+from record import Judged, Method
 from shared import Net, Task
-from trip import Judged, Method, entering, trained
+from trip import entering, trained
 
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy.deployment import Deployment

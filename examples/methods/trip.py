@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from shared import Net, Task, accuracy, mnist_task, plain, small_task
+from record import Judged, Method, Row
+from shared import Net, Task, accuracy, small_task
 
 import snn_deploy
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.errors import DeployError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.layers import Cell, LayerGraph
+from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.ir.codecs import decode
 from snn_deploy.ir.findings import Finding, Kind
-from snn_deploy.ir.network import Reset
-from snn_deploy.ir.neuron import Compare, ResetKind
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values
 
@@ -39,133 +38,12 @@ ROUNDED = 2.0**-15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A training method."""
-
-    name: str
-    key: str
-    """Name of its file."""
-
-    build: Callable[[Task], Net]
-    train: Callable[[Net, Task], None]
-    """Trains in place."""
-
-    digits: float | None
-    """Accuracy on the digits of 8 x 8 pixels that others measured with it [%]; None: nobody did, or
-    it is not about images."""
-
-    hazard: str
-    """What could be lowered wrongly."""
-
-    spoil: Callable[[LayerGraph], None]
-    """Does it wrongly, so that verification must see it."""
-
-    task: Callable[..., Task] = mnist_task
-    """Takes `quick`."""
-
-    baseline: Callable[[Net, Task], None] = plain
-    """Training that the method is compared with, of the same network."""
-
-    plain_net: Callable[[Task], Net] | None = None
-    """Makes the network that the baseline trains; None: `build` does, its neurons are the same."""
-
-    provisional: str = ""
-    """Why the method itself is unverified; empty: it is as published."""
-
-    levels: int | None = None
-    """Of what enters; None: the pixels' own."""
-
-    target: str = "loihi2"
-    unlike: str = ""
-    """Why the target is not Loihi 2."""
-
-    further: Callable[[Net, Task], str] | None = None
-    """Returns what else full runs show of the trained network."""
-
-    judge: "Callable[[Method, Net, Task, Deployment], Judged] | None" = None
-    """Says how good a network is; None: by its accuracy."""
-
-    dilation: str | None = None
-    """Steps of the chip for each of the network, a number or `auto`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """How good a network is, trained by a method or otherwise, and as integers: by its accuracy on
-    the test data [%], or by the error of what it gives, as a share of what it should give."""
-
-    spikes: float
-    """Of the integers: a sample, of all neurons."""
-
-    float_accuracy: float | None = None
-    plain_accuracy: float | None = None
-    integer_accuracy: float | None = None
-    float_error: float | None = None
-    plain_error: float | None = None
-    integer_error: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Differences:
     """How a network as it was read differs from the training code's own forward pass."""
 
     spikes: int
     answers: int
     """Samples."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What came of the trip of one method."""
-
-    method: str
-    quick: bool
-    task: str
-    steps: int
-    float_accuracy: float | None
-    """None, as the others: the row is judged by an error."""
-
-    plain_accuracy: float | None
-    float_error: float | None = None
-    plain_error: float | None = None
-    integer_error: float | None = None
-    digits_accuracy: float | None
-    digits_goal: float | None
-    provisional: str
-    different_spikes: int
-    different_answers: int
-    compared: int
-    nir_again: bool
-    """The annotated file, read again, gives the same file and program."""
-
-    strict: str
-    """Empty: plain NIR says it; else why not."""
-
-    target: str
-    reason: str
-    states: int
-    """Of integers that the simulators agreed on."""
-
-    bit_exact: bool
-    native: str
-    """`native`, or what the chip's stock neurons lack."""
-
-    lava: str
-    integer_accuracy: float | None
-    spikes: float
-    """A sample, of all neurons."""
-
-    energy: float
-    energy_low: float
-    energy_high: float
-    """[J a sample]"""
-
-    caught: bool
-    """The hazard was seen by the comparison with the training code."""
-
-    hazard: str
-    further: str = ""
-    """What else the example shows."""
 
 
 def trained(method: Method, task: Task, train: Callable[[Net, Task], None] | None = None) -> Net:
@@ -330,33 +208,6 @@ def _lava(deployment: Deployment, data: Mapping[str, np.ndarray]) -> str:
         return "no environment"
     checked = snn_deploy.verify(deployment, input=data, against="lava", samples=LAVA_VERIFIED)
     return "equal" if checked.equal else "differs"
-
-
-def every_cell(change: Callable[[Cell], Cell]) -> Callable[[LayerGraph], None]:
-    """Return what changes all neurons of a graph."""
-
-    def spoil(graph: LayerGraph) -> None:
-        for name, node in graph.nodes.items():
-            if isinstance(node.layer, Cell):
-                graph.nodes[name] = replace(node, layer=change(node.layer))
-
-    return spoil
-
-
-def reset_by(amount: float | str | None) -> Callable[[LayerGraph], None]:
-    """Return what lets each spike subtract another amount; None: it resets the membrane to 0."""
-
-    def change(cell: Cell) -> Cell:
-        kind = ResetKind.VALUE if amount is None else ResetKind.SUBTRACT
-        wrong = cell.threshold if amount == "threshold" else np.asarray(amount or 0.0)
-        return replace(cell, reset=Reset(kind=kind, amount=wrong))
-
-    return every_cell(change)
-
-
-def compared_by(compare: Compare) -> Callable[[LayerGraph], None]:
-    """Return what compares membranes with thresholds otherwise."""
-    return every_cell(lambda cell: replace(cell, compare=compare))
 
 
 def main(method: Method) -> None:

@@ -13,9 +13,10 @@ chip the filter stands behind the weights, as a synaptic current.
 from dataclasses import replace
 
 import torch
+from record import Method
 from shared import Net, Neuron, Task, learn, number
 from torch import Tensor, nn
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
 from snn_deploy.ir.network import Synapse

@@ -10,9 +10,10 @@ convolution of the same shape, all of whose taps are trained. `tt_snn_htt.py` ha
 """
 
 import torch
+from record import Method
 from shared import LIVELY, Net, Neuron, Task, plain
 from torch import Tensor, nn
-from trip import Method, main
+from trip import main
 
 from snn_deploy.frontends.layers import LayerGraph
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from record import Method
 from shared import LIVELY, Neuron, Task, number, plain
 from torch import Tensor, nn
-from trip import Method, main
+from trip import main
 from tt_snn import STEPS, Train, Trains
 
 from snn_deploy.frontends.layers import Cell, Into, LayerGraph

@@ -17,9 +17,11 @@ from dataclasses import replace
 
 import torch
 from latency import Apart, latent, plain_net, train_by_values
+from record import Method
 from shared import Task, number, plain, spike
+from spoil import every_cell
 from torch import Tensor
-from trip import Method, every_cell, main
+from trip import main
 
 from snn_deploy.frontends.layers import Cell
 from snn_deploy.ir.latency import linear_levels

@@ -39,10 +39,10 @@ def test_a_short_run_keeps_every_promise_and_sees_what_is_wrong(example, key):
 
 
 def test_what_was_published_keeps_every_promise(example):
-    run, trip = example("run"), example("trip")
+    run, record = example("run"), example("record")
     assert tuple(RESULTS) == run.KEYS
     for key, row in RESULTS.items():
-        assert not run.faults(trip.Row(**row)), key
+        assert not run.faults(record.Row(**row)), key
         assert not row["quick"], key
         assert run.method(key).task(quick=True).name == row["task"], key
         assert row["lava"] == "equal", key
@@ -63,7 +63,7 @@ def test_the_page_and_its_plot_are_those_of_the_results(example):
 
 
 def test_integers_whose_error_is_a_fifth_larger_are_a_fault(example):
-    run, trip = example("run"), example("trip")
+    run, record = example("run"), example("record")
     row = trip.Row(**RESULTS["full_force"])
     assert run.faults(replace(row, integer_error=1.21 * row.float_error)) == [
         "integers: error too large"
