@@ -121,7 +121,9 @@ class Terms:
         for drive in self.task.drives:
             if drive.largest:
                 unit = 2.0 ** (self.task.target.weights.shift.value + exponents[drive.name])
-                rows = self.rows(drive, np.repeat(scale, drive.rows // len(scale)) / unit)
+                stored_units = np.repeat(scale, drive.rows // len(scale)) / unit
+                rows = np.zeros(drive.rows)  # one that no synapse reaches has no error
+                rows[drive.sampled] = self.rows(drive, stored_units[drive.sampled])
                 error = error + rows.reshape(len(scale), -1).mean(axis=1)
         return error
 

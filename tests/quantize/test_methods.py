@@ -10,7 +10,7 @@ from snn_deploy.errors import DynamicsError, OptionError
 from snn_deploy.ir import program as whole
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Kind
-from snn_deploy.ir.maps import Convolution, Dense
+from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import (
     Bias,
     Input,
@@ -150,6 +150,22 @@ def test_a_convolution_has_one_scale_per_output_channel_and_stays_a_kernel():
     assert compiled.layers[0].scales == 4
     options = replace(PLAIN, weight_bits=4)
     assert mismatch(network, inputs, Options(weight_bits=4)) < mismatch(network, inputs, options)
+
+
+def test_a_neuron_without_synapses_has_a_scale_as_the_others_have():
+    network, inputs = uneven()
+    weight = network.projections[0].map.weight
+    post, pre = (
+        index.astype(np.int32) for index in np.nonzero(np.arange(12)[:, None] != 5 + 0 * weight)
+    )
+    sparse = Sparse(post=post, pre=pre, weight=weight[post, pre], post_shape=(12,), pre_shape=(40,))
+    network = replace(network, projections=(replace(network.projections[0], map=sparse),))
+    compiled = compile_network(
+        network, CPU, calibration=inputs, options=Options(weight_bits=4, per_channel=True)
+    )
+    assert compiled.layers[0].scales > 2
+    reached = np.unique(compiled.program.projections[0].map.post)
+    assert reached.tolist() == [n for n in range(12) if n != 5]
 
 
 def test_a_unit_below_the_smallest_is_refused():
