@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_deploy.errors import DataError
-from snn_deploy.ir.codecs import decode, encode_current, encode_rate, needs, predict
+from snn_deploy.ir.codecs import (
+    Encode,
+    Encoding,
+    decode,
+    encode_current,
+    encode_rate,
+    needs,
+    predict,
+)
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.trace import PopulationTrace
 from snn_deploy.ir.weighting import Weighting
@@ -129,3 +137,48 @@ def test_spikes_and_membranes_are_what_decoders_read():
 
 def test_of_equal_answers_the_lowest_class_wins():
     assert predict(np.array([[1.0, 3.0, 3.0], [0.0, 0.0, 0.0]])).tolist() == [1, 0]
+
+
+MOST_SEED, WORD = 2**63 - 1, 2**31
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"steps": 0}, "0 steps per sample\n  fix: --steps T, a number of 1 to 1048576"),
+        (
+            {"steps": 2**20 + 1},
+            "1048577 steps per sample\n  fix: --steps T, a number of 1 to 1048576",
+        ),
+        ({"seed": -1}, f"a seed of -1\n  fix: --seed N, a number of 0 to {MOST_SEED}"),
+        ({"seed": 2**63}, f"a seed of {2**63}\n  fix: --seed N, a number of 0 to {MOST_SEED}"),
+        *(
+            (
+                {"low": low, "high": high},
+                f"payloads from {low} to {high}\n"
+                "  fix: --input-range LOW:HIGH, the lower end first and both in 32 bits",
+            )
+            for low, high in ((2, 1), (-WORD - 1, 0), (0, WORD))
+        ),
+        *(
+            ({"unit": unit}, f"a unit of {unit:g}\n  fix: --input-unit U, a number above 0")
+            for unit in (0.0, -1.0, float("inf"), float("nan"))
+        ),
+    ],
+)
+def test_no_encoder_has_numbers_beyond_these(given, told):
+    with pytest.raises(DataError) as caught:
+        Encoding(**given)
+    assert str(caught.value) == f"error[SNN208]: no encoder has {told}"
+
+
+def test_an_encoder_has_the_last_numbers_that_are_allowed():
+    for steps in (1, 2**20):
+        assert Encoding(steps=steps, seed=MOST_SEED, low=-WORD, high=WORD - 1).steps == steps
+    assert Encoding(low=3, high=3, unit=2.0**-1000).low == 3
+
+
+def test_an_encoder_that_states_nothing_sends_what_was_recorded_as_single_spikes():
+    plain = Encoding()
+    assert (plain.how, plain.steps, plain.seed) == (Encode.RECORDED, None, 0)
+    assert (plain.low, plain.high, plain.unit) == (0, 1, 1.0)

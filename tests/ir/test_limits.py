@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,10 @@ def run(lag: int, delay: int = 0) -> None:
 
 def test_there_is_room_on_this_machine() -> None:
     assert limits.room() > 2**28
+    memory = Path("/proc/meminfo")
+    if memory.exists():  # on Linux
+        total = int(memory.read_text().split()[1]) * 1024
+        assert abs(limits.room() / total - 0.5) < 0.01
 
 
 EXTREMES = [

@@ -78,7 +78,7 @@ def rows_of(linear):
                     yield out, weight, list(range(channel * 9, channel * 9 + 9))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_a_drive_is_what_loops_over_its_weights_find(seed):
     drive, linear, parts = drive_and_parts(seed)
@@ -141,7 +141,7 @@ def task_of(seed, objective=Objective.MEMBRANE, *, every=True, **changes):
     return task, drive
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(SEEDS, st.floats(0.5, 60))
 def test_the_error_of_a_row_is_what_its_rounded_weights_add_to_the_membrane(seed, steps):
     task, drive = task_of(seed)
@@ -164,7 +164,7 @@ def test_the_error_of_a_row_is_what_its_rounded_weights_add_to_the_membrane(seed
     np.testing.assert_allclose(plain, drive.per_row(error**2))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(SEEDS, st.floats(2, 200))
 def test_a_choice_adds_up_the_errors_of_weights_threshold_bias_and_truncation(seed, scale):
     task, drive = task_of(seed, decay=real(0.75))
@@ -197,7 +197,7 @@ def test_a_membrane_that_forgets_nothing_is_taken_to_add_up_for_32_steps():
     np.testing.assert_allclose(memory_of(task), 8)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(SEEDS)
 def test_the_best_choice_is_the_best_and_others_differ_from_it(seed):
     task, drive = task_of(seed, every=False)
@@ -213,7 +213,7 @@ def test_the_best_choice_is_the_best_and_others_differ_from_it(seed):
     assert all(b - a > 0.03 for a, b in itertools.pairwise(sizes))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(SEEDS, st.integers(1, 4))
 def test_channels_have_at_most_as_many_scales_as_are_allowed_and_are_no_worse(seed, most):
     task, drive = task_of(seed)

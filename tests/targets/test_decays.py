@@ -49,3 +49,8 @@ def test_a_multiplier_rounds_toward_zero(state: int, multiplier: int) -> None:
     left = int(RULES[Decay.MULTIPLY].decayed(np.array([state]), np.asarray(multiplier))[0])
     exact = state * multiplier / 4096
     assert 0 <= abs(exact) - abs(left) < 1
+
+
+def test_a_factor_is_written_as_it_is_stored() -> None:
+    assert RULES[Decay.MULTIPLY].factor_text(4000) == "4000/4096"
+    assert RULES[Decay.SHIFT].factor_text(4) == "1 - 2**-4"
