@@ -7,7 +7,7 @@ import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import SINGLE, Attributes, LayerKind
-from snn_deploy.frontends.arch_torch import weights_kind
+from snn_deploy.frontends.arch_torch import weight_shape, weights_kind
 from snn_deploy.frontends.torch_stub import Stub
 
 
@@ -17,7 +17,7 @@ def _recurrent_snntorch(where: str, given: Mapping[str, Any]) -> Stub:
     if "V" in given:
         kind = LayerKind(path="snntorch._neurons.rleaky.RecurrentOneToOne", needs=("V",))
         return kind.record(where, given)
-    shape = getattr(given.get("weight"), "shape", ())
+    shape = weight_shape(where, given)
     if len(shape) < 4:
         return weights_kind(where, given)
     return weights_kind(where, {"padding": [side // 2 for side in shape[2:]], **given})

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import LayerKind
+from snn_deploy.frontends.arch_options import checked
 from snn_deploy.frontends.torch_stub import Stub
 
 
@@ -82,7 +85,17 @@ def weights_kind(where: str, given: Mapping[str, Any]) -> Stub:
     Raises:
         UnknownNodeError: neither does.
     """
-    kind = KIND_BY_AXES.get(getattr(given.get("weight"), "ndim", 0))
+    kind = KIND_BY_AXES.get(len(weight_shape(where, given)))
     if kind is None:
         raise UnknownNodeError("it is neither Linear nor a convolution", where=where)
     return TORCH[kind].record(where, given)
+
+
+def weight_shape(where: str, given: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the shape of a layer's weights, or () where it has none.
+
+    Raises:
+        FileDamagedError: they are no numbers.
+    """
+    weight = given.get("weight")
+    return () if weight is None else np.shape(checked("weight", weight, where))

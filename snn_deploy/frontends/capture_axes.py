@@ -110,8 +110,6 @@ def reshaped(axes: Axes, old: Sequence[int], new: Sequence[int], values: Shape) 
         values: Shape of one sample's values in one step before.
     """
     groups = _groups(old, new)
-    if groups is None:
-        return None
     meaning: dict[int, Axis] = {}
     for before, after in groups:
         kinds = {axes[index] for index in before}
@@ -143,12 +141,11 @@ def reshaped(axes: Axes, old: Sequence[int], new: Sequence[int], values: Shape) 
     return tuple(found)
 
 
-def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:
+def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
     """Return which axes become which, axes of length 1 left out."""
+    assert math.prod(old) == math.prod(new)
     before = [index for index, side in enumerate(old) if side != 1]
     after = [index for index, side in enumerate(new) if side != 1]
-    if math.prod(old) != math.prod(new):
-        return None
     groups = []
     while before and after:
         left, right = [before.pop(0)], [after.pop(0)]

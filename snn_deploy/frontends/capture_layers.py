@@ -219,8 +219,6 @@ def by_module(kind: str, *options: tuple[str, Any]) -> Handler:
             name: call.arg(place + 1, name, default)
             for place, (name, default) in enumerate(options)
         }
-        if chosen.pop("return_indices", False):
-            return lost(call, "it gives the places of the maxima")
         if chosen.get("mode", "nearest") != "nearest":
             return lost(call, f"it interpolates: mode={chosen['mode']!r}")
         module = getattr(nn, kind)(**chosen)
@@ -255,6 +253,8 @@ def batch_norm(follower: Follower, call: Call) -> Result:
     eps = float(call.arg(7, "eps", 1e-5))
     if mean is None or call.arg(5, "training", False):
         return lost(call, "it normalises by each batch")
+    if _made_by_network(follower, mean, variance, weight, bias):
+        return lost(call, "its statistics are made by the network")
 
     def make() -> Layer:
         scale = 1 / np.sqrt(real_of(variance) + eps)

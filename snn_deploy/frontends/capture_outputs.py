@@ -95,7 +95,8 @@ class Outputs:
         values = []
         for place, tensor in column:
             value = self.trail.known(tensor)
-            if isinstance(value, Lost) or value is None:
+            assert value is not None  # `tensors` has chosen what is known
+            if isinstance(value, Lost):
                 raise not_followed(value, place, self._where)
             if value.over is not None or value.sequence:
                 raise GraphError(f"{place} is not of one step", where=self._where)
@@ -119,7 +120,8 @@ class Outputs:
         """
         where = self._where
         value = self.trail.known(tensor)
-        if isinstance(value, Lost) or value is None:
+        assert value is not None  # `tensors` has chosen what is known
+        if isinstance(value, Lost):
             raise not_followed(value, place, where)
         if value.sequence:
             given = Given(formula=value.formula, over=None, values=by_step(tensor, value.axes))

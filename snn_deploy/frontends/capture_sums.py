@@ -42,8 +42,8 @@ def same(follower: Follower, call: Call) -> Result:
 
 def dropout(follower: Follower, call: Call) -> Result:
     """Follow a dropout that does nothing, once a module is trained."""
-    place = 1 if "dropout" in call.name else 0
-    if call.arg(place, "p", 0.5) and call.arg(place + 1, "training", True):
+    drops = call.arg(2, "training", call.kwargs.get("train", True))  # torch.dropout says train
+    if call.arg(1, "p", 0.5) and drops:
         return lost(call, "it drops values at random although the module is in evaluation mode")
     return follower.known(call.args[0])
 

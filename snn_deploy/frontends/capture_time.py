@@ -250,7 +250,7 @@ def over_time(over: Over) -> Handler:
             return value
         dims = call.arg(1, "dim", call.kwargs.get("axis"))
         rank = len(value.axes)
-        if dims is None or is_tensor(dims):
+        if dims is None or dims == () or is_tensor(dims):
             return lost(call, "it puts all values of the network together")
         chosen = [d % rank for d in whole_numbers(dims)]
         if {value.axes[d] for d in chosen} == {Axis.VALUE} and over in _POOLINGS:

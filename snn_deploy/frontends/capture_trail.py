@@ -31,8 +31,9 @@ class Trail:
     """Of the run; None: not known yet."""
 
     values: dict[int, Known] = field(default_factory=dict)
-    alive: list[Any] = field(default_factory=list)
-    """Tensors that are known: their identity must not be given to others."""
+    alive: dict[int, dict[int, Any]] = field(default_factory=dict)
+    """Tensors that are known, by the memory that holds their numbers, and by their identity, which
+    must not be given to others."""
 
     paths: list[str] = field(default_factory=list)
     """Modules whose forward runs, the innermost last."""
@@ -86,7 +87,7 @@ class Trail:
     def remember(self, tensor: Any, value: Known) -> None:
         """Keep what is known of a tensor."""
         self.values[id(tensor)] = value
-        self.alive.append(tensor)
+        self.alive.setdefault(_memory(tensor), {})[id(tensor)] = tensor
 
     def layer(self, path: str) -> Any:
         """Return the layer at a path of the module."""
@@ -153,11 +154,18 @@ class Trail:
         """Call a function that writes into its first argument, and keep what is then known."""
         met = self._met(call.args, call.kwargs)
         made = self._made(call, met)  # before it writes: zeros are zeros still
+        part = lost(call, "it writes into a part of a tensor")
         if made is not None and id(getattr(call.args[0], "_base", None)) in self.values:
-            made = lost(call, "it writes into a part of a tensor")
+            made = part
+        if call.name not in _WITHOUT_WRITING:
+            self.values |= dict.fromkeys(self._sharing(call.args[0]), part)
         result = of_module(func, call.args, call.kwargs)
         self._keep(call.args[0], made)
         return result
+
+    def _sharing(self, tensor: Any) -> list[int]:
+        """Return the identities of other known tensors that show the same memory."""
+        return [other for other in self.alive.get(_memory(tensor), ()) if other != id(tensor)]
 
     def _several(self, call: Call, met: Sequence[Known]) -> bool:
         """Keep what is known of several results; return whether they are tensors."""
@@ -231,7 +239,13 @@ class Trail:
 
 _IN_PLACE = frozenset({"__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"})
 
+_WITHOUT_WRITING = frozenset({"requires_grad_", "detach_"})
+
 _WITHOUT_VALUE = frozenset({"backward", "requires_grad_"})
+
+
+def _memory(tensor: Any) -> int:
+    return int(tensor.untyped_storage().data_ptr())
 
 
 def of_module(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -244,8 +258,7 @@ def is_ours(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None:
-        return False
+    assert trace is not None  # it was caught
     code = trace.tb_frame.f_code
     inside = Path(code.co_filename).parent == Path(__file__).parent
     return inside and code.co_name != of_module.__name__
@@ -267,11 +280,11 @@ def tensors_in(value: Any, name: str = "") -> list[tuple[str, Any]]:
     return []
 
 
-def not_followed(value: Lost | None, what: str, where: str) -> UnknownNodeError:
+def not_followed(value: Lost, what: str, where: str) -> UnknownNodeError:
     """Return the error of a value that is needed and was lost."""
-    if value is None:
-        message = f"{what} is not made by the network's layers"
-    else:
-        reason = f": {value.reason}" if value.reason else ""
-        message = f"{what} is made by {value.function!r}, which cannot be followed{reason}"
-    return UnknownNodeError(message, where=where, fix=WAY_OUT)
+    reason = f": {value.reason}" if value.reason else ""
+    return UnknownNodeError(
+        f"{what} is made by {value.function!r}, which cannot be followed{reason}",
+        where=where,
+        fix=WAY_OUT,
+    )

@@ -25,6 +25,8 @@ def reshape(follower: Follower, call: Call) -> Result:
     value = follower.known(call.args[0])
     if not isinstance(value, Traced):
         return value
+    if call.result.dtype != call.args[0].dtype:
+        return lost(call, f"it makes numbers of type {call.result.dtype}")
     old, new = tuple(call.args[0].shape), tuple(call.result.shape)
     axes = reshaped(value.axes, old, new, value_shape(value.axes, old))
     if axes is None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import ModelError
-from snn_deploy.frontends.arch import parse_architecture
+from snn_deploy.frontends.arch import LARGEST_FILE, parse_architecture
 from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.arch_draft import draft
-from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Scale
+from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, Scale
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.frontends.torch_stub import Stub, set_state
 from snn_deploy.ir.codecs import Encode
@@ -21,6 +21,11 @@ input = [3]
 name = "fc"
 type = "Linear"
 """
+
+
+NEURONS = PLAIN + '[[layers]]\ntype = "Neurons"\n'
+LEAKY = PLAIN + '[[layers]]\ntype = "snntorch.Leaky"\nbeta = 0.5\n'
+LIF = PLAIN + '[[layers]]\ntype = "sinabs.LIF"\n'
 
 
 def graph(text: str, weights=WEIGHTS) -> LayerGraph:
@@ -111,6 +116,8 @@ def test_a_draft_names_every_tensor_once():
         "rec.recurrent.weight": np.zeros((3, 3)),
         "norm.weight": np.ones(4),
         "norm.running_mean": np.ones(4),
+        "cell.input_weights": np.ones((3, 3)),
+        "cell.recurrent_weights": np.ones((3, 3)),
     }
     assert draft(tensors) == (
         'framework = "?"                # snntorch, norse, sinabs, spikingjelly or torch\n'
@@ -120,7 +127,9 @@ def test_a_draft_names_every_tensor_once():
         '[[layers]]\nname = "lif1"\ntype = "Leaky"\n# beta [], threshold []\n\n'
         '[[layers]]\nname = "rec"\ntype = "RLeaky"\n# beta [], recurrent.weight [3, 3]\n\n'
         '[[layers]]\nname = "norm"\ntype = "BatchNorm2d"           # ? or BatchNorm1d\n'
-        "# weight [4], running_mean [4]\n"
+        "# weight [4], running_mean [4]\n\n"
+        '[[layers]]\nname = "cell"\ntype = "LIFRecurrentCell"      # ? or LIFRecurrent\n'
+        "# input_weights [3, 3], recurrent_weights [3, 3]\n"
     )
 
 
@@ -278,10 +287,179 @@ def test_a_draft_names_every_tensor_once():
             PLAIN + "[encoding]\nsteps = true",
             "error[SNN202]: steps = True is no int\n  at: network.toml: encoding",
         ),
+        ("dt = -1" + PLAIN, "error[SNN202]: dt = -1 is no time\n  at: network.toml"),
+        (
+            "ignore = [1]" + PLAIN,
+            "error[SNN202]: ignore = [1] is no list of names\n  at: network.toml",
+        ),
+        (
+            PLAIN + "bias = [1, 2, 3]",
+            "error[SNN203]: the file of weights and the architecture both say 'bias'\n"
+            "  at: network.toml: fc\n"
+            "  fix: leave it out of the architecture",
+        ),
+        (
+            NEURONS + "decay = nan",
+            "error[SNN202]: decay = nan is no number\n  at: network.toml: 1",
+        ),
+        (
+            NEURONS + "[[layers.tables]]\nrows = [1.0]",
+            "error[SNN202]: a table says what it replaces\n"
+            "  at: network.toml: 1: tables[0]\n"
+            "  fix: what = one of threshold, lower, gain, bias, payload",
+        ),
+        (
+            NEURONS + '[[layers.tables]]\nwhat = "bias"\nrows = 1.0',
+            "error[SNN202]: a table has a row for each step\n"
+            "  at: network.toml: 1: tables[0]\n"
+            "  fix: rows = [1.0, 0.5, ...]",
+        ),
+        (
+            NEURONS + "biases = [1.0]",
+            "error[SNN202]: biases is a list of tables\n  at: network.toml: 1",
+        ),
+        (
+            NEURONS + 'refractory = "twice"',
+            "error[SNN202]: refractory = 'twice'\n"
+            "  at: network.toml: 1\n"
+            '  fix: a number of steps, or "once"',
+        ),
+        (
+            NEURONS + "window = [1, 2, 3]",
+            "error[SNN202]: window = [1, 2, 3] is no pair of steps\n  at: network.toml: 1",
+        ),
+        (
+            LEAKY + 'reset_mechanism = "zeros"',
+            "error[SNN203]: reset_mechanism is 'zeros'\n"
+            "  at: network.toml: 1\n"
+            "  fix: one of subtract, zero, none",
+        ),
+        (
+            LEAKY + 'reset_mechanism = "zero"\nreset_mechanism_val = 2',
+            "error[SNN203]: reset_mechanism is 'zero' in the architecture, but 'none' in the file "
+            "of weights\n"
+            "  at: network.toml: 1\n"
+            "  fix: leave it out of the architecture",
+        ),
+        (
+            LEAKY.replace("Leaky", "RLeaky"),
+            "error[SNN203]: a recurrent layer needs the tensors 'recurrent.weight' or 'V', and "
+            "the file of weights has neither\n"
+            "  at: network.toml: 1",
+        ),
+        (
+            LEAKY.replace("Leaky", "RLeaky") + "[layers.recurrent]\nweight = [1, 2, 3]",
+            "error[SNN203]: it is neither Linear nor a convolution\n"
+            "  at: network.toml: 1.recurrent",
+        ),
+        (
+            LEAKY.replace("Leaky", "RLeaky") + "[layers.recurrent]\npadding = 1",
+            "error[SNN203]: it is neither Linear nor a convolution\n"
+            "  at: network.toml: 1.recurrent",
+        ),
+        (
+            LIF + "tau_mem = 20.0\nalpha_mem = 0.5",
+            "error[SNN203]: both time constants and decays (alpha_mem, alpha_syn) are given\n"
+            "  at: network.toml: 1\n"
+            "  fix: leave the time constants out: a layer with train_alphas has none",
+        ),
+        (
+            LIF,
+            "error[SNN203]: a leaky layer needs 'tau_mem' or 'alpha_mem', and neither the file of "
+            "weights nor the architecture has it\n"
+            "  at: network.toml: 1\n"
+            "  fix: tau_mem = ... in the architecture file",
+        ),
+        (
+            PLAIN + '[[layers]]\ntype = "Upsample"\nscale_factor = ["x"]',
+            "error[SNN202]: scale_factor = ['x'] is not a number, or a list of numbers\n"
+            "  at: network.toml: 1",
+        ),
     ],
 )
 def test_what_a_file_says_wrong_is_named(text, said):
     assert complaint(text) == said
+
+
+def test_a_file_that_is_far_too_large_is_not_read():
+    assert complaint("#" * (LARGEST_FILE + 1)) == (
+        f"error[SNN202]: an architecture of more than {LARGEST_FILE} bytes is not read\n"
+        "  at: network.toml"
+    )
+
+
+def test_a_tensor_where_a_word_or_a_whole_number_belongs_is_named():
+    weights = {"fc.weight": np.ones((2, 3, 1), np.float32), "fc.stride": np.ones(1, np.float32)}
+    text = PLAIN.replace("[3]", "[3, 4]").replace("Linear", "Conv1d")
+    assert complaint(text, weights) == (
+        "error[SNN202]: stride is a tensor of float32, not a whole number, or a list of them\n"
+        "  at: network.toml: fc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "amount"),
+    [
+        ("", ResetKind.SUBTRACT, 1.0),
+        ('reset_mechanism = "subtract"', ResetKind.SUBTRACT, 1.0),
+        ('reset_mechanism = "zero"', ResetKind.VALUE, 0.0),
+        ('reset_mechanism = "zero"\nreset_mechanism_val = 1', ResetKind.VALUE, 0.0),
+        ('reset_mechanism = "none"', ResetKind.NONE, 0.0),
+    ],
+)
+def test_a_reset_of_snntorch_may_be_said_by_its_name(said, kind, amount):
+    cell = graph(LEAKY + said).nodes["1"].layer
+    assert isinstance(cell, Cell)
+    assert cell.reset.kind is kind
+    assert np.all(cell.reset.amount == amount)
+
+
+def test_recurrent_weights_may_stand_in_the_file_itself():
+    text = LEAKY.replace("Leaky", "RLeaky") + "[layers.recurrent]\n"
+    made = graph(text + "weight = [[1, 0, 0], [0, 2, 0], [0, 0, 3]]")
+    back = made.nodes["1.recurrent"].layer
+    assert isinstance(back, Linear)
+    np.testing.assert_array_equal(back.weight, np.diag([1.0, 2.0, 3.0]))
+
+
+def test_options_of_recurrent_weights_join_their_tensors():
+    text = 'input = [2, 4, 4]\n[[layers]]\nname = "r"\ntype = "snntorch.RLeaky"\nbeta = 0.5\n'
+    made = graph(
+        text + "[layers.recurrent]\npadding = [1, 0]",
+        {"r.recurrent.weight": np.ones((2, 2, 3, 1), np.float32)},
+    )
+    kernel = made.nodes["r.recurrent"].layer
+    assert isinstance(kernel, Convolution)
+    assert (kernel.weight.shape, kernel.padding) == ((2, 2, 3, 1), (1, 0))
+
+
+def test_sinabs_neurons_may_send_a_bounded_number_of_spikes():
+    text = LIF + 'tau_mem = 20.0\nspike_fn = "MaxSpike"\nmax_num_spikes_per_bin = 3'
+    cell = graph(text).nodes["1"].layer
+    assert isinstance(cell, Cell)
+    assert (cell.fires, cell.max_spikes) == (Fires.COUNT, 3)
+
+
+def test_current_based_neurons_of_spikingjelly_have_a_synapse():
+    text = PLAIN + '[[layers]]\ntype = "spikingjelly.CUBALIFNode"\nc_decay = 0.5\nv_decay = 0.25'
+    cell = graph(text).nodes["1"].layer
+    assert isinstance(cell, Cell)
+    assert cell.synapse is not None
+    assert (cell.synapse.decay, cell.synapse.initial) == (0.5, 0.0)
+
+
+def test_an_image_is_made_larger_by_a_factor():
+    made = graph('input = [1, 2, 2]\n[[layers]]\ntype = "Upsample"\nscale_factor = 2', {})
+    assert to_nir(made).graph.nodes["output"].output_type["output"].tolist() == [1, 4, 4]
+
+
+def test_several_inputs_of_a_layer_with_weights_add_up():
+    made = graph(
+        PLAIN + '[[layers]]\nname = "n"\ntype = "snntorch.Leaky"\nbeta = 0.5\n'
+        'inputs = ["input", "fc"]'
+    )
+    assert made.nodes["n.sum"].inputs == ("input", "fc")
+    assert made.nodes["n"].inputs == ("n.sum",)
 
 
 def test_a_layer_whose_weights_are_missing_is_named():
@@ -370,6 +548,31 @@ def test_neurons_in_our_own_words_do_not_replace_a_part_of_a_pickled_module():
         "  at: network.toml: fc\n"
         "  fix: leave the type and the options out, or give the layer another name"
     )
+
+
+def test_a_part_that_a_pickled_module_has_not_is_named():
+    root = record("mine.Net", _modules={"body": record("mine.Body", _modules={"fc": dense()})})
+    assert complaint(NAMED.replace("fc", "body.fc2") + "[[layers]]\nname = 'body.fc'", root) == (
+        "error[SNN203]: the pickled module has no part 'body.fc2'\n"
+        "  at: network.toml: body.fc2\n"
+        "  fix: it has fc"
+    )
+
+
+def test_a_pickled_module_says_itself_what_its_parts_are():
+    root = record("mine.Net", _modules={"fc": dense()})
+    assert complaint(NAMED + 'type = "Linear"', root) == (
+        "error[SNN203]: the pickled module says what this layer is; the architecture only joins "
+        "it\n"
+        "  at: network.toml: fc\n"
+        "  fix: leave its type and options out"
+    )
+
+
+def test_neurons_in_our_own_words_may_stand_between_parts_of_a_pickled_module():
+    root = record("mine.Net", _modules={"fc": dense()})
+    made = graph(NAMED + '[[layers]]\nname = "n"\ntype = "Neurons"', root)
+    assert [type(node.layer) for node in made.nodes.values()] == [Linear, Cell]
 
 
 def test_a_record_that_lacks_an_attribute_is_a_damaged_file():
