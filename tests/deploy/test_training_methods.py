@@ -64,7 +64,7 @@ def test_the_page_and_its_plot_are_those_of_the_results(example):
 
 def test_integers_whose_error_is_a_fifth_larger_are_a_fault(example):
     run, record = example("run"), example("record")
-    row = trip.Row(**RESULTS["full_force"])
+    row = record.Row(**RESULTS["full_force"])
     assert run.faults(replace(row, integer_error=1.21 * row.float_error)) == [
         "integers: error too large"
     ]
