@@ -33,7 +33,7 @@ def _flatten(call: Call) -> Tensor:
     start = call.option("start_dim", 0) % len(sides)
     end = call.option("end_dim", -1) % len(sides)
     flat = [*sides[:start], math.prod(sides[start : end + 1]), *sides[end + 1 :]]
-    return _with_batch(call, flat if start <= end else sides)
+    return _with_batch(call, flat)
 
 
 def _view(name: str) -> Callable[[Call], Tensor]:
@@ -66,8 +66,9 @@ def _squeeze(call: Call) -> Tensor:
 def _permuted(call: Call) -> Value:
     if isinstance(call.value("self"), np.ndarray):
         return _transposed(call)
-    sides, order = call.given_shape, [int(axis) for axis in call.option("dims", [])]
-    if sorted(axis % len(sides) for axis in order) != list(range(len(sides))):
+    sides = call.given_shape
+    order = [int(axis) % len(sides) for axis in call.option("dims", [])]
+    if sorted(order) != list(range(len(sides))):
         raise ValueError("no permutation")
     moving = [axis for axis in order if axis and sides[axis] > 1]
     if order[0] != 0 or moving != sorted(moving):

@@ -144,7 +144,9 @@ def _adaptive(axes: int) -> Callable[[Call], Tensor]:
 
 
 def _pad(call: Call) -> Tensor:
-    call.expect(value=0)
+    call.expect(mode="constant")
+    if call.option("value", None):
+        raise UnknownNodeError("padding with other numbers than 0 is not read", where=call.where)
     x, pad = call.tensor("self"), [int(side) for side in call.option("pad", [])]
     axes = len(x.shape) - 1
     pad += [0] * (2 * axes - len(pad))  # pairs from the last axis on; those left out are 0
@@ -184,6 +186,11 @@ def _sum(sign: float) -> Callable[[Call], Tensor]:
         return _scaled(call, "other", np.full((), sign), call.constant("self"))
 
     return read
+
+
+def _reversed_difference(call: Call) -> Tensor:
+    call.expect(alpha=1)
+    return _scaled(call, "self", np.full((), -1.0), call.constant("other"))
 
 
 def _scaled(call: Call, name: str, factor: np.ndarray | None, shift: np.ndarray | None) -> Tensor:
@@ -252,10 +259,11 @@ LAYERS: Mapping[str, Callable[[Call], Value]] = {
     "adaptive_avg_pool1d.default": _adaptive(1),
     "adaptive_avg_pool2d.default": _adaptive(2),
     "_adaptive_avg_pool2d.default": _adaptive(2),
-    "constant_pad_nd.default": _pad,
+    **dict.fromkeys(("constant_pad_nd.default", "pad.default"), _pad),
     "mean.dim": _mean,
     **dict.fromkeys(("add.Tensor", "add_.Tensor"), _sum(1.0)),
     **dict.fromkeys(("sub.Tensor", "sub_.Tensor"), _sum(-1.0)),
+    "rsub.Scalar": _reversed_difference,
     **dict.fromkeys(("mul.Tensor", "mul_.Tensor", "mul.Scalar"), _times),
     **dict.fromkeys(("div.Tensor", "div_.Tensor", "div.Scalar"), _quotient),
     "neg.default": _negative,
