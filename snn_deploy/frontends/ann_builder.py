@@ -15,6 +15,7 @@ from snn_deploy.errors import ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann import affine
 from snn_deploy.frontends.ann_folding import along, broadcasts, check_finite, trimmed, with_factor
 from snn_deploy.frontends.ann_windows import Margins, centred, check_window
+from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.layers import (
     AdaptiveAverage,
     ChannelAffine,
@@ -28,7 +29,6 @@ from snn_deploy.frontends.layers import (
     Pooling,
     Rectifier,
     Scale,
-    Sides,
     Sum,
     Unflatten,
 )

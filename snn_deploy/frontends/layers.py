@@ -15,6 +15,15 @@ from jaxtyping import Float
 
 from snn_deploy.errors import GraphError, ShapeError
 from snn_deploy.frontends.dynamics import Unit
+from snn_deploy.frontends.layer_checks import (
+    Array,
+    Sides,
+    check_bias,
+    check_delays,
+    check_groups,
+    check_numbers,
+    check_sides,
+)
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse
@@ -22,14 +31,8 @@ from snn_deploy.ir.neuron import CURRENTS, Compare, Decode, Fires, State, Tabled
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.weighting import Weighting
 
-Array = np.ndarray
-"""Of whatever a file holds, until `Layer.check` has seen it: then of numbers."""
-
 Parameter = Float[np.ndarray, "..."]
 """Broadcasts to the layer's shape, aligned at the last axis; leading axes of 1 may be there."""
-
-Sides = tuple[int, ...]
-"""One whole number per spatial axis."""
 
 
 def _one() -> np.ndarray:
@@ -38,10 +41,6 @@ def _one() -> np.ndarray:
 
 def _zero() -> np.ndarray:
     return np.zeros(())
-
-
-LARGEST_SIDE = 2**31 - 1
-"""Of a stride, a padding, a window: what a 32-bit index can count."""
 
 
 class Layer:
@@ -55,52 +54,6 @@ class Layer:
         Raises:
             ShapeError: with what is wrong.
         """
-
-
-def _check_numbers(where: str, what: str, values: Array, *axes: int) -> None:
-    """Refuse an array that holds no numbers, or has another number of axes than one of `axes`."""
-    if values.dtype.kind not in "biuf" or (axes and values.ndim not in axes) or 0 in values.shape:
-        wanted = f" with {' or '.join(map(str, axes))} axes" if axes else ""
-        raise ShapeError(
-            f"a {what} of {values.dtype} and shape {values.shape} where numbers{wanted} belong",
-            where=where,
-        )
-
-
-def _check_bias(where: str, bias: Array | None, channels: int) -> None:
-    if bias is None:
-        return
-    _check_numbers(where, "bias", bias, 1)
-    if len(bias) != channels:
-        raise ShapeError(f"a bias of {len(bias)} numbers for {channels} outputs", where=where)
-
-
-def _check_delays(where: str, delays: Array | None, weight: Array) -> None:
-    """Refuse delays that are not one whole number for each weight."""
-    if delays is None:
-        return
-    if delays.shape != weight.shape or delays.dtype.kind not in "iu" or np.any(delays < 0):
-        raise ShapeError(
-            f"delays of {delays.dtype} and shape {delays.shape} where whole numbers from 0 on of "
-            f"shape {weight.shape} belong",
-            where=where,
-        )
-
-
-def _check_sides(where: str, axes: int, least: int, **sides: Sides | str) -> None:
-    """Refuse options that have not one whole number in range for each axis."""
-    for option, value in sides.items():
-        if isinstance(value, str):
-            continue
-        if len(value) != axes or not all(least <= side <= LARGEST_SIDE for side in value):
-            raise ShapeError(
-                f"{option} is {value}, but has {axes} whole numbers from {least} on", where=where
-            )
-
-
-def _check_groups(where: str, groups: int, channels: int) -> None:
-    if groups < 1 or channels % groups:
-        raise ShapeError(f"{channels} channels in {groups} groups", where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +71,9 @@ class Linear(Layer):
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
-        _check_numbers(where, "weight", self.weight, 2)
-        _check_delays(where, self.delays, self.weight)
-        _check_bias(where, self.bias, len(self.weight))
+        check_numbers(where, "weight", self.weight, 2)
+        check_delays(where, self.delays, self.weight)
+        check_bias(where, self.bias, len(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +93,13 @@ class Convolution(Layer):
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
-        _check_numbers(where, "weight", self.weight, 3, 4)
-        _check_delays(where, self.delays, self.weight)
+        check_numbers(where, "weight", self.weight, 3, 4)
+        check_delays(where, self.delays, self.weight)
         axes = self.weight.ndim - 2
-        _check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
-        _check_sides(where, axes, 0, padding=self.padding)
-        _check_bias(where, self.bias, len(self.weight))
-        _check_groups(where, self.groups, len(self.weight))
+        check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
+        check_sides(where, axes, 0, padding=self.padding)
+        check_bias(where, self.bias, len(self.weight))
+        check_groups(where, self.groups, len(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +118,12 @@ class TransposedConvolution(Layer):
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
-        _check_numbers(where, "weight", self.weight, 3, 4)
+        check_numbers(where, "weight", self.weight, 3, 4)
         axes = self.weight.ndim - 2
-        _check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
-        _check_sides(where, axes, 0, padding=self.padding, output_padding=self.output_padding)
-        _check_bias(where, self.bias, self.weight.shape[1] * self.groups)
-        _check_groups(where, self.groups, len(self.weight))
+        check_sides(where, axes, 1, stride=self.stride, dilation=self.dilation)
+        check_sides(where, axes, 0, padding=self.padding, output_padding=self.output_padding)
+        check_bias(where, self.bias, self.weight.shape[1] * self.groups)
+        check_groups(where, self.groups, len(self.weight))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +138,8 @@ class ChannelAffine(Layer):
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
-        _check_numbers(where, "factor", self.scale, 1)
-        _check_bias(where, self.shift, len(self.scale))
+        check_numbers(where, "factor", self.scale, 1)
+        check_bias(where, self.shift, len(self.scale))
 
 
 class Pooling(Enum):
@@ -212,8 +165,8 @@ class Pool(Layer):
     def check(self, where: str) -> None:
         """See `Layer.check`."""
         axes = len(self.kernel)
-        _check_sides(where, axes, 1, kernel=self.kernel, stride=self.stride)
-        _check_sides(where, axes, 0, padding=self.padding)
+        check_sides(where, axes, 1, kernel=self.kernel, stride=self.stride)
+        check_sides(where, axes, 0, padding=self.padding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +179,7 @@ class AdaptiveAverage(Layer):
     def check(self, where: str) -> None:
         """See `Layer.check`."""
         known = tuple(side for side in self.size if side is not None)
-        _check_sides(where, len(known), 1, size=known)
+        check_sides(where, len(known), 1, size=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +195,7 @@ class Upsample(Layer):
         given = self.factors if self.size is None else self.size
         if given is None or (self.size is not None and self.factors is not None):
             raise ShapeError("it is told neither a size nor factors, or both", where=where)
-        _check_sides(where, len(given), 1, size=given)
+        check_sides(where, len(given), 1, size=given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +222,7 @@ class Scale(Layer):
 
     def check(self, where: str) -> None:
         """See `Layer.check`."""
-        _check_numbers(where, "factor", self.factor)
+        check_numbers(where, "factor", self.factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ import numpy as np
 from snn_deploy.errors import NotFiniteError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann_builder import Tensor
 from snn_deploy.frontends.ann_windows import Margins
-from snn_deploy.frontends.layers import Pooling, Sides
+from snn_deploy.frontends.layer_checks import Sides
+from snn_deploy.frontends.layers import Pooling
 from snn_deploy.frontends.onnx_call import Call, Value
 from snn_deploy.frontends.onnx_fold import axes_of, clip_limits
 from snn_deploy.frontends.onnx_layout import kept
