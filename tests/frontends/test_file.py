@@ -23,7 +23,7 @@ from snn_deploy.errors import (
     NotFiniteError,
     OptionError,
 )
-from snn_deploy.frontends import Overrides, load, nir_file, write_nir
+from snn_deploy.frontends import Overrides, files, load, nir_file, write_nir
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
 from snn_deploy.frontends.nir_nodes import digest
 from snn_deploy.frontends.to_nir import to_nir
@@ -151,6 +151,27 @@ def test_metadata_of_others_stays(small):
     assert again.graph.metadata["inner"]["rate"].tolist() == [1.0, 2.0]
     assert again.graph.metadata["tags"] == ["a", "b"]
     assert again.graph.nodes["fc"].metadata == {"note": "x"}
+
+
+def test_our_metadata_is_a_text(small):
+    small.metadata = {"snn_deploy": np.array([1.0])}
+    with pytest.raises(FileDamagedError) as caught:
+        load(small)
+    assert str(caught.value) == (
+        "error[SNN202]: our metadata is not a text\n  at: graph: metadata 'snn_deploy'"
+    )
+
+
+def test_a_file_beyond_the_limit_is_not_opened(small, tmp_path, monkeypatch):
+    path = tmp_path / "model.nir"
+    path.write_bytes(nir_file.write_graph(small))
+    monkeypatch.setattr(files, "LARGEST_FILE", 100)
+    with pytest.raises(FileDamagedError) as caught:
+        load(path)
+    assert str(caught.value) == (
+        f"error[SNN202]: the file has {path.stat().st_size} bytes; at most 100 are read\n"
+        "  at: model.nir"
+    )
 
 
 def test_everything_an_override_states_is_kept_in_the_file(small):

@@ -15,6 +15,7 @@ from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DeployError, ModelError, OptionError, UnsupportedError
+from snn_deploy.frontends import lava_dl
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.findings import Kind
@@ -319,6 +320,57 @@ def test_resonators_take_their_decays_from_the_file() -> None:
     ways = [(p.name, p.into, p.shift) for p in made.program.projections[:2]]
     assert ways == [("dense_0.weight", None, 6), ("dense_0.weight/imag", State.IMAGINARY, 6)]
     assert made.layers[0].neurons == "RF_PHASE"
+
+
+def test_resonators_with_decays_of_their_own_keep_them() -> None:
+    turns = TURNS | {"sinDecay": np.array([2400, 100]), "cosDecay": np.array([3000, 4000])}
+    layers = [complex_dense(SQUARE, SQUARE, turns)]
+    (population,) = read(layers).program.populations
+    assert isinstance(population.kind, Resonator)
+    assert population.kind.sine.tolist() == [2400, 100]
+    assert population.kind.cosine.tolist() == [3000, 4000]
+    assert changes(layers)[0] == (
+        "changed    dense_0: its neurons have decays of their own; Lava's resonators, and netx, "
+        "take one for all"
+    )
+
+
+def test_resonators_are_not_reset_and_that_is_said() -> None:
+    layers = [complex_dense(SQUARE, SQUARE, TURNS)]
+    (population,) = read(layers, reset_interval=5).program.populations
+    assert population.restart is None
+    assert changes(layers, reset_interval=5)[-1] == (
+        "changed    dense_0: its neurons are not reset; lava-dl's netx resets integrators only, "
+        "and passes over all others"
+    )
+
+
+def test_zeros_are_no_bias_and_a_missing_refractory_period_is_none() -> None:
+    layer = dense(SQUARE, bias=[0, 0], neuron=without(cuba(), "refDelay"))
+    assert changes([layer]) == []
+    assert read([layer]).program.populations[0].biases == ()
+
+
+def test_weights_down_to_the_smallest_even_one_are_stored_as_mixed() -> None:
+    made = read([dense([[-256, -2], [0, -4]])])
+    (way,) = made.program.projections
+    assert way.sign is Sign.MIXED
+    assert (dense_matrix(way.map) << way.shift >> 6).tolist() == [[-256, -2], [0, -4]]
+    with pytest.raises(DeployError) as caught:
+        read([dense([[-256, -1], [0, -4]])])
+    assert str(caught.value) == (
+        "error[SNN302]: weights of -256..0; the chip stores 0..255, -255..0, or -256..254 in even "
+        "numbers\n"
+        "  at: a.net/layer/0/weight\n"
+        "  fix: export with slayer's quantization, which keeps weights within -256..254"
+    )
+
+
+def test_more_layers_than_a_file_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lava_dl, "MOST_LAYERS", 1)
+    with pytest.raises(DeployError) as caught:
+        read([dense(SQUARE), dense(SQUARE)])
+    assert str(caught.value) == "error[SNN202]: 2 layers; at most 1 are read\n  at: a.net/layer"
 
 
 def test_sigma_delta_neurons_have_twelve_fraction_bits() -> None:

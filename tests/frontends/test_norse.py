@@ -313,6 +313,22 @@ def test_plain_numbers_as_parameters_send_the_spikes_that_norse_sends():
     compare(module, ("LIFBoxCell",), Numbers.RANDOM, (12,))
 
 
+def test_whole_inverse_time_constants_are_those_of_real_numbers():
+    def network(rate):
+        parameters = snn.LIFBoxParameters(tau_mem_inv=rate, v_th=torch.tensor(0.5))
+        cell = snn.LIFBoxCell(parameters, dt=STEP)
+        return snn.SequentialState(dyadic(torch.nn.Linear(4, 3), np.random.default_rng(1)), cell)
+
+    whole = network(torch.tensor([256, 128, 64]))
+    real = network(torch.tensor([256.0, 128.0, 64.0]))
+    decays = [load(each).network.population("1").decay for each in (whole, real)]
+    assert decays[0].tolist() == decays[1].tolist() == [0.75, 0.875, 0.9375]
+    x = np.random.default_rng(0).integers(0, 3, (1, 20, 4)).astype(float)
+    for theirs, ours in both(whole, x):
+        assert 0.02 < theirs.mean() < 0.9
+        assert np.array_equal(theirs, ours.payload)
+
+
 def test_lifted_cells_are_read_as_their_sequences_are():
     lifted = snn.SequentialState(
         torch.nn.Linear(4, 3), snn.Lift(snn.SequentialState(snn.LIFCell(), snn.IAFCell()))

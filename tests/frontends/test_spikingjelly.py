@@ -522,6 +522,19 @@ def test_a_readout_has_the_membrane_and_says_how_it_is_read(
     assert network.outputs[0].decode is ours
 
 
+def test_a_readout_without_a_decode_gives_every_membrane() -> None:
+    net = torch.nn.Sequential(sj.Linear(12, 8), lif(), sj.Linear(8, 3), sn.NonSpikingIFNode())
+    fill(net, Numbers.DYADIC, 3)
+    values = spikes_in(Numbers.DYADIC, (12,), 3)[:20]
+    functional.set_step_mode(net[:3], "m")
+    network = load(net).network
+    with torch.no_grad():
+        theirs = torch.stack(net(torch.tensor(values)[:, None]))[:, 0].numpy()
+    trace = simulate(network, [Values(name="input", values=values[None])], EVERYTHING)
+    assert np.array_equal(trace["3"].state(State.MEMBRANE)[0], theirs)
+    assert theirs.any()
+
+
 def test_nothing_follows_a_readout_of_all_steps() -> None:
     net = torch.nn.Sequential(
         sj.Linear(4, 3), sn.NonSpikingLIFNode(decode="mean-mem"), sj.Linear(3, 2), sn.IFNode()
@@ -573,6 +586,17 @@ def test_a_pickled_network_is_read_as_the_live_one(
     file = tmp_path / "model.pt"
     torch.save(net, file)
     assert load(file, sample_shape=shape).nir_bytes == load(net, sample_shape=shape).nir_bytes
+
+
+def test_a_scaler_of_places_is_refused() -> None:
+    modules = pytest.importorskip("spikingjelly.activation_based.ann2snn.modules")
+    scaler = modules.ChannelVoltageScaler(torch.ones(4), 2)
+    with pytest.raises(UnknownNodeError) as caught:
+        read_layer(LayerGraph(inputs={"input": (2, 4)}), "3", scaler, "input")
+    assert str(caught.value) == (
+        "error[SNN203]: ChannelVoltageScaler with channel_dim=2 has a number for each place, not "
+        "channel\n  at: 3\n  fix: use channel_dim=1, or count the axis from the end"
+    )
 
 
 def test_every_class_of_spikingjelly_is_read_or_refused_by_name() -> None:

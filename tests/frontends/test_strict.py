@@ -471,16 +471,17 @@ def test_a_strict_file_holds_nothing_of_ours_and_equal_models_give_equal_bytes()
 # Loops.
 
 
-def crossed(*, biased: bool) -> Imported:
+def crossed(*, biased: bool, entry: str = "fcb") -> Imported:
     """Return two populations that the input reaches; b reaches z at once, z reaches b late.
 
-    A walk from the input meets z first, so that a plain reading delays the other way.
+    A walk from the input meets z first, so that a plain reading delays the other way. `entry` is
+    the name of what is between the input and b.
     """
     rng = np.random.default_rng(4)
     spiking = Cell(decay=number(0.75), reset=to_value(0))
     graph = LayerGraph(inputs={"x": (5,)})
-    graph.add("fcb", Linear(weight=rng.integers(-4, 9, (6, 5)) / 8), "x")
-    graph.add("b", spiking, "fcb")
+    graph.add(entry, Linear(weight=rng.integers(-4, 9, (6, 5)) / 8), "x")
+    graph.add("b", spiking, entry)
     graph.add("fcz", Linear(weight=rng.integers(-4, 9, (6, 5)) / 8), "x")
     graph.add("z", spiking, "fcz", "b")
     bias = np.full(6, 0.25) if biased else None
@@ -495,6 +496,19 @@ def test_a_loop_that_a_plain_reading_would_close_elsewhere_gets_a_delay() -> Non
     model = crossed(biased=False)
     said = {each.node: each for each in say(model).nodes}["b"]
     assert (said.saying, said.reasons) == (DECOMPOSED, ("z sends it the step before: Delay",))
+    assert_plain_is_the_same(model)
+
+
+def test_nodes_of_a_form_take_no_names_that_the_network_has() -> None:
+    model = crossed(biased=False, entry="back.b.loop")
+    assert "back.b.loop_" in read_graph(plain(model).required(), "plain.nir").nodes
+    assert_plain_is_the_same(model)
+    graph = LayerGraph(inputs={"x": (2,)})
+    graph.add("n0.in", Linear(weight=np.asarray([[0.5, 1.0], [1.0, -0.5]])), "x")
+    graph.add("n0", Cell(decay=ONE, reset=to_value(0), bias=np.full(2, 0.25)), "n0.in")
+    graph.outputs["out"] = "n0"
+    model = imported(graph)
+    assert "n0.in_" in read_graph(plain(model).required(), "plain.nir").nodes
     assert_plain_is_the_same(model)
 
 
