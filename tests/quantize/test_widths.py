@@ -2,11 +2,12 @@
 
 import itertools
 import sys
+from dataclasses import replace
 
 import pytest
 
 from snn_deploy.errors import OptionError
-from snn_deploy.quantize.widths import Searcher, Widths, descent, search_widths
+from snn_deploy.quantize.widths import Bench, Searcher, Widths, descent, search_widths
 
 FRAIL = Widths(name="frail", cost=100, errors={b: 4.0**-b for b in range(2, 9)})
 ROBUST = Widths(name="robust", cost=1000, errors={b: 1e-3 * 4.0**-b for b in range(2, 9)})
@@ -60,6 +61,17 @@ def test_where_nothing_is_accurate_enough_the_best_is_returned_after_one_run():
     found = search_widths([FRAIL, ROBUST], accuracy, least_accuracy=99.5)
     assert dict(found.best.bits) == {"frail": 8, "robust": 8}
     assert len(found.tried) == 1
+
+
+def test_of_equally_cheap_ones_the_most_accurate_is_found_and_if_none_will_do_the_cheapest_best():
+    twins = [replace(FRAIL, name=name) for name in "ab"]
+    reached = {(3, 4): 95.0, (4, 3): 96.0, (2, 2): 80.0, (8, 8): 99.0, (7, 8): 99.0}
+    for least, best in ((90.0, (4, 3)), (99.5, (7, 8))):
+        bench = Bench(twins, lambda bits: reached[bits["a"], bits["b"]], least)
+        for (a, b), accuracy_of in reached.items():
+            assert bench.passes({"a": a, "b": b}) is (accuracy_of >= least)
+        assert tuple(bench.found.best.bits.values()) == best
+        assert [tried.accuracy for tried in bench.found.tried] == list(reached.values())
 
 
 def test_optuna_finds_what_a_misleading_sensitivity_hides():
