@@ -26,6 +26,7 @@ from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PAYLOADS, Values
 from snn_deploy.quantize import Objective, Options, Preset, Rounding, compile_network
 from snn_deploy.quantize.guards import activity_findings, state_findings
+from snn_deploy.quantize.options import MOST_DILATION
 from snn_deploy.quantize.trial import Trials
 from snn_deploy.targets import find_target
 
@@ -272,6 +273,14 @@ def test_an_option_that_makes_no_sense_is_refused(options, text):
     with pytest.raises(OptionError) as caught:
         compile_network(uneven()[0], CPU, options=options)
     assert str(caught.value) == f"error[SNN102]: {text}"
+
+
+def test_the_least_and_the_most_of_each_option_make_sense():
+    for options in (
+        Options(trials=1, percentile=100, sigmas=1e-9, dilation=1),
+        Options(percentile=1e-9, dilation=MOST_DILATION),
+    ):
+        assert options.checked(CPU) is options
 
 
 def test_the_preset_follows_from_the_target_and_from_what_is_known():

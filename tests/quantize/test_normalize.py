@@ -18,8 +18,9 @@ from snn_deploy.ir.network import (
     Reset,
     Synapse,
 )
-from snn_deploy.ir.neuron import Fires, Reads, ResetKind, State
+from snn_deploy.ir.neuron import Fires, Reads, ResetKind, State, Tabled
 from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.timing import Table
 from snn_deploy.ir.trace import EVERYTHING
 from snn_deploy.quantize.fold import FoldMaps
 from snn_deploy.quantize.normalize import FoldGains, MoveResetToZero, ReadNewCurrent
@@ -111,3 +112,31 @@ def test_an_old_current_that_does_not_start_at_zero_stays():
     synapse = Synapse(decay=np.asarray(0.5), reads=Reads.OLD, initial=np.ones(()))
     network = one_layer(Population(name="l", shape=(2,), decay=np.ones(()), synapse=synapse))
     assert ReadNewCurrent()(network).graph.population("l").synapse is synapse
+
+
+def test_a_threshold_over_time_moves_with_the_reset_and_other_tables_stay():
+    def rows(*values):
+        return np.array(values)[:, None]
+
+    population = Population(
+        name="l",
+        shape=(2,),
+        decay=np.asarray(0.75),
+        threshold=np.asarray(1.0),
+        reset=Reset(kind=ResetKind.VALUE, amount=np.asarray(-0.5)),
+        tables=(
+            Table(what=Tabled.THRESHOLD, rows=rows(1.0, 2.0, 0.5), start=1, repeats=True),
+            Table(what=Tabled.PAYLOAD, rows=rows(3.0, -1.0)),
+            Table(what=Tabled.BIAS, rows=rows(0.5, 0.25, 1.5), into=State.MEMBRANE, start=2),
+        ),
+    )
+    network = one_layer(population)
+    moved = MoveResetToZero()(network).graph
+    inputs = random_inputs(np.random.default_rng(0), network)
+    before, after = (simulate(n, inputs, EVERYTHING)["l"] for n in (network, moved))
+    assert before.payload.any()
+    np.testing.assert_array_equal(after.payload, before.payload)
+    np.testing.assert_array_equal(after.membrane - 0.5, before.membrane)
+    thresholds, *others = moved.population("l").tables
+    np.testing.assert_array_equal(thresholds.rows, rows(1.5, 2.5, 1.0))
+    assert tuple(others) == network.population("l").tables[1:]
