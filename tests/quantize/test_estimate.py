@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_deploy.ir import program
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Bias, Population, Projection, Synapse
-from snn_deploy.ir.neuron import Fires
+from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.quantize.channels import channel_choice, channel_count
 from snn_deploy.quantize.drive import Activity, drive_of
 from snn_deploy.quantize.estimate import Choice, Terms
+from snn_deploy.quantize.features import parameter_groups
 from snn_deploy.quantize.options import Objective
 from snn_deploy.quantize.report import projection_report, relative_error, time_constant_errors
 from snn_deploy.quantize.scale import choices
@@ -40,7 +42,7 @@ def linear_of(rng):
             post=cells // 5, pre=cells % 5, weight=rng.normal(0, 1, len(cells)),
             post_shape=(4,), pre_shape=(5,),
         )  # fmt: skip
-    return Convolution(weight=rng.normal(0, 1, (4, 1, 2, 2)), source=(2, 3, 3), groups=2)
+    return Convolution(weight=rng.normal(0, 1, (4, 2, 2, 2)), source=(4, 3, 3), groups=2)
 
 
 def drive_and_parts(seed, **given):
@@ -72,8 +74,8 @@ def rows_of(linear):
             yield post, weight, [pre]
     else:
         for out, kernel in enumerate(linear.weight):
-            for taps in kernel:
-                channel = out // 2  # two groups of two output channels, one input channel each
+            for within, taps in enumerate(kernel):
+                channel = out // 2 * 2 + within  # two groups of two channels each
                 for weight in taps.ravel():
                     yield out, weight, list(range(channel * 9, channel * 9 + 9))
 
@@ -274,3 +276,22 @@ def test_the_numbers_of_a_report_are_those_of_a_calculation_by_hand():
 )
 def test_a_decay_error_is_the_change_of_the_time_constant(decay, wanted, error):
     assert time_constant_errors(real(decay), real(wanted)) == pytest.approx(error)
+
+
+def test_sets_of_parameters_are_counted_however_they_are_stored():
+    def count(*values):
+        decay, threshold, amount = (np.array(value, np.int32) for value in values)
+        population = program.Population(
+            name="l",
+            shape=(3,),
+            decay=decay,
+            threshold=threshold,
+            reset=program.Reset(kind=ResetKind.VALUE, amount=amount),
+        )
+        return parameter_groups(population)
+
+    assert count(1, 2, 3) == 1
+    assert count([1, 1, 1], [2, 2, 2], [0, 0, 0]) == 1
+    assert count([1, 2, 1], [2, 2, 2], [0, 0, 0]) == 2
+    assert count([1, 2, 1], [2, 2, 3], 0) == 3
+    assert count(1, [2, 2, 3], [4, 4, 5]) == 2

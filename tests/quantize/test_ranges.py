@@ -16,6 +16,7 @@ from snn_deploy.ir.network import Between, Boundary, Output
 from snn_deploy.ir.neuron import Decode, During, Fires, FloorWhen, ResetKind, State
 from snn_deploy.ir.program import (
     Floor,
+    Gain,
     Input,
     Population,
     Program,
@@ -155,6 +156,15 @@ def test_a_floor_bounds_a_membrane_that_only_falls():
     floor = Floor(value=whole(-9000), when=FloorWhen.AFTER_RESET)
     held = replace(sinking.populations[0], floor=floor)
     assert findings(replace(sinking, populations=(held,))) == []
+
+
+def test_a_gain_on_what_arrives_counts_as_larger_weights_do():
+    tripled = Gain(into=State.MEMBRANE, multiplier=whole(3))
+    for fields in ({"fires": Fires.NEVER}, {"threshold": whole(6400)}):
+        gained, plain = layer(weight=100, gains=(tripled,), **fields), layer(weight=300, **fields)
+        assert prove(gained, LOIHI2, None)[0].steps == prove(plain, LOIHI2, None)[0].steps
+    assert prove(layer(weight=100, fires=Fires.NEVER), LOIHI2, None)[0].steps == 1310
+    assert prove(layer(weight=300, fires=Fires.NEVER), LOIHI2, None)[0].steps == 8388544 // 19200
 
 
 def test_a_sum_that_does_not_fit_the_accumulator_is_told():
