@@ -7,7 +7,7 @@ import pytest
 
 from snn_deploy.errors import DeployError
 from snn_deploy.ir import network, program
-from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register, Sums
 from snn_deploy.ir.checks import LARGEST
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.neuron import (
@@ -289,4 +289,14 @@ def test_an_output_reads_a_population(kind):
         "  at: out\n"
         "  fix: graph.decodes and graph.weights state both; in an architecture file decode and "
         "decode_weights"
+    )
+
+
+def test_rows_that_are_summed_one_by_one_have_no_gain():
+    gain = program.Gain(into=State.MEMBRANE, multiplier=one(program))
+    rules = dataclasses.replace(RULES, sums=Sums.BY_ROW)
+    gained = neurons(program, gains=(gain,))
+    assert graph(program, populations=(gained,)).populations == (gained,)
+    assert refusal(graph, program, populations=(gained,), arithmetic=rules) == (
+        "error[SNN207]: no gain acts on rows that are summed one by one\n  at: n"
     )

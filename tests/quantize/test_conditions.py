@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from snn_deploy.ir.arithmetic import Overflow, Register
+from snn_deploy.ir.arithmetic import Arithmetic, Decay, Overflow, Register, rounded
 from snn_deploy.quantize.conditions import twice_wrapped
-from snn_deploy.quantize.intervals import Interval, point
+from snn_deploy.quantize.intervals import Interval, decayed, gained, held, outside, point
 
 ONCE = Register(bits=4, overflow=Overflow.WRAP_ONCE)
 
@@ -22,3 +22,47 @@ def test_a_register_that_wraps_once_keeps_what_one_wrap_brings_back():
 @pytest.mark.parametrize("overflow", [o for o in Overflow if o is not Overflow.WRAP_ONCE])
 def test_no_other_register_wraps_twice(overflow):
     assert not twice_wrapped(point(np.arange(-50, 51)), overflow, 8).any()
+
+
+ENDS = np.array([(low, high) for low in range(-14, 15) for high in range(low, 15)])
+INTERVALS = Interval(ENDS[:, 0], ENDS[:, 1])
+
+
+def inside(index):
+    return np.arange(ENDS[index, 0], ENDS[index, 1] + 1)
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_a_register_holds_an_interval_as_it_holds_each_number_of_it(overflow):
+    register = Register(bits=4, overflow=overflow)
+    over = outside(INTERVALS, register)
+    kept = held(INTERVALS, register, over)
+    for index in range(len(ENDS)):
+        found = register.held(inside(index))
+        lost = not (register.low <= ENDS[index, 0] and ENDS[index, 1] <= register.high)
+        assert over[index] == lost
+        assert kept.low[index] <= found.min() <= found.max() <= kept.high[index]
+        if not lost:
+            assert (kept.low[index], kept.high[index]) == tuple(ENDS[index])
+
+
+@pytest.mark.parametrize("decay", Decay)
+@pytest.mark.parametrize("parameter", [-5, 0, 1, 3, 4, 6])
+def test_a_decayed_interval_ends_where_its_decayed_numbers_do(decay, parameter):
+    wide = Register(bits=32, overflow=Overflow.SATURATE_FULL)
+    rules = Arithmetic(current=wide, membrane=wide, decay_bits=2, decay=decay)
+    factor = np.asarray(abs(parameter) if decay is Decay.SHIFT else parameter)
+    kept = decayed(INTERVALS, factor, rules)
+    for index in range(len(ENDS)):
+        found = rules.decayed(inside(index), factor)
+        assert (kept.low[index], kept.high[index]) == (found.min(), found.max())
+
+
+@pytest.mark.parametrize("shift", [0, 1, 3])
+@pytest.mark.parametrize("ends", [(-3, -1), (-2, 5), (0, 4), (3, 3)])
+def test_a_gained_interval_ends_where_its_gained_numbers_do(shift, ends):
+    kept = gained(INTERVALS, Interval(*(np.asarray([end]) for end in ends)), shift)
+    factors = np.arange(ends[0], ends[1] + 1)
+    for index in range(len(ENDS)):
+        found = rounded(np.multiply.outer(factors, inside(index)), shift)
+        assert (kept.low[index], kept.high[index]) == (found.min(), found.max())
