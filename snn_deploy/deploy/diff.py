@@ -1,76 +1,35 @@
-"""What differs between two programs: parts added and removed, parameters and weights changed."""
+"""What differs between two programs and, of artifacts, in how they were made and what they do."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-import numpy as np
 
 from snn_deploy.deploy.artifact import MANIFEST
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment, read_deployment
 from snn_deploy.deploy.diff_measures import Measures, measures
+from snn_deploy.deploy.program_changes import (
+    Change,
+    Part,
+    changed_records,
+    changes_between,
+    plain_change,
+)
 from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import ArtifactDamagedError, OptionError
 from snn_deploy.ir.findings import Finding
-from snn_deploy.ir.graph import Named
-from snn_deploy.ir.maps import LinearMap
 from snn_deploy.ir.paths import is_file
-from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, load_program
-
-
-class Part(Enum):
-    """Which part of a program, or of an artifact, differs."""
-
-    PROGRAM = "program"
-    INPUT = "input"
-    POPULATION = "population"
-    PROJECTION = "projection"
-    OUTPUT = "output"
-    TARGET = "target"
-    ENCODING = "encoding"
-    OPTION = "option"
-    PIPELINE = "pipeline"
-    FINDING = "finding"
-
 
 COMPUTES = frozenset(
     {Part.PROGRAM, Part.INPUT, Part.POPULATION, Part.PROJECTION, Part.OUTPUT, Part.ENCODING}
 )
 """Parts that change what is computed; the others tell how it came about."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One thing that differs."""
-
-    part: Part
-    name: str
-    """Of the population, projection, ...; empty for the whole program."""
-
-    what: str
-    """Field, such as `threshold` or `weights`; empty where the whole part is new or gone."""
-
-    one: str
-    """In the first program; empty where it is not there."""
-
-    other: str
-    changed: int | None = None
-    """Numbers that differ, of an array."""
-
-    numbers: int | None = None
-    """Numbers that there are."""
-
-    largest: float | None = None
-    """Largest absolute change of one of them."""
-
-    at: tuple[int, ...] | None = None
-    """Where that is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +149,11 @@ def diff(
             without data.
     """
     digests = one.program.digest, other.program.digest
-    changes = list(_programs(one.program, other.program))
+    changes = list(changes_between(one.program, other.program))
     if one.deployment is not None and other.deployment is not None:
         changes += _deployments(one.deployment, other.deployment)
     if digests[0] != digests[1] and not any(change.part in COMPUTES for change in changes):
-        changes.append(_plain(Part.PROGRAM, "", "order of its parts", "one", "another"))
+        changes.append(plain_change(Part.PROGRAM, "", "order of its parts", "one", "another"))
     measured = None
     if one.deployment is not None and other.deployment is not None:
         sides = one.deployment, other.deployment
@@ -222,143 +181,10 @@ def diff(
     )
 
 
-def _plain(part: Part, name: str, what: str, one: Any, other: Any) -> Change:
-    return Change(part=part, name=name, what=what, one=_text(one), other=_text(other))
-
-
-NAMED = {
-    "inputs": Part.INPUT,
-    "populations": Part.POPULATION,
-    "projections": Part.PROJECTION,
-    "outputs": Part.OUTPUT,
-}
-"""Parts of a program that have names."""
-
-
-def _programs(one: Program, other: Program) -> Iterator[Change]:
-    for field in fields(Program):
-        first, second = getattr(one, field.name), getattr(other, field.name)
-        if field.name not in NAMED:
-            yield from _values(Part.PROGRAM, "", field.name, first, second)
-            continue
-        part, have = NAMED[field.name], {item.name: item for item in second}
-        for item in first:
-            if item.name in have:
-                yield from _records(part, item.name, "", item, have[item.name])
-            else:
-                yield Change(part=part, name=item.name, what="", one=_summary(item), other="")
-        known = {item.name for item in first}
-        for item in second:
-            if item.name not in known:
-                yield Change(part=part, name=item.name, what="", one="", other=_summary(item))
-
-
-def _summary(item: Named) -> str:
-    """Return an input, population, projection or output in a few words."""
-    shape = getattr(item, "shape", None)
-    if shape is not None:
-        return "x".join(map(str, shape)) or "1"
-    ends = [getattr(item, name, None) for name in ("source", "target", "population")]
-    return " -> ".join(end for end in ends if end)
-
-
-def _records(part: Part, name: str, path: str, one: Any, other: Any) -> Iterator[Change]:
-    """Yield the differences of two records of the same type, field by field."""
-    for field in fields(one):
-        where = f"{path}.{field.name}" if path else field.name
-        yield from _values(part, name, where, getattr(one, field.name), getattr(other, field.name))
-
-
-def _values(part: Part, name: str, what: str, one: Any, other: Any) -> Iterator[Change]:
-    """Yield the differences of two values of any field."""
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        yield from _arrays(part, name, what, one, other)
-    elif isinstance(one, LinearMap) and isinstance(other, LinearMap):
-        yield from _maps(part, name, one, other)
-    elif isinstance(one, tuple) and any(map(is_dataclass, (*one, *other))):
-        yield from _sequences(part, name, what, one, other)
-    elif is_dataclass(one) and type(one) is type(other) and not isinstance(one, Binary):
-        yield from _records(part, name, what, one, other)
-    elif one != other:
-        yield _plain(part, name, what, one, other)
-
-
-def _sequences(
-    part: Part, name: str, what: str, one: Sequence[Any], other: Sequence[Any]
-) -> Iterator[Change]:
-    """Yield the differences of two sequences of records, by place."""
-    if len(one) != len(other):
-        few = max(len(one), len(other)) == 1  # which can be told in words
-        sides = (one, other) if few else (len(one), len(other))
-        yield _plain(part, name, what, *sides)
-        return
-    for index, (first, second) in enumerate(zip(one, other, strict=True)):
-        yield from _values(part, name, f"{what}[{index}]", first, second)
-
-
-def _maps(part: Part, name: str, one: LinearMap, other: LinearMap) -> Iterator[Change]:
-    if type(one) is not type(other) or one.numbers().shape != other.numbers().shape:
-        yield _plain(part, name, "map", _map(one), _map(other))
-        return
-    for field in fields(one):  # type: ignore[arg-type]  # every map is a dataclass
-        what = "weights" if field.name in ("weight", "factor") else f"map.{field.name}"
-        first, second = getattr(one, field.name), getattr(other, field.name)
-        yield from _values(part, name, what, first, second)
-
-
-def _map(linear: LinearMap) -> str:
-    ends = " -> ".join("x".join(map(str, s)) for s in (linear.in_shape, linear.out_shape))
-    return f"{type(linear).__name__.lower()} {ends}, {linear.numbers().size:,} weights"
-
-
-def _arrays(
-    part: Part, name: str, what: str, one: np.ndarray, other: np.ndarray
-) -> Iterator[Change]:
-    """Yield how many numbers differ, the largest change and where; nothing if they are equal."""
-    try:
-        first, second = np.broadcast_arrays(one, other)
-    except ValueError:
-        yield _plain(part, name, what, one, other)
-        return
-    change = np.abs(second.astype(np.float64) - first.astype(np.float64))
-    if not np.any(change):
-        if one.shape != other.shape:
-            yield _plain(part, name, f"{what}, numbers stored", f"{one.size}", f"{other.size}")
-        return
-    at = tuple(int(i) for i in np.unravel_index(int(change.argmax()), change.shape))
-    single = change.size == 1
-    yield Change(
-        part=part,
-        name=name,
-        what=what,
-        one=_text(first[at] if at else one),
-        other=_text(second[at] if at else other),
-        changed=None if single else int(np.count_nonzero(change)),
-        numbers=None if single else change.size,
-        largest=float(change.max()),
-        at=None if single else at,
-    )
-
-
-def _text(value: Any) -> str:
-    """Return a value in a word or two."""
-    if isinstance(value, np.ndarray | np.generic):
-        low, high = np.min(value), np.max(value)
-        return f"{low}" if low == high else f"{low}..{high}"
-    if isinstance(value, tuple):
-        return "x".join(map(_text, value)) or "none"
-    if is_dataclass(value) and not isinstance(value, Binary | type):
-        inside = (f"{f.name} {_text(getattr(value, f.name))}" for f in fields(value))
-        return ", ".join(inside)
-    if isinstance(value, Binary):
-        value = f"{float(value):g}"
-    return str(value.value if isinstance(value, Enum) else "none" if value is None else value)
-
-
 def _deployments(one: Deployment, other: Deployment) -> Iterator[Change]:
     """Yield what differs in how two artifacts were made."""
     yield from _entries(Part.TARGET, _numbers(one.target), _numbers(other.target))
-    yield from _records(Part.ENCODING, "", "", one.encoding, other.encoding)
+    yield from changed_records(Part.ENCODING, "", "", one.encoding, other.encoding)
     yield from _entries(Part.OPTION, one.configuration, other.configuration)
     yield from _lines(Part.PIPELINE, one.pipeline, other.pipeline)
     yield from _lines(Part.FINDING, _findings(one.findings), _findings(other.findings))
@@ -386,7 +212,7 @@ def _key(item: Mapping[str, Any], number: int) -> str:
 def _entries(part: Part, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Change]:
     for key in dict.fromkeys((*one, *other)):
         if one.get(key) != other.get(key):
-            yield _plain(part, "", key, one.get(key), other.get(key))
+            yield plain_change(part, "", key, one.get(key), other.get(key))
 
 
 def _findings(findings: Sequence[Finding]) -> list[str]:

@@ -13,9 +13,9 @@ from strategies import ANYTHING, Sizes, random_program
 import snn_deploy
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.diff import Change, Part
 from snn_deploy.deploy.diff_measures import About
 from snn_deploy.deploy.energy import Event
+from snn_deploy.deploy.program_changes import Change, Part
 from snn_deploy.errors import ArtifactDamagedError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.program import Bias, Binary, Current, Program
