@@ -1,9 +1,12 @@
 """The parts of the range proof, each against a loop over the numbers that it speaks of."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from snn_deploy.ir.arithmetic import Arithmetic, Decay, Overflow, Register, rounded
+from snn_deploy.quantize.bound_parts import Guard
 from snn_deploy.quantize.conditions import twice_wrapped
 from snn_deploy.quantize.intervals import Interval, decayed, gained, held, outside, point
 
@@ -66,3 +69,52 @@ def test_a_gained_interval_ends_where_its_gained_numbers_do(shift, ends):
     for index in range(len(ENDS)):
         found = rounded(np.multiply.outer(factors, inside(index)), shift)
         assert (kept.low[index], kept.high[index]) == (found.min(), found.max())
+
+
+@pytest.mark.parametrize("factor", [-1, 0, 1])
+def test_an_interval_times_a_sign_ends_where_its_numbers_do(factor):
+    kept = INTERVALS.times(factor)
+    for index in range(len(ENDS)):
+        found = inside(index) * factor
+        assert (kept.low[index], kept.high[index]) == (found.min(), found.max())
+
+
+def test_intervals_are_joined_moved_and_cut_as_their_numbers_are():
+    other = Interval(ENDS[::-1, 0] // 2, ENDS[::-1, 1] // 2)
+    both, cut, lifted = INTERVALS.hull(other), INTERVALS.clipped(-3, 5), INTERVALS.at_least(2)
+    total, less = INTERVALS + other, INTERVALS - 4
+    for index in range(len(ENDS)):
+        own, beside = inside(index), np.arange(other.low[index], other.high[index] + 1)
+        for found, wanted in (
+            (both, np.concatenate([own, beside])),
+            (cut, np.clip(own, -3, 5)),
+            (lifted, np.maximum(own, 2)),
+            (total, np.add.outer(own, beside)),
+            (less, own - 4),
+        ):
+            assert (found.low[index], found.high[index]) == (wanted.min(), wanted.max())
+
+
+def guards():
+    """Return every combination of what may happen, one in each row."""
+    flags = np.array(list(itertools.product([False, True], repeat=4)))
+    flags, spikes = np.repeat(flags, 3, axis=0), np.tile([0, 1, 2], 16)
+    over, changes, down, again = flags.T
+    return Guard(over, changes, spikes, down, again)
+
+
+def test_a_guard_lacks_what_joining_it_would_add():
+    every = guards()
+    for row in range(48):
+        one = Guard(*(np.broadcast_to(value[row], (48,)) for value in vars_of(every)))
+        joined = one.joined(every)
+        added = np.zeros(48, bool)
+        for before, after, other in zip(vars_of(one), vars_of(joined), vars_of(every), strict=True):
+            np.testing.assert_array_equal(after, np.maximum(before, other))
+            added |= after != before
+        np.testing.assert_array_equal(every.beyond(one), added)
+        np.testing.assert_array_equal(joined.fires, (joined.spikes > 0) | joined.down)
+
+
+def vars_of(guard):
+    return guard.over, guard.changes, guard.spikes, guard.down, guard.again

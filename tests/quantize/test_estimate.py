@@ -295,3 +295,23 @@ def test_sets_of_parameters_are_counted_however_they_are_stored():
     assert count([1, 2, 1], [2, 2, 2], [0, 0, 0]) == 2
     assert count([1, 2, 1], [2, 2, 3], 0) == 3
     assert count(1, [2, 2, 3], [4, 4, 5]) == 2
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_an_error_of_weights_is_weighed_with_the_second_moment_of_its_group(seed):
+    rng = np.random.default_rng(seed)
+    dense = Dense(weight=rng.normal(0, 1, (4, 3)))
+    grouped = Convolution(weight=rng.normal(0, 1, (4, 2, 2, 2)), source=(4, 3, 3), groups=2)
+    for linear, groups in ((dense, 1), (grouped, 2)):
+        fan = linear.weight[0].size
+        factor = rng.normal(0, 1, (groups, fan, fan))
+        moment = factor @ factor.transpose(0, 2, 1)
+        activity = Activity(mean=np.ones(linear.in_size), power=np.ones(linear.in_size))
+        drive = drive_of(
+            Projection(name="w", source="in", target="l", map=linear),
+            unit=1.0, payload=(0, 1), activity=activity, target=CPU, bits=8, moment=moment,
+        )  # fmt: skip
+        error = rng.normal(0, 1, linear.weight.size)
+        wanted = [e @ moment[row * groups // 4] @ e for row, e in enumerate(error.reshape(4, fan))]
+        np.testing.assert_allclose(drive.quadratic(error), wanted)

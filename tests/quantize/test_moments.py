@@ -127,3 +127,15 @@ def test_sources_that_never_fire_do_not_disturb_the_others():
     assert np.array_equal(kept[:, 4:], np.rint(weight[:, 4:]))
     nothing, _ = feedback_round(weight, GRID, Feedback.of(np.zeros((1, 10, 10))))
     assert np.array_equal(nothing, np.clip(np.rint(weight), -8, 7))
+
+
+@settings(max_examples=20)
+@given(weight=WEIGHTS, seed=st.integers(0, 2**32 - 1))
+def test_feedback_on_a_coarser_grid_is_feedback_on_the_fine_one_of_smaller_weights(weight, seed):
+    sent = np.random.default_rng(seed).random((50, 20))
+    feedback = Feedback.of((sent.T @ sent / 50)[None])
+    coarse = WeightRange(low=-16, high=14, step=2, source="every second")
+    kept, clipped = feedback_round(2 * weight, coarse, feedback)
+    fine, as_many = feedback_round(weight, GRID, feedback)
+    assert np.array_equal(kept, 2 * fine)
+    assert clipped == as_many
