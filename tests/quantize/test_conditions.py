@@ -4,10 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snn_deploy.ir.arithmetic import Arithmetic, Decay, Overflow, Register, rounded
+from snn_deploy.ir.neuron import State, Tabled
+from snn_deploy.ir.program import Bias, Population
+from snn_deploy.ir.timing import Table, Window
 from snn_deploy.quantize.bound_parts import Guard
-from snn_deploy.quantize.conditions import twice_wrapped
+from snn_deploy.quantize.bounded import numbers_of
+from snn_deploy.quantize.conditions import Schedule, twice_wrapped
 from snn_deploy.quantize.intervals import Interval, decayed, gained, held, outside, point
 
 ONCE = Register(bits=4, overflow=Overflow.WRAP_ONCE)
@@ -118,3 +124,71 @@ def test_a_guard_lacks_what_joining_it_would_add():
 
 def vars_of(guard):
     return guard.over, guard.changes, guard.spikes, guard.down, guard.again
+
+
+RULES = Arithmetic(
+    current=Register(bits=24, overflow=Overflow.SATURATE_FULL),
+    membrane=Register(bits=24, overflow=Overflow.SATURATE_FULL),
+    decay_bits=12,
+)
+
+
+def whole(value):
+    return np.asarray(value, np.int32)
+
+
+def drawn_population(rng):
+    """Return neurons with a bias, a window and tables, each in or before or behind the run."""
+
+    def table(what, into=None):
+        rows = rng.integers(-9, 10, (int(rng.integers(1, 5)), 1))
+        start, repeats = int(rng.integers(0, 12)), bool(rng.integers(2))
+        return Table(what=what, rows=whole(rows), into=into, start=start, repeats=repeats)
+
+    first = int(rng.integers(0, 12))
+    return Population(
+        name="l",
+        shape=(1,),
+        decay=whole(4096),
+        threshold=whole(rng.integers(-9, 10)),
+        lower=whole(-20),
+        lag=int(rng.integers(0, 5)),
+        biases=(Bias(value=whole(rng.integers(-9, 10)), start=int(rng.integers(0, 12))),),
+        window=Window(first=first, behind=first + int(rng.integers(0, 12))),
+        tables=(table(Tabled.THRESHOLD), table(Tabled.BIAS, State.MEMBRANE)),
+    )
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 2**32 - 1))
+def test_what_acts_in_a_span_of_steps_is_what_acts_in_each_of_them(seed):
+    rng = np.random.default_rng(seed)
+    population, period = drawn_population(rng), int(rng.integers(1, 4))
+    schedule = Schedule(numbers=numbers_of(population, ()), rules=RULES, period=period)
+    first = int(rng.integers(0, 10))
+    behind = first + int(rng.integers(1, 8))
+    found = schedule.during(first, behind)
+    thresholds, tabled = population.tables
+    steps = [population.lag + own * period for own in range(first, behind)]
+
+    def threshold(step):
+        row = thresholds.at(step, period)
+        return int(population.threshold if row is None else row[0])
+
+    def bias(step):
+        row = tabled.at(step, period)
+        acts = step >= population.biases[0].start
+        return int(population.biases[0].value) * acts, 0 if row is None else int(row[0])
+
+    wanted = [threshold(step) for step in steps]
+    assert (found.threshold.low.min(), found.threshold.high.max()) == (min(wanted), max(wanted))
+    before = [threshold(step - period) for step in steps if step > population.lag]
+    if before and len(before) == len(steps):
+        ends = found.threshold_before.low.min(), found.threshold_before.high.max()
+        assert ends == (min(before), max(before))
+    parts = list(zip(*(bias(step) for step in steps), strict=True))
+    low, high = (sum(end(part) for part in parts) for end in (min, max))
+    interval = found.biases.get(State.MEMBRANE, point(np.zeros(1, np.int64)))
+    assert (interval.low.min(), interval.high.max()) == (low, high)
+    inside = [step in population.window for step in steps]
+    assert (found.may_fire, found.may_not) == (any(inside), not all(inside))

@@ -25,6 +25,7 @@ from snn_deploy.ir.neuron import Decode, Fires, ResetKind, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, PAYLOADS, Values
 from snn_deploy.quantize import Objective, Options, Preset, Rounding, compile_network
+from snn_deploy.quantize.correction import corrected
 from snn_deploy.quantize.guards import activity_findings, state_findings
 from snn_deploy.quantize.options import MOST_DILATION
 from snn_deploy.quantize.trial import Trials
@@ -437,3 +438,21 @@ def test_the_room_for_states_counts_every_current():
     trials = Trials.start(network, inputs, Encoding(), CPU)
     largest = np.abs(states[State.CURRENT_2]).max(axis=(0, 1))
     assert np.all(trials.largest_states("l")[State.CURRENT_2] >= largest)
+
+
+def test_what_is_missing_is_added_to_the_bias_that_always_acts():
+    biases = (
+        Bias(value=real(1), waits=True),
+        Bias(value=real(2), start=3),
+        Bias(value=real(4), into=State.CURRENT),
+        Bias(value=real(8)),
+    )
+    population = Population(
+        name="l", shape=(2,), decay=real(0.5), synapse=Synapse(decay=real(0.5)), biases=biases
+    )
+    made = corrected(population, {State.MEMBRANE: real([0.5, 0.25])})
+    assert made.biases[:3] == biases[:3]
+    np.testing.assert_array_equal(made.biases[3].value, [8.5, 8.25])
+    none = corrected(replace(population, biases=biases[:3]), {State.MEMBRANE: real([0.5, 0.25])})
+    assert none.biases[:3] == biases[:3]
+    np.testing.assert_array_equal(none.biases[3].value, [0.5, 0.25])
