@@ -87,7 +87,7 @@ class Probe:
                 return name, factor
             if not isinstance(node.layer, Scale) or len(node.inputs) != 1:
                 return None
-            factor, name = factor * node.layer.factor, node.inputs[0]
+            factor, name = np.asarray(factor * node.layer.factor), node.inputs[0]
         return None
 
 

@@ -258,7 +258,7 @@ class _Lowering:
             delay = np.full(reads, layer.steps * self.graph.dt)
             return {name: nir.Delay(delay=delay)}, reads
         if isinstance(layer, Rectifier):
-            if (layer.ceiling or 1.0) >= 1.0 and all(binary(self.graph, s) for s in node.inputs):
+            if _idle(self.graph, node):
                 return {}, reads  # 0 and 1 stay what they are
             if self.cells:
                 raise UnknownNodeError(
@@ -316,6 +316,15 @@ def _check_entrances(graph: LayerGraph) -> None:
             )
 
 
+def _idle(graph: LayerGraph, node: Node) -> bool:
+    """Return whether a rectifier changes nothing: it reads single spikes, not more than its
+    ceiling at once."""
+    assert isinstance(node.layer, Rectifier)
+    most = node.layer.ceiling
+    within = most is None or most >= len(node.inputs)
+    return within and all(binary(graph, source) for source in node.inputs)
+
+
 def binary(graph: LayerGraph, name: str) -> bool:
     """Return whether a node gives 0 or 1 only, being neurons that send one spike a step."""
     node = graph.nodes.get(name)
@@ -323,6 +332,8 @@ def binary(graph: LayerGraph, name: str) -> bool:
         return False
     if isinstance(node.layer, Cell):
         return node.layer.binary
+    if isinstance(node.layer, Rectifier):
+        return len(node.inputs) == 1 and _idle(graph, node)
     is_max = isinstance(node.layer, Pool) and node.layer.pooling is Pooling.MAX
     if is_max or isinstance(node.layer, Flatten | Unflatten | Upsample | Delay | Concatenation):
         joined = isinstance(node.layer, Concatenation) or len(node.inputs) == 1

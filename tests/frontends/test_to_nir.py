@@ -129,6 +129,28 @@ def test_an_activation_of_single_spikes_does_nothing(graph):
     assert answers(graph, 2, 0, 0)["out"] == [1, 2, 3]
 
 
+def test_activations_one_behind_another_do_nothing_to_single_spikes(graph):
+    graph.add("n", Cell(decay=np.ones(())), "input")
+    graph.add("relu6", Rectifier(ceiling=6.0), "n")
+    graph.add("clamp", Rectifier(ceiling=1.0), "relu6")
+    graph.add("sum", SUMS, "clamp")
+    graph.outputs["out"] = "sum"
+    assert answers(graph, 2, 0, 0)["out"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("ceiling", "fits"), [(None, True), (2.0, True), (1.0, False)])
+def test_an_activation_of_two_spikes_at_once_does_nothing_up_to_its_ceiling(graph, ceiling, fits):
+    graph.add("a", Cell(decay=np.ones(())), "input")
+    graph.add("b", Cell(decay=np.ones(())), "input")
+    graph.add("relu", Rectifier(ceiling=ceiling), "a", "b")
+    graph.add("sum", SUMS, "relu")
+    graph.outputs["out"] = "sum"
+    if fits:
+        assert answers(graph, 2, 0, 0)["out"] == [2, 4, 6]
+    else:
+        assert refusal(graph).startswith("error[SNN203]: an activation between neurons")
+
+
 def test_an_activation_between_neurons_is_refused(graph):
     graph.add("n", Cell(decay=np.ones(()), fires=Fires.COUNT, max_spikes=3), "input")
     graph.add("relu", Rectifier(), "n")
