@@ -1,0 +1,56 @@
+"""What a late population would do before its inputs arrive."""
+
+import numpy as np
+import pytest
+
+from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
+from snn_deploy.ir.neuron import Compare, Fires
+from snn_deploy.ir.program import Bias, Current, Floor, Population
+from snn_deploy.quantize.features import moves_before_lag
+
+WIDE = Register(bits=24, overflow=Overflow.SATURATE_FULL)
+RULES = Arithmetic(current=WIDE, membrane=WIDE, decay_bits=12)
+LAG = 3
+
+
+def whole(value):
+    return np.asarray(value, np.int32)
+
+
+def late(**fields):
+    standard = {"decay": whole(4096), "threshold": whole(100), "lag": LAG}
+    return Population(name="l", shape=(2,), **standard | fields)
+
+
+MOVING = {
+    "a leak": {"initial": whole([0, 5]), "decay": whole(2048)},
+    "a bias from the first step": {"biases": (Bias(value=whole([0, 1])),)},
+    "a bias from the lag on": {"biases": (Bias(value=whole(1), start=LAG),)},
+    "a current": {"current": Current(decay=whole(0), initial=whole([0, 3]))},
+    "a spike above the threshold": {"initial": whole([0, 101])},
+    "a spike at it": {"initial": whole([0, 100]), "compare": Compare.GREATER_EQUAL},
+    "a negative spike": {"initial": whole([0, -5]), "lower": whole(-5), "fires": Fires.TERNARY},
+    "a floor": {"initial": whole(2), "floor": Floor(value=whole([0, 3]))},
+}
+STAYING = {
+    "nothing": {},
+    "a leak of nothing": {"decay": whole(2048)},
+    "a membrane without leak": {"initial": whole([0, 5])},
+    "a bias that starts behind the lag": {"biases": (Bias(value=whole(1), start=LAG + 1),)},
+    "a bias that waits": {"biases": (Bias(value=whole(1), waits=True),)},
+    "a bias of nothing": {"biases": (Bias(value=whole(0)),)},
+    "a current of nothing": {"current": Current(decay=whole(0))},
+    "a membrane at the threshold": {"initial": whole([0, 100]), "compare": Compare.GREATER},
+    "a membrane that never fires": {"initial": whole(101), "fires": Fires.NEVER},
+    "a membrane above the lower one": {
+        "initial": whole([0, -4]), "lower": whole(-5), "fires": Fires.TERNARY,
+    },
+    "a membrane at its floor": {"initial": whole(3), "floor": Floor(value=whole([0, 3]))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", [*MOVING, *STAYING])
+def test_a_population_needs_a_gate_where_a_state_would_change_or_a_spike_go_out(what):
+    fields = {**MOVING, **STAYING}[what]
+    assert moves_before_lag(late(**fields), RULES) is (what in MOVING)
+    assert not moves_before_lag(late(**{**fields, "lag": 0}), RULES)
