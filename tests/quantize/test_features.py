@@ -1,11 +1,14 @@
-"""What a late population would do before its inputs arrive."""
+"""What needs more than a chip or the training has: a late population, a map that is too large."""
 
 import numpy as np
 import pytest
 
+from snn_deploy.errors import UnsupportedError
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
+from snn_deploy.ir.maps import Sparse
+from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, Fires
-from snn_deploy.ir.program import Bias, Current, Floor, Population
+from snn_deploy.ir.program import Bias, Current, Floor, Input, Population, Program, Projection
 from snn_deploy.quantize.features import moves_before_lag
 
 WIDE = Register(bits=24, overflow=Overflow.SATURATE_FULL)
@@ -54,3 +57,35 @@ def test_a_population_needs_a_gate_where_a_state_would_change_or_a_spike_go_out(
     fields = {**MOVING, **STAYING}[what]
     assert moves_before_lag(late(**fields), RULES) is (what in MOVING)
     assert not moves_before_lag(late(**{**fields, "lag": 0}), RULES)
+
+
+def test_a_sparse_map_that_would_be_too_large_as_a_matrix_cannot_be_trained():
+    pytest.importorskip("torch")
+    from snn_deploy.quantize.torch_trainable import check_trainable
+
+    def wide(post):
+        linear = Sparse(
+            post=whole([3]),
+            pre=whole([2]),
+            weight=whole([1]),
+            post_shape=(post,),
+            pre_shape=(2**13,),
+        )
+        return Program(
+            name="wide",
+            target="cpu",
+            arithmetic=RULES,
+            inputs=(Input(name="x", shape=(2**13,)),),
+            populations=(Population(name="l", shape=(post,), decay=whole(0)),),
+            projections=(Projection(name="w", source="x", target="l", map=linear),),
+            outputs=(Output(name="o", population="l"),),
+        )
+
+    check_trainable(wide(2**13))  # 2**26 numbers are not too many
+    with pytest.raises(UnsupportedError) as caught:
+        check_trainable(wide(2**13 + 1))
+    assert str(caught.value) == (
+        "error[SNN301]: its 8193 x 8192 single synapses cannot be trained as integers\n"
+        "  at: w\n"
+        "  fix: compile_network with Options(weight_bits=...), which trains nothing"
+    )
