@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from snn_deploy.frontends.pt2_call import Call, Reading, Value
 from snn_deploy.frontends.pt2_file import Exported, ExportedOp, read_exported
 from snn_deploy.frontends.pt2_layout import LAYOUT
 from snn_deploy.frontends.pt2_ops import LAYERS
+from snn_deploy.frontends.pt2_shared import check_shared, names
 
 PREFIX = "torch.ops.aten."
 
@@ -51,14 +51,15 @@ class _Reader:
         model = self.model
         if not model.inputs or not model.outputs:
             raise GraphError("nothing enters the network, or nothing leaves it", where=self.where)
+        check_shared(model.ops, model.outputs, PREFIX, self.where)
         reading = self._reading()
         build = reading.build
-        names = {output: build.name(f"{output}.out") for output in model.outputs}
-        build.reserved |= set(names.values())
+        given = {output: build.name(f"{output}.out") for output in model.outputs}
+        build.reserved |= set(given.values())
         self._inputs(reading)
         for op in model.ops:
             self._operation(reading, op)
-        for output, name in names.items():
+        for output, name in given.items():
             value = reading.values.get(output)
             if not isinstance(value, Tensor):
                 raise GraphError(
@@ -72,7 +73,7 @@ class _Reader:
         uses = Counter(model.outputs)
         for op in model.ops:
             for argument in op.arguments.values():
-                uses.update(_names(argument))
+                uses.update(names(argument))
         batches = [shape[0] or 1 for shape in model.inputs.values() if shape]
         return Reading(
             build=Builder(where=self.where),
@@ -113,14 +114,3 @@ class _Reader:
         reading.values[op.outputs[0]] = value
         if any(reading.uses[output] for output in op.outputs[1:] if output):
             raise UnknownNodeError(f"a second output of {op.target[:80]} is not read", where=where)
-
-
-def _names(argument: Mapping[str, Any]) -> list[str]:
-    """Return the tensors that an argument names."""
-    found = []
-    for kind, value in argument.items():
-        if kind == "as_tensor" and isinstance(value, dict):
-            found.append(str(value.get("name")))
-        elif kind == "as_tensors" and isinstance(value, list):
-            found += [str(each.get("name")) for each in value if isinstance(each, dict)]
-    return found

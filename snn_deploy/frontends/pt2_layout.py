@@ -97,9 +97,12 @@ def _same(name: str) -> Callable[[Call], Value]:
     return read
 
 
-def _dropout(call: Call) -> Value:
-    call.expect(train=False)
-    return call.value("input")
+def _dropout(name: str) -> Callable[[Call], Value]:
+    def read(call: Call) -> Value:
+        call.expect(train=False)
+        return call.value(name)
+
+    return read
 
 
 def _size(call: Call) -> int:
@@ -118,7 +121,8 @@ LAYOUT: Mapping[str, Callable[[Call], Value]] = {
     "squeeze.dim": _squeeze,
     "squeeze.dims": _squeeze,
     "cat.default": _concatenation,
-    **dict.fromkeys(("dropout.default", "dropout_.default", "feature_dropout.default"), _dropout),
+    **dict.fromkeys(("dropout.default", "feature_dropout.default"), _dropout("input")),
+    **dict.fromkeys(("dropout_.default", "feature_dropout_.default"), _dropout("self")),
     **dict.fromkeys(
         ("alias.default", "clone.default", "contiguous.default", "detach.default"), _same("self")
     ),

@@ -140,6 +140,28 @@ def test_what_cannot_be_read_is_named(module: Any, error: str) -> None:
     assert str(caught.value) == error
 
 
+class Flattened(nn.Module):  # type: ignore[name-defined,misc]
+    """A view that is changed in place, and what it is a view of."""
+
+    def forward(self, x: Any) -> Any:
+        y = -x
+        y.flatten(1).relu_()
+        return y + x
+
+
+def test_a_view_changed_in_place_is_read_once_nothing_is_changed_in_place() -> None:
+    x = torch.randn(2, 3, 4)
+    with pytest.raises(UnknownNodeError) as caught:
+        read_pt2(archive(Flattened(), x), "m.pt2")
+    assert str(caught.value) == (
+        "error[SNN203]: a value is read that torch.ops.aten.relu_.default changed in place, "
+        "through another view\n"
+        "  at: m.pt2: neg\n"
+        "  fix: save program.run_decompositions(), which changes nothing in place"
+    )
+    check(Flattened(), x, decomposed=True)
+
+
 def repacked(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     """Return an archive with changed records."""
     made = io.BytesIO()

@@ -65,6 +65,23 @@ OPERATIONS: dict[str, tuple[tuple[int, ...], list[Op]]] = {
     "a constant times values": (PLANE, [op("y", "mul.Tensor", self=Ref("channels"), other=X)]),
     "values times a number": (PLANE, [op("y", "mul.Tensor", self=X, other=0.5)]),
     "padding of a plane": (PLANE, [op("y", "constant_pad_nd.default", self=X, pad=[1, 2, 0, 3])]),
+    "dropouts in place": (
+        PLANE,
+        [
+            op("d", "dropout_.default", self=X, p=0.5, train=False),
+            op("e", "feature_dropout_.default", self=Ref("d"), p=0.5, train=False),
+            op("y", "neg.default", self=Ref("e")),
+        ],
+    ),
+    "a copy of what is changed in place": (
+        PLANE,
+        [
+            op("n", "neg.default", self=X),
+            op("c", "clone.default", self=Ref("n")),
+            op("r", "relu_.default", self=Ref("n")),
+            op("y", "add.Tensor", self=Ref("c"), other=Ref("r")),
+        ],
+    ),
     "padding as it is exported": (
         PLANE,
         [op("y", "pad.default", self=X, pad=[2, 1], mode="constant", value=None)],
@@ -283,6 +300,41 @@ COMPLAINTS: dict[str, tuple[list[Op], str]] = {
 def test_an_operation_that_cannot_be_read_is_named(case: str) -> None:
     ops, error = COMPLAINTS[case]
     assert refused(archive(ops, CONSTANTS)) == error
+
+
+CHANGED = [
+    op("n", "neg.default", self=X),
+    op("v", "view.default", self=Ref("n"), size=[1, 2, 36]),
+    op("r", "relu_.default", self=Ref("v")),
+]
+"""The torch of these changes "n" as well, of which "v" is a view."""
+
+IN_PLACE = (
+    "error[SNN203]: a value is read that torch.ops.aten.relu_.default changed in place, through "
+    "another view\n"
+    "  at: m.pt2: n\n"
+    "  fix: save program.run_decompositions(), which changes nothing in place"
+)
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        [*CHANGED, op("y", "neg.default", self=Ref("n"))],
+        [
+            *CHANGED,
+            op("w", "flatten.using_ints", self=Ref("n"), start_dim=2),
+            op("y", "add.Tensor", self=Ref("r"), other=Ref("w")),
+        ],
+    ],
+    ids=["its source", "another view"],
+)
+def test_numbers_changed_in_place_through_another_view_are_refused(ops: list[Op]) -> None:
+    assert refused(archive(ops, CONSTANTS)) == IN_PLACE
+
+
+def test_an_output_changed_in_place_by_another_view_is_refused() -> None:
+    assert refused(archive(CHANGED, outputs=["n", "r"])) == IN_PLACE
 
 
 def graph_of(model: Entry) -> Entry:
