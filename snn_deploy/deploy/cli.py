@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ from cyclopts import CycloptsError
 
 from snn_deploy.deploy.commands import build
 from snn_deploy.deploy.memory import memory_short
-from snn_deploy.deploy.progress import waiting, wanted
+from snn_deploy.deploy.progress import bar, waiting, wanted
 from snn_deploy.deploy.screen import fitted
 from snn_deploy.errors import DeployError, UsageError
-from snn_deploy.ir.telling import telling
+from snn_deploy.ir.telling import counting, telling
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
 """Exit statuses; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -25,7 +26,17 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _interrupt(*_: object) -> None:
+    """End the processes that work for us, then this one; a further Ctrl-C changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.terminate()
+    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each way to end
@@ -34,6 +45,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each w
     words = [word for word in arguments if word != "--json"]  # it may stand anywhere
     wanted.set(not as_json)
     telling.set(waiting)
+    counting.set(bar)
     try:
         command, bound, _ = build().parse_args(words, print_error=False, exit_on_error=False)
         result = command(*bound.args, **bound.kwargs)

@@ -18,6 +18,7 @@ from snn_deploy.deploy.importing import imported, model_content
 from snn_deploy.deploy.mapped import Room, mapped
 from snn_deploy.deploy.mapping import Goal
 from snn_deploy.deploy.net_files import check_net, is_net, net_program
+from snn_deploy.deploy.progress import waiting
 from snn_deploy.deploy.quantizing import Wishes, search_bits
 from snn_deploy.deploy.request import Request, choose
 from snn_deploy.deploy.thresholds import parse_thresholds, with_thresholds
@@ -60,7 +61,8 @@ def export(
     else:
         deployment = _deployment(model, request, target, output, calibrate=calibrate, sample=sample)
     if output is not None and not dry_run:
-        deployment.save(output, force=force)
+        with waiting(f"writing {output}"):
+            deployment.save(output, force=force)
     return deployment
 
 
@@ -76,7 +78,8 @@ def _deployment(
     """Return the deployment of a network of real numbers, as integers, on its cores."""
     room = _room(request)
     deployment, data = unmapped(model, request, target, calibrate=calibrate, sample=sample)
-    return mapped(replace(deployment, folder=output), data, room)
+    with waiting("placing neurons on cores"):
+        return mapped(replace(deployment, folder=output), data, room)
 
 
 def unmapped(
@@ -104,7 +107,8 @@ def unmapped(
     if content is None:
         content = model_content(model)
     rule = early_exit_of(request.chosen)
-    found = imported(model, request, calibrate, sample, content=content)
+    with waiting(f"reading {_called(model)}"):
+        found = imported(model, request, calibrate, sample, content=content)
     found = with_thresholds(found, parse_thresholds(request.thresholds))
     configuration = configured(request, target)
     wishes = Wishes(**{f.name: getattr(request, f.name) for f in fields(Wishes)})
@@ -115,9 +119,10 @@ def unmapped(
     if calibrate is not None:
         data, calibration, configuration["calibrate"] = _calibration(found, calibrate)
         if wishes.automatic:
-            result = search_bits(
-                found, target, data, calibration, wishes=wishes, options=options, choose=choose
-            )
+            with waiting("searching bits"):
+                result = search_bits(
+                    found, target, data, calibration, wishes=wishes, options=options, choose=choose
+                )
             options = replace(options, weight_bits=result.bits)
             searched.append(result.finding)
     elif wishes.automatic:
@@ -155,6 +160,11 @@ def unmapped(
         samples=None if data is None else data.spread(REPORTED_SAMPLES),
     )
     return deployment, data
+
+
+def _called(model: Any) -> str:
+    """Return what a model is called while it is read."""
+    return Path(model).name if isinstance(model, str | Path) else "the model"
 
 
 def _room(request: Request) -> Room:

@@ -1,14 +1,14 @@
-"""Progress bars on standard error: only on a terminal, only when a command asked for them."""
+"""Progress on standard error: only on a terminal, only when a command asked for it."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from snn_deploy.ir.telling import Advance
+
 wanted: ContextVar[bool] = ContextVar("wanted", default=False)
 """Set by the command line; a library call shows nothing."""
-
-Advance = Callable[[float], None]
 
 
 @contextmanager
@@ -23,29 +23,10 @@ def bar(title: str, total: float, *, counted: bool = False) -> Iterator[Advance]
     if not (wanted.get() and sys.stderr.isatty()):
         yield lambda amount: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only where a bar is shown
-    from rich.progress import (  # noqa: PLC0415 - the same
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from snn_deploy.deploy.progress_display import task  # noqa: PLC0415 - only where it is shown
 
-    columns = (
-        *(TextColumn("{task.description:24}"), BarColumn()),
-        *((MofNCompleteColumn(),) if counted else ()),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda amount: progress.advance(task, amount)
-
-
-def say(line: str) -> None:
-    """Tell what is going on, on standard error, if a command asked for it."""
-    if wanted.get():
-        print(line, file=sys.stderr)
+    with task(title, total, counted=counted) as advance:
+        yield advance
 
 
 @contextmanager
@@ -54,10 +35,13 @@ def waiting(what: str) -> Iterator[None]:
     if not (wanted.get() and sys.stderr.isatty()):
         yield
         return
-    from rich.console import Console  # noqa: PLC0415 - only where it is shown
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from snn_deploy.deploy.progress_display import task  # noqa: PLC0415 - the same
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(what, total=None)
+    with task(what, None):
         yield
+
+
+def say(line: str) -> None:
+    """Tell what is going on, on standard error, if a command asked for it."""
+    if wanted.get():
+        print(line, file=sys.stderr)

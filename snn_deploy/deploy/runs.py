@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64
 
-from snn_deploy.backends.protocol import Backend
+from snn_deploy.backends.protocol import Backend, Progress
 from snn_deploy.deploy.data import Data, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.progress import bar
@@ -17,6 +17,7 @@ from snn_deploy.ir.network import Between, Boundary, Network, Output
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.presentation import dilated, present, windows
 from snn_deploy.ir.program import Program
+from snn_deploy.ir.telling import Advance
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
 
 BLOCK_VALUES = 50_000_000
@@ -146,16 +147,25 @@ def full_runs(
 ) -> Iterator[tuple[Block, tuple[Trace, ...]]]:
     """Yield each block with the full trace of every backend."""
     width = recorded_width(deployment.program) * len(backends)
-    for block in blocks(data, deployment, width):
-        traces = []
-        for backend in backends:
-            with bar(backend.name, 1) as advance:
-                done = 0
-
-                def report(now: int, total: int, advance=advance) -> None:  # type: ignore[no-untyped-def]
-                    nonlocal done
-                    advance((now - done) / max(1, total))
-                    done = now
-
+    names = ", ".join(backend.name for backend in backends)
+    with bar(names, data.samples * len(backends)) as advance:
+        for block in blocks(data, deployment, width):
+            traces = []
+            for backend in backends:
+                report = _shares(advance, block.samples)
                 traces.append(backend.run(deployment.program, block.inputs, EVERYTHING, report))
-        yield block, tuple(traces)
+                report(1, 1)
+            yield block, tuple(traces)
+
+
+def _shares(advance: Advance, amount: float) -> Progress:
+    """Return what a backend reports to: its share of an amount goes to `advance`."""
+    done = 0.0
+
+    def report(now: int, total: int) -> None:
+        nonlocal done
+        share = amount * now / max(1, total)
+        advance(share - done)
+        done = share
+
+    return report

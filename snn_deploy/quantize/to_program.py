@@ -14,6 +14,7 @@ from snn_deploy.ir.graph import step_order
 from snn_deploy.ir.network import Network, Population
 from snn_deploy.ir.neuron import Fires, ResetKind
 from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.telling import counting
 from snn_deploy.ir.trace import Values
 from snn_deploy.quantize.lag import chip_lags
 from snn_deploy.quantize.layer import Layers
@@ -56,13 +57,16 @@ class ToIntegers:
         layers = self.layers(graph)
         done: dict[str, Rounded] = {}
         agreement: dict[str, float | None] = {}
-        for name in step_order(graph):
-            tried = layers.candidates(name)
-            if layers.trials is None:
-                done[name] = tried[0]
-            else:
-                done[name], agreement[name] = layers.trials.best(tried)
-            layers.keep(done[name])
+        work = _work(graph)
+        with counting.get()("choosing scales", sum(work.values())) as advance:
+            for name in step_order(graph):
+                tried = layers.candidates(name)
+                if layers.trials is None:
+                    done[name] = tried[0]
+                else:
+                    done[name], agreement[name] = layers.trials.best(tried)
+                layers.keep(done[name])
+                advance(work[name])
         rounded = [done[p.name] for p in graph.populations]
         return Passed(
             graph=self._program(graph, rounded),
@@ -192,3 +196,11 @@ def _check_size(what: str, size: float, layer: str) -> None:
 
 def _with_agreement(report: LayerReport, agreement: Mapping[str, float | None]) -> LayerReport:
     return replace(report, agreement=agreement.get(report.name))
+
+
+def _work(graph: Network) -> Mapping[str, int]:
+    """Return the weights into each population, which the time to round it goes with."""
+    return {
+        population.name: 1 + sum(p.map.numbers().size for p in graph.into(population.name))
+        for population in graph.populations
+    }

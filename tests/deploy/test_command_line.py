@@ -1,6 +1,8 @@
 """The command line: statuses, streams, JSON, and complaints for wrong usage."""
 
 import json
+import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.commands import build
 from snn_deploy.errors import DeployError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_help_loads_no_heavy_library() -> None:
@@ -129,6 +133,42 @@ def test_an_interrupt_says_that_nothing_is_half_written(
     monkeypatch.setattr(listings, "targets", stopped)
     assert run(["targets"]) == 130
     assert capsys.readouterr().err == "interrupted; nothing is left half written\n"
+
+
+INTERRUPTED = """
+import os, pathlib, signal, sys
+from snn_deploy.deploy.cli import main
+write, written = pathlib.Path.write_bytes, []
+def interrupted(path, content):
+    written.append(write(path, content))
+    if len(written) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGINT)
+pathlib.Path.write_bytes = interrupted
+main(sys.argv[2:])
+"""
+"""Presses Ctrl-C when so many files were written."""
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(5, "export model.nir --output new"), (1, "nir model.nir --output new.nir")],
+)
+def test_an_interrupt_in_the_midst_of_writing_leaves_nothing(
+    count: int, words: str, tmp_path: Path
+) -> None:
+    made = runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"))
+    made["write"](tmp_path / "model.nir", made["nodes"]())
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(count), *words.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted; nothing is left half written\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.nir"]
 
 
 def test_a_reader_that_stops_reading_is_no_error() -> None:

@@ -129,7 +129,10 @@ def test_a_search_that_was_begun_would_go_on(here: Path, tmp_path: Path) -> None
     (begun / "trials.journal").touch()
     plan = snn_deploy.tune(here / "model.nir", data=here / "data.npz", output=begun, dry_run=True)
     assert f"would go on with the search in {begun}: " in str(plan)
-    (begun / "trials.journal").rename(begun / "other")
+    (begun / "trials.journal").rename(begun / "calibrate.npz")
+    plan = snn_deploy.tune(here / "model.nir", data=here / "data.npz", output=begun, dry_run=True)
+    assert f"would write {begun}: " in str(plan)
+    (begun / "other").touch()
     with pytest.raises(OutputExistsError):
         snn_deploy.tune(here / "model.nir", data=here / "data.npz", output=begun, dry_run=True)
 

@@ -1,6 +1,7 @@
 """What `tune` does: data apart, a search that can be gone on with, a choice, its price."""
 
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -210,7 +211,9 @@ def _open(output: Path) -> None:
 
 def _refuse_foreign(output: Path) -> None:
     """Refuse a folder that holds something else than a search."""
-    if is_there(output) and not (output / JOURNAL).exists() and any(output.iterdir()):
+    if not is_there(output) or (output / JOURNAL).exists():
+        return
+    if any(path.name != CALIBRATE for path in output.iterdir()):  # written before the journal
         raise OutputExistsError(
             "the folder holds something else than a search that could go on",
             where=str(output),
@@ -219,7 +222,9 @@ def _refuse_foreign(output: Path) -> None:
 
 
 def _write(path: Path, data: Data) -> None:
-    np.savez(path, allow_pickle=False, **{a.name: a.values for a in data.arrays})
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **{a.name: a.values for a in data.arrays})
+    write_file(content.getvalue(), path, force=True)
 
 
 def _heading(bench: Bench, space: Space, wanted: Wanted, plain: Deployment) -> Mapping[str, Any]:
