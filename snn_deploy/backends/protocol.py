@@ -54,8 +54,12 @@ class Backend(Protocol):
         """Return what does not run natively on the chip, each with its reason."""
 
 
-def find_backend(name: str) -> Backend:
+def find_backend(name: str, option: str = "--backend") -> Backend:
     """Return the backend called `name`, from the entry points `snn_deploy.backends`.
+
+    Args:
+        name: As the user gives it.
+        option: Where the user gives it.
 
     Raises:
         UnknownNameError: there is none.
@@ -65,7 +69,7 @@ def find_backend(name: str) -> Backend:
         near = nearest(name, known)
         raise UnknownNameError(
             f"no backend is called {name!r}; there are {', '.join(sorted(known))}",
-            fix=f"--backend {near}" if near else "",
+            fix=f"{option} {near}" if near else "",
         )
     backend = known[name].load()()
     assert isinstance(backend, Backend), name

@@ -27,7 +27,7 @@ from snn_deploy.ir.codecs import predict
 from snn_deploy.quantize.ranges import prove
 
 
-def backend_named(name: str, time_limit: float | None) -> Backend:
+def backend_named(name: str, time_limit: float | None, option: str = "--backend") -> Backend:
     """Return the backend called `name`, with its time limit [s] if one is given and it has one.
 
     Raises:
@@ -36,7 +36,7 @@ def backend_named(name: str, time_limit: float | None) -> Backend:
     """
     if time_limit is not None and not time_limit > 0:
         raise OptionError(f"a time limit of {time_limit:g} s", fix="--time-limit 600")
-    backend = find_backend(name)
+    backend = find_backend(name, option)
     if isinstance(backend, LavaBackend) and time_limit is not None:
         return replace(backend, time_limit=time_limit)
     return backend
@@ -116,7 +116,7 @@ def verify(
             where="--against",
             fix="--against reference,lava",
         )
-    backends = [backend_named(name, time_limit) for name in ("event", *against)]
+    backends = [backend_named(name, time_limit, "--against") for name in ("event", *against)]
     totals = [0] * len(against)
     found: list[Comparison | None] = [None] * len(against)
     overflows = steps = 0

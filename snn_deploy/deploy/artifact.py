@@ -18,7 +18,7 @@ from snn_deploy.errors import (
     CannotWriteError,
     OutputExistsError,
 )
-from snn_deploy.ir.paths import is_there
+from snn_deploy.ir.paths import is_there, meant_beside
 
 SCHEMA = "snn-deploy/artifact/1"
 MANIFEST = "manifest.json"
@@ -245,10 +245,14 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except FileNotFoundError:
+        there = is_there(folder)
+        makes = "snn-deploy export MODEL --output FOLDER makes one"
         raise ArtifactDamagedError(
-            "this is no artifact: it has no manifest.json",
+            "this is no artifact: it has no manifest.json"
+            if there
+            else "there is no such artifact folder",
             where=str(folder),
-            fix="snn-deploy export MODEL --output FOLDER makes one",
+            fix=makes if there else meant_beside(folder, makes),
         ) from None
     except (OSError, msgspec.MsgspecError) as problem:
         raise ArtifactDamagedError(

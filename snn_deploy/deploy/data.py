@@ -12,7 +12,7 @@ from jaxtyping import Int64, Num
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.codecs import Encode, Encoding, encode_current, encode_rate
 from snn_deploy.ir.latency import encode_latency, linear_levels
-from snn_deploy.ir.paths import is_file
+from snn_deploy.ir.paths import is_file, meant_beside
 from snn_deploy.ir.trace import Values
 
 LARGEST_ARRAY = 8 * 2**30
@@ -195,7 +195,8 @@ def read_events(
     from snn_deploy.deploy.datasets import binning, nmnist  # noqa: PLC0415 - they import this
 
     if not is_file(path):
-        raise FileMissingError("there is no such data file", where=str(path))
+        fix = meant_beside(path, "give the path of a file")
+        raise FileMissingError("there is no such data file", where=str(path), fix=fix)
     if not (math.isfinite(bin_width) and bin_width > 0):
         raise OptionError(f"bins of {bin_width:g} s", where="--bin-width", fix="--bin-width 0.001")
     step = bin_width * 1e6

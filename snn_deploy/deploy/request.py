@@ -7,6 +7,7 @@ from typing import Any
 
 from snn_deploy.errors import OptionError
 from snn_deploy.ir.checks import LARGEST
+from snn_deploy.ir.words import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,5 +118,6 @@ def choose(kind: type[Any], word: str | None, option: str) -> Any:
             return member
     words = [member.value for member in kind]
     raise OptionError(
-        f"{option} is one of {', '.join(words)}, not {word!r}", fix=f"{option} {words[0]}"
+        f"{option} is one of {', '.join(words)}, not {word!r}",
+        fix=f"{option} {nearest(word, words) or words[0]}",
     )

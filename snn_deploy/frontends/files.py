@@ -5,17 +5,13 @@ from itertools import islice
 from pathlib import Path
 
 from snn_deploy.errors import FileDamagedError, FileMissingError
-from snn_deploy.ir.paths import is_file, is_folder
-from snn_deploy.ir.words import nearest
+from snn_deploy.ir.paths import MOST_NAMES, is_file, is_folder, meant_beside
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What every HDF5 file starts with."""
 
 LARGEST_FILE = 2**32
 """Bytes of any model file; each reader has its own, smaller bound."""
-
-MOST_NAMES = 4096
-"""Files of a folder among which a name that is like a wrong one is looked for."""
 
 
 class FileKind(Enum):
@@ -87,11 +83,10 @@ def _not_there(path: Path) -> FileMissingError:
             where=str(path),
             fix="give the path of a file",
         )
-    near = nearest(path.name, _files(folder))
     return FileMissingError(
         f"there is no such model file in {str(folder)!r}",
         where=str(path),
-        fix=f"is {str(path.with_name(near))!r} meant?" if near else "give the path of a file",
+        fix=meant_beside(path, "give the path of a file"),
     )
 
 

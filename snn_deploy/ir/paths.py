@@ -5,7 +5,13 @@ raises an error there.
 """
 
 import os
+from itertools import islice
 from pathlib import Path
+
+from snn_deploy.ir.words import nearest
+
+MOST_NAMES = 4096
+"""Entries of a folder that are looked at for the nearest name."""
 
 
 def is_file(path: Path) -> bool:
@@ -21,3 +27,14 @@ def is_folder(path: Path) -> bool:
 def is_there(path: Path) -> bool:
     """Return whether anything is there, a link that leads nowhere included."""
     return os.path.lexists(path)
+
+
+def meant_beside(path: Path, otherwise: str) -> str:
+    """Return the way out for a path where nothing is: what lies there with a name like it."""
+    folder = path.parent
+    try:
+        names = sorted(entry.name for entry in islice(folder.iterdir(), MOST_NAMES))
+    except (OSError, ValueError):  # no folder, or not one to look into
+        return otherwise
+    near = nearest(path.name, names)
+    return f"is {str(path.with_name(near))!r} meant?" if near else otherwise

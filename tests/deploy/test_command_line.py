@@ -194,3 +194,61 @@ def test_a_shell_completes_commands_and_options(words: str, wanted: str, tmp_pat
     )
     answer = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True).stdout
     assert wanted in answer.split()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a model, data and an artifact."""
+    folder = tmp_path_factory.mktemp("place")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
+        assert run(["export", "model.nir", "--output", "ready"]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ("export modle.nir", "is 'modle.nir' meant?"),
+        ("export model.nir --target lohi1", "--target loihi1"),
+        ("export model.nir --dialect sinab", "--dialect sinabs"),
+        ("export model.nir --bits lfi=3", "--bits lif=3"),
+        ("export model.nir --thresholds lfi=1.1", "--thresholds lif=1.1"),
+        ("export model.nir --preset per-chanel", "--preset per-channel"),
+        ("export model.nir --reset late-valu", "--reset late-value"),
+        ("export model.nir --calibrate dta.npz", "is 'data.npz' meant?"),
+        ("simulate redy --input data.npz", "is 'ready' meant?"),
+        ("simulate ready --input dta.npz", "is 'data.npz' meant?"),
+        ("simulate ready --input data.npz --backend evnt", "--backend event"),
+        ("verify ready --input data.npz --against refrence", "--against reference"),
+        ("evaluate ready --data dta.npz", "is 'data.npz' meant?"),
+        ("evaluate ready --data data.npz --output outpt", "--output output"),
+        ("estimate ready --input data.npz --profile loihi1-davis", "--profile loihi1-davies"),
+    ],
+)
+def test_the_way_out_of_a_typing_error_is_the_name_that_was_meant(
+    words: str,
+    fix: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    assert run(words.split()) in {1, 2}
+    assert capsys.readouterr().err.splitlines()[-1] == f"  fix: {fix.replace('modle', 'model')}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("exprot x", 'Unknown command "exprot". Did you mean "export"?'),
+        ("lava setpu", 'Unknown command "setpu". Did you mean "setup"?'),
+        ("export x --tarket loihi1", "Unknown option: --tarket. Did you mean --target?"),
+    ],
+)
+def test_a_command_or_option_that_was_meant_is_named(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words.split()) == 2
+    assert said in capsys.readouterr().err

@@ -26,7 +26,8 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileMissingError) as problem:
         read_data(tmp_path / "no.npz", ("input",))
     assert str(problem.value) == (
-        f"error[SNN201]: there is no such data file\n  at: {tmp_path / 'no.npz'}"
+        f"error[SNN201]: there is no such data file\n  at: {tmp_path / 'no.npz'}\n"
+        "  fix: give the path of a file"
     )
 
 

@@ -23,7 +23,7 @@ from snn_deploy.deploy.datasets.source import (
     unreadable,
 )
 from snn_deploy.errors import DataError, FileMissingError, OptionError
-from snn_deploy.ir.paths import is_file, is_folder
+from snn_deploy.ir.paths import is_file, is_folder, meant_beside
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -110,7 +110,8 @@ def _reader(request: Request, verify: bool) -> Source:
     if is_folder(path):
         return recordings.Recordings(asked=request)
     if not is_file(path):
-        raise FileMissingError("there is no such data file", where=str(path))
+        fix = meant_beside(path, "give the path of a file")
+        raise FileMissingError("there is no such data file", where=str(path), fix=fix)
     if path.suffix in recordings.READERS:
         return recordings.Recordings(asked=request)
     try:
