@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from snn_deploy.deploy.commands import EPILOGUE, build
+from snn_deploy.deploy.commands import EPILOGUE, FUNCTIONS, build
 from snn_deploy.deploy.version import version as installed
 
 project = "snn-deploy"
@@ -65,13 +65,11 @@ class Commands(SphinxDirective):
     def run(self):
         """Return a section for each command."""
         app, made = build(), []
-        for name in app:
-            if name.startswith("-"):
-                continue
+        for name in (*FUNCTIONS, "config show"):
             section = nodes.section(ids=[nodes.make_id(f"command-{name}")])
             section += nodes.title(text=f"snn-deploy {name}")
             console = Console(width=WIDTH, no_color=True, file=io.StringIO())
-            app.help_print([name], console=console)
+            app.help_print(name.split(), console=console)
             text = console.file.getvalue().split(EPILOGUE)[0].strip()
             section += nodes.literal_block(text, text, language="text")
             made.append(section)
