@@ -331,6 +331,18 @@ CONSTANTS: dict[str, tuple[list[Any], dict[str, Array], str]] = {
         "error[SNN202]: DequantizeLinear cannot be computed from its constants\n"
         "  at: m.onnx: DequantizeLinear.k",
     ),
+    "complex weights": (
+        [node("Identity", "w", "k")],
+        {"w": np.ones(1, np.complex64)},
+        "error[SNN203]: numbers of type COMPLEX64 are not read\n  at: m.onnx: w",
+    ),
+    "an operation of another domain": (
+        [node("Blur", "w", "k", domain="com.acme")],
+        {"w": ones(1)},
+        "error[SNN203]: the operation com.acme::Blur is not read\n"
+        "  at: m.onnx: Blur.k\n"
+        "  fix: let onnxscript compute it first: optimise=True",
+    ),
     "scales of blocks": (
         [node("DequantizeLinear", "w s", "k", block_size=2)],
         {"w": np.ones((2, 6), np.int8), "s": ones(2, 3)},
@@ -353,6 +365,7 @@ def test_a_constant_that_cannot_be_computed_is_named(case: str) -> None:
 
 SCALES = {
     "s": number(0.5),
+    "n": number(-0.5),
     "z": byte(),
     "t": np.array([0.5, 1], np.float32),
     "u": number(0.25),
@@ -373,6 +386,10 @@ QUANTISED: dict[str, tuple[list[Any], str]] = {
         "error[SNN203]: activations quantised with several scales are not read\n"
         "  at: m.onnx: QuantizeLinear.y\n"
         "  fix: quantise activations with one scale per layer",
+    ),
+    "a scale below 0": (
+        [node("QuantizeLinear", "x n z")],
+        "error[SNN202]: a scale of -0.5\n  at: m.onnx: QuantizeLinear.y",
     ),
     "two limits": (
         [
