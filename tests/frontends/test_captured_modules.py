@@ -162,10 +162,9 @@ def _other_output(self: Any, x: Any) -> Any:
 
 
 def _late_output(self: Any, x: Any) -> Any:
-    spikes = self.lif1(self.fc1(x))
-    late = torch.zeros(1, 8) if self.last is None else self.last
-    self.last = spikes
-    return 1.0 * late + 0.0 * spikes
+    late = self.plain(torch.zeros(1, 8) if self.last is None else self.last)
+    self.last = self.lif1(self.fc1(x))
+    return late
 
 
 def _caught(self: Any, x: Any) -> Any:
@@ -223,6 +222,10 @@ STEPWISE: dict[str, tuple[Body, str]] = {
         "error[SNN203]: output 0 is made by 'forward', which cannot be followed: step 2 is "
         f"computed otherwise than later ones\n  at: Net\n  fix: {WAY_OUT}",
     ),
+    "what the step before gave": (
+        _late_output,
+        "error[SNN206]: output 0 is what the step before gave\n  at: Net",
+    ),
     "the module hides our refusal": (
         _caught,
         "error[SNN203]: the module reads values of the network with 'item': what follows from "
@@ -265,6 +268,7 @@ def test_what_cannot_be_one_network_is_refused_by_its_name(snn, case):
         first=nn.Linear(6, 8),
         kernel=nn.Conv1d(4, 2, 3, padding=1),
         same=nn.Identity(),
+        plain=nn.Linear(8, 8, bias=False),
         quick=snn.Leaky(beta=0.0),
         slow=snn.Synaptic(alpha=0.5, beta=0.5, init_hidden=True, output=True),
     )
@@ -522,3 +526,50 @@ def test_the_refusal_of_the_layout_that_came_furthest_is_given(snn):
         capture(module, values_of(6))
     assert isinstance(caught.value.__cause__, Refused)
     assert caught.value.message == "output 0 is made by 'sigmoid', which cannot be followed"
+
+
+# ------------------------------------------------------------- other frameworks
+
+
+def test_layers_of_norse_that_take_all_steps_are_called_once(snn):
+    norse = pytest.importorskip("norse.torch")
+    lif = norse.LIF(p=norse.LIFParameters(v_th=torch.tensor(0.15)))
+    module = net(snn, lambda self, x: self.both(self.both(x)[0])[0], both=lif)
+    assert refused(module, Layout.TIME_FIRST) == (
+        "error[SNN206]: these neurons are called several times and keep one state\n  at: both\n"
+        "  fix: make a layer of neurons for each call"
+    )
+
+
+def test_neurons_that_do_not_start_from_zero_are_not_started_from_zeros(snn):
+    norse = pytest.importorskip("norse.torch")
+
+    def body(self: Any, x: Any) -> Any:
+        if self.last is None:
+            zeros = torch.zeros(1, 6)
+            self.last = norse.LIFFeedForwardState(v=zeros, i=zeros)
+        spikes, self.last = self.cell(x, self.last)
+        return spikes
+
+    cell = norse.LIFCell(p=norse.LIFParameters(v_leak=torch.tensor(0.25)))
+    assert refused(net(snn, body, cell=cell)) == (
+        "error[SNN206]: the module starts these neurons from zeros, but by themselves they start "
+        "from 0.25\n  at: cell\n  fix: give them no state in the first step"
+    )
+
+
+def test_squeezed_layers_of_sinabs_may_be_given_one_step_at_a_time(snn):
+    pytest.importorskip("sinabs")
+    sinabs = pytest.importorskip("sinabs.layers")
+    neurons = sinabs.IAFSqueeze(batch_size=1, spike_threshold=0.5)
+    module = net(snn, lambda self, x: self.iaf(self.fc1(x)), iaf=neurons)
+    imported = followed(module, 6, layout=Layout.STEPWISE)
+    assert edges(imported) == {("input", "iaf", 0)}
+
+
+def test_rockpools_layers_may_be_given_steps_without_a_sample(snn):
+    rockpool = pytest.importorskip("rockpool.nn.modules")
+    neurons = rockpool.LIFTorch(8, dt=1e-3, threshold=1.0)
+    module = net(snn, lambda self, x: self.lif(self.fc1(x))[0], lif=neurons)
+    imported = followed(module, 6, layout=Layout.FLAT)
+    assert edges(imported) == {("input", "lif", 0)}

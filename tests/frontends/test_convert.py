@@ -255,6 +255,14 @@ def test_bias_correction_makes_the_mean_rates_those_of_the_ann() -> None:
     assert gap(moved) < gap(plain)
 
 
+def two_inputs() -> LayerGraph:
+    """Return a dense layer that reads two inputs."""
+    graph = LayerGraph(inputs={"a": (3,), "b": (3,)})
+    graph.add("f", Linear(weight=np.eye(3)), graph.add("both", Sum(), "a", "b"))
+    graph.outputs["y"] = graph.add("r", Rectifier(), "f")
+    return graph
+
+
 def clipped(*ceilings: float | None) -> LayerGraph:
     """Return as many dense layers, with rectifiers that are clipped."""
     generator = np.random.default_rng(5)
@@ -440,6 +448,20 @@ PIXELS = images(2, shape=(1, 4, 4))
             DataError,
             "error[SNN208]: values of shape (1, 4, 4) for 2 samples; the network reads (1, 8, 8)\n"
             "  at: x",
+        ),
+        (
+            two_inputs(),
+            np.ones((2, 3), np.float32),
+            {},
+            DataError,
+            "error[SNN208]: one array for the inputs a, b\n  fix: give them by name",
+        ),
+        (
+            two_inputs(),
+            {"a": np.ones((2, 3), np.float32), "b": np.ones((3, 3), np.float32)},
+            {},
+            DataError,
+            "error[SNN208]: the inputs have different numbers of samples",
         ),
         (
             small(),

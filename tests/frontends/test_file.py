@@ -23,7 +23,7 @@ from snn_deploy.errors import (
     NotFiniteError,
     OptionError,
 )
-from snn_deploy.frontends import Overrides, files, load, nir_file, write_nir
+from snn_deploy.frontends import Overrides, files, hdf5_reader, load, nir_file, write_nir
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
 from snn_deploy.frontends.nir_nodes import digest
 from snn_deploy.frontends.to_nir import to_nir
@@ -449,6 +449,32 @@ SPOILED = {
         "  at: model.nir\n"
         "  fix: name nodes with 1 to 200 printable characters other than '/'",
     ),
+    "several texts for one": (
+        lambda node: replace_dataset(
+            node["nodes/fc"], "type", data=["Affine"] * 2, dtype=h5py.string_dtype()
+        ),
+        "error[SNN202]: text of shape (2,)\n  at: model.nir: fc.type",
+    ),
+    "nothing at all for numbers": (
+        lambda node: replace_dataset(node["nodes/fc"], "weight", data=h5py.Empty("f4")),
+        "error[SNN202]: an empty dataset without a shape\n  at: model.nir: fc.weight",
+    ),
+    "numbers wider than any": (
+        lambda node: replace_dataset(node["nodes/fc"], "weight", data=np.eye(2, dtype="g")),
+        "error[SNN202]: float128 where real numbers of at most 64 bits belong\n"
+        "  at: model.nir: fc.weight",
+    ),
+    "a shape of two axes": (
+        lambda node: replace_dataset(node["nodes/input"], "shape", data=[[2]]),
+        "error[SNN202]: int64 of shape (1, 1) where whole numbers belong\n"
+        "  at: model.nir: input.shape",
+    ),
+    "an empty list of edges": (
+        lambda node: replace_dataset(node, "edges", shape=(0, 2), dtype=h5py.string_dtype()),
+        "error[SNN206]: no input reaches this node, so its shape is not known\n"
+        "  at: output\n"
+        "  fix: join it to an Input, or take it out",
+    ),
     "a graph within itself": (
         lambda node: node["nodes"].__setitem__("self", node),
         "error[SNN202]: more than 32 graphs within graphs\n  at: model.nir: "
@@ -465,6 +491,67 @@ def set_edges(node, *edges):
 def test_a_spoiled_file_gives_one_error_that_says_where(broken, fault):
     change, message = SPOILED[fault]
     assert broken(change) == message
+
+
+@pytest.mark.parametrize(
+    ("home", "limit", "most", "said"),
+    [
+        (hdf5_reader, "LARGEST_FILE", 100, "the file has {} bytes; at most 100 are read"),
+        (hdf5_reader, "MOST_MEMBERS", 3, "a group of 4 members; at most 3 are read"),
+        (nir_file, "MOST_NODES", 4, "more than 4 nodes"),
+    ],
+)
+def test_a_file_of_more_than_any_network_has_is_refused(
+    small, monkeypatch, home, limit, most, said
+):
+    image = nir_file.write_graph(small)
+    monkeypatch.setattr(home, limit, most)
+    with pytest.raises(FileDamagedError) as caught:
+        load(image)
+    assert caught.value.message == said.format(len(image))
+
+
+def test_metadata_of_others_is_read_to_a_depth_only(small):
+    deep: dict[str, object] = {"number": 1.0}
+    for _ in range(40):
+        deep = {"more": deep}
+    small.metadata = deep
+    with pytest.raises(FileDamagedError) as caught:
+        load(nir_file.write_graph(small))
+    assert caught.value.message == f"metadata more than {nir_file.DEEPEST} deep"
+
+
+def test_metadata_that_no_file_can_hold_is_refused(small):
+    small.metadata = {"time": np.datetime64("2026-01-01")}
+    with pytest.raises(GraphError) as caught:
+        nir_file.write_graph(small)
+    assert caught.value.message == "metadata 'time' is neither text nor numbers"
+
+
+def test_a_reset_that_an_older_file_has_not_is_zero(small, tmp_path):
+    path = tmp_path / "model.nir"
+    path.write_bytes(nir_file.write_graph(small))
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/n/v_reset"]
+    assert load(path).nir_bytes == load(small).nir_bytes
+
+
+def test_a_node_of_a_class_of_ones_own_is_refused(small):
+    class Mine(nir.Linear):
+        pass
+
+    small.nodes["fc"] = Mine(weight=np.eye(2))
+    with pytest.raises(ModelError) as caught:
+        load(small)
+    assert caught.value.message == "node type 'Mine' is not one of NIR's that we read"
+
+
+def test_a_digest_is_also_of_what_inner_graphs_hold(small, build):
+    outer = build({"inner": small})
+    before = digest(outer)
+    assert digest(outer) == before
+    small.nodes["fc"].weight = 2 * small.nodes["fc"].weight
+    assert digest(outer) != before
 
 
 def test_a_filter_that_would_load_a_plug_in_is_refused(small, tmp_path):
