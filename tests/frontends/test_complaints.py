@@ -280,3 +280,15 @@ def test_a_sample_shape_is_not_for_a_graph(build, port, out, integrate):
 def test_a_shape_error_is_one_class_of_model_errors():
     assert issubclass(ShapeError, ModelError)
     assert issubclass(GraphError, ModelError)
+
+
+def test_a_flatten_of_a_single_axis_leaves_the_neurons_as_they_are(build, port, out, integrate):
+    nodes = {
+        "input": port(2),
+        "flat": nir.Flatten(input_type=np.array([2]), start_dim=1, end_dim=-1),
+        "n": integrate(2),
+        "output": out(2),
+    }
+    plain = build({k: v for k, v in nodes.items() if k != "flat"}, "input n output")
+    network = load(build(nodes, "input flat n output")).network
+    assert network.populations == load(plain).network.populations
