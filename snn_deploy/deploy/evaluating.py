@@ -1,14 +1,11 @@
 """What `evaluate` does: blocks of samples, run wherever there is room, counted and kept."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from snn_deploy.deploy.data import encode
 from snn_deploy.deploy.datasets.source import Source
@@ -22,17 +19,14 @@ from snn_deploy.deploy.evaluating_block import (
 )
 from snn_deploy.deploy.evaluating_journal import SCHEMA, Heading, journal
 from snn_deploy.deploy.evaluating_results import Answered, Evaluation
-from snn_deploy.deploy.evaluating_workers import Model, Pool, Task, processes, run_tasks
+from snn_deploy.deploy.evaluating_workers import Model, Task
 from snn_deploy.deploy.outcomes import LayerActivity
+from snn_deploy.deploy.pools import Crew, Pool
 from snn_deploy.deploy.progress import bar
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import DataError, MissingLibraryError, OptionError, UnknownNameError
+from snn_deploy.deploy.workers import run_jobs
+from snn_deploy.errors import DataError, OptionError, UnknownNameError
 from snn_deploy.quantize.ranges import prove
-
-CONNECT = "10s"
-"""How long a Dask scheduler may take to answer."""
-
-MakesExecutor = Executor | Callable[[], AbstractContextManager[Executor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +183,8 @@ def _run(work: Work, blocks: list[int], pool: Pool | None) -> Iterator[Found]:
                 data=source.read(start, stop) if request is None else request,
             )
 
-    yield from run_tasks(tasks(), pool)
+    with Crew(pool) as crew:
+        yield from run_jobs(tasks(), crew)
 
 
 def _counted(work: Work, found: list[Found]) -> Evaluation:
@@ -238,82 +233,6 @@ def _counted(work: Work, found: list[Found]) -> Evaluation:
         ),
         late=sum(one.late for one in found),
     )
-
-
-@contextmanager
-def pool_of(
-    workers: int | None, dask: str | None, executor: MakesExecutor | None
-) -> Iterator[Pool | None]:
-    """Open what blocks are run on; None: this process.
-
-    Args:
-        workers: Number of processes.
-        dask: Address of a Dask scheduler.
-        executor: Any executor, or a function that makes one.
-
-    Raises:
-        OptionError: more than one is given, or the scheduler does not answer.
-        MissingLibraryError: Dask is not installed.
-    """
-    given = [
-        name
-        for name, value in (("--workers", workers), ("--dask", dask), ("executor", executor))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise OptionError(
-            "blocks are run in one place", where=", ".join(given), fix="give one of them"
-        )
-    if workers is not None and workers < 1:
-        raise OptionError(f"{workers} workers", where="--workers", fix="--workers 2")
-    if dask is not None:
-        with _dask(dask) as pool:
-            yield pool
-    elif executor is not None:
-        yield Pool(make=_makes(executor), in_flight=2 * (os.cpu_count() or 1))
-    elif workers is not None and workers > 1:
-        yield Pool(make=lambda: processes(workers), in_flight=2 * workers)
-    else:
-        yield None
-
-
-def _makes(executor: MakesExecutor) -> Callable[[], AbstractContextManager[Executor]]:
-    if isinstance(executor, Executor):
-        return lambda: nullcontext(executor)
-    return executor
-
-
-@contextmanager
-def _dask(address: str) -> Iterator[Pool]:
-    try:
-        from distributed import Client  # noqa: PLC0415 - the extra `dask`
-    except ImportError:
-        raise MissingLibraryError(
-            "Dask is not installed", where="--dask", fix="pip install 'snn-deploy[dask]'"
-        ) from None
-    try:
-        client: Any = Client(address, set_as_default=False, timeout=CONNECT)
-    except (OSError, ValueError, TimeoutError) as problem:
-        raise OptionError(
-            f"the Dask scheduler does not answer: {problem}",
-            where=f"--dask {address}",
-            fix="give the address that `dask scheduler` prints, such as tcp://host:8786",
-        ) from problem
-    with client:
-        threads = sum(client.nthreads().values())
-        yield Pool(make=lambda: nullcontext(client.get_executor()), in_flight=max(2, 2 * threads))
-
-
-def threads_of(workers: int | None, *, elsewhere: bool) -> int | None:
-    """Return how many threads a simulator has, so that workers share the processors.
-
-    Args:
-        workers: Number of processes on this machine.
-        elsewhere: Blocks run on an executor that we know nothing of.
-    """
-    if elsewhere:
-        return 1
-    return None if workers is None else max(1, (os.cpu_count() or 1) // workers)
 
 
 def within(source: Source, first: int, samples: int | None) -> int:

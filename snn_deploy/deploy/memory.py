@@ -9,10 +9,29 @@ SIGNS = ("failed to map segment", "cannot allocate memory")
 """What the dynamic loader says, in lower case, when there is no room for a library."""
 
 
-def memory_short(problem: BaseException) -> MemoryShortError | None:
+HIGHER = "a higher limit (ulimit -v), a machine with more memory"
+"""What always helps."""
+
+ADVICE = {
+    "export": "--calibrate with a smaller file",
+    "simulate": "fewer --samples",
+    "verify": "fewer --samples",
+    "evaluate": "a smaller --block, fewer --workers",
+    "estimate": "fewer --samples",
+    "report": "fewer --samples",
+    "tune": "fewer --samples, fewer --workers",
+}
+"""What needs less memory, by command."""
+
+
+def memory_short(problem: BaseException, advice: str = "") -> MemoryShortError | None:
     """Return the error for memory that ran out; None: `problem` is about something else.
 
     Libraries wrap what the system said, so the whole chain of causes is looked at.
+
+    Args:
+        problem: What was raised.
+        advice: What would need less.
     """
     for one in _chain(problem):
         if isinstance(one, MemoryError):
@@ -23,8 +42,7 @@ def memory_short(problem: BaseException) -> MemoryShortError | None:
             continue
         return MemoryShortError(
             f"the memory did not suffice{': ' * bool(said)}{said}",
-            fix="fewer --samples or a smaller --block, fewer --workers, a smaller data file; or a "
-            "higher limit (ulimit -v), a machine with more memory",
+            fix=f"{advice}; or {HIGHER}" if advice else HIGHER,
         )
     return None
 

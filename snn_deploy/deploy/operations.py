@@ -215,7 +215,11 @@ def _layer(
 
 
 def _parts(linear: LinearMap, ones: LinearMap, delay: np.ndarray) -> Iterator[Part]:
-    for steps in np.unique(delay):
+    found = np.unique(delay)
+    if found.size == 1:
+        yield Part(steps=int(found[0]), nonzero=reached(linear), stored=reached(ones))
+        return
+    for steps in found:
         there = delay == steps
         yield Part(
             steps=int(steps),

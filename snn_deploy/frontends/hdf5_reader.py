@@ -16,15 +16,13 @@ import numpy as np
 
 from snn_deploy.errors import FileDamagedError
 from snn_deploy.frontends.hdf5_guard import is_safe
+from snn_deploy.ir.room import UNPACKS_TO, check_short
 
 LARGEST_FILE = 2**31
 """Bytes of a file that is read."""
 
 LARGEST_CONTENT = 2**32
 """Bytes of all arrays of a file, once unpacked."""
-
-UNPACKS_TO = 1100
-"""Times its size that a file can unpack to, rounded up: deflate packs 1032 zeros into a byte."""
 
 SMALL_CONTENT = 2**24
 """Bytes of arrays that any file may have."""
@@ -99,6 +97,7 @@ class Hdf5File:
             NotImplementedError,
             MemoryError,
         ) as error:
+            check_short(error, len(self.image))
             raise self.damaged(where) from error
 
     def damaged(self, where: str) -> FileDamagedError:

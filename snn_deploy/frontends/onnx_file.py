@@ -90,6 +90,8 @@ def read_file(content: bytes, where: str) -> OnnxGraph:
         return _Reader(onnx=onnx, where=where).model(model)
     except DeployError:
         raise
+    except MemoryError:
+        raise
     except Exception as error:  # the library raises whatever a damaged field makes it raise
         raise _damaged(where) from error
 

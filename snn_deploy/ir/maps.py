@@ -6,7 +6,7 @@ size, not shape: values are C-ordered, so a flatten is no map at all.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,10 @@ Shape = tuple[int, ...]
 
 MOST_INDICES = 2**31
 """Neurons on one side of a sparse map: its indices have 32 bits."""
+
+
+BLOCK = 2**20
+"""Weights of a large matrix that are worked on at a time."""
 
 
 class LinearMap(ABC):
@@ -99,7 +103,7 @@ class Dense(LinearMap):
 
     def apply(self, values: Num[np.ndarray, "..."]) -> Num[np.ndarray, "..."]:
         """Return `values @ weight.T`, in the dtype of `values`."""
-        return values @ self.weight.T.astype(values.dtype)
+        return values @ self.weight.T.astype(values.dtype, copy=False)
 
     def numbers(self) -> Num[np.ndarray, "..."]:
         """Return the weights [post, pre]."""
@@ -113,6 +117,18 @@ class Dense(LinearMap):
         """Return every synapse."""
         post, pre = np.divmod(np.arange(self.weight.size), max(1, self.in_size))
         return Triplets(post=post, pre=pre, number=np.arange(self.weight.size))
+
+
+def row_blocks(linear: Dense) -> Iterator[tuple[slice, Dense]]:
+    """Yield a matrix by rows, `BLOCK` weights at a time, so that a large one is not copied whole.
+
+    Yields:
+        Which rows, and the map into them. Of a matrix without rows, one block without any.
+    """
+    each = max(1, BLOCK // max(1, linear.in_size))
+    for first in range(0, max(1, linear.out_size), each):
+        rows = slice(first, min(first + each, linear.out_size))
+        yield rows, Dense(weight=linear.weight[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ neurons (`kind`) have their own step. No number in it is a float: even scales ar
 
 import hashlib
 import math
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -433,8 +434,14 @@ class Program:
         """SHA-256 of the program's two files: equal programs have equal digests."""
         from snn_deploy.ir.store import dump_program  # noqa: PLC0415 - store imports this module
 
+        key = id(self)
+        if key in _DIGESTS:
+            return _DIGESTS[key][1]
         files = dump_program(self)
-        return hashlib.sha256(files.json + files.npz).hexdigest()
+        found = hashlib.sha256(files.json)
+        found.update(files.npz)
+        _DIGESTS[key] = weakref.ref(self, lambda _: _DIGESTS.pop(key, None)), found.hexdigest()
+        return _DIGESTS[key][1]
 
     def population(self, name: str) -> Population:
         """Return the population called `name`.
@@ -467,3 +474,7 @@ class Program:
     def acts(self, population: Population, step: int) -> bool:
         """Return whether a population acts in a step of the program, or only holds its states."""
         return step >= population.lag and (step - population.lag) % self.period == 0
+
+
+_DIGESTS: dict[int, tuple[weakref.ref[Program], str]] = {}
+"""Digests of the programs that are alive: that of a large one takes half a minute."""

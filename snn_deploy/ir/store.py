@@ -20,6 +20,7 @@ from snn_deploy.ir.kinds import KINDS as NEURON_KINDS
 from snn_deploy.ir.kinds import NeuronKind
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
 from snn_deploy.ir.program import Program
+from snn_deploy.ir.room import check_short
 
 SCHEMA = "snn-deploy/program/1"
 KINDS: dict[str, type[Any]] = {"dense": Dense, "sparse": Sparse, "convolution": Convolution}
@@ -195,6 +196,7 @@ def unpack(data: bytes, largest: int = LARGEST_ARRAY) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
             arrays = {key: npz[key] for key in npz.files}
     except _DAMAGED as problem:
+        check_short(problem, len(data))
         raise ArtifactDamagedError(
             f"the array file is damaged: {problem}", fix="export the model again"
         ) from problem

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from snn_deploy.ir.maps import LinearMap
+from snn_deploy.ir.maps import Dense, LinearMap, row_blocks
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.program import Population, Program, Projection
 from snn_deploy.quantize.intervals import Interval
@@ -97,6 +97,14 @@ def _brought(projection: Projection, sent: Interval) -> Interval:
     Exact: products and sums of whole numbers below 2**53 in float64, or else `BEYOND`.
     """
     linear = projection.map
+    parts = (part for _, part in row_blocks(linear)) if isinstance(linear, Dense) else [linear]
+    low, high = zip(*(_into(part, sent) for part in parts), strict=True)
+    unit = 2.0**projection.shift
+    return Interval(_whole(np.concatenate(low) * unit), _whole(np.concatenate(high) * unit))
+
+
+def _into(linear: LinearMap, sent: Interval) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest sums that the payloads can make of one step."""
     weight = linear.numbers().astype(np.float64)
     plus = linear.with_numbers(np.maximum(weight, 0.0))
     minus = linear.with_numbers(np.minimum(weight, 0.0))
@@ -104,8 +112,7 @@ def _brought(projection: Projection, sent: Interval) -> Interval:
     high, low = _sums(plus, most), _sums(minus, most)
     if np.any(least):
         high, low = high + _sums(minus, least), low + _sums(plus, least)
-    unit = 2.0**projection.shift
-    return Interval(_whole(low * unit), _whole(high * unit))
+    return low, high
 
 
 def _sums(linear: LinearMap, payload: Float[np.ndarray, " pre"]) -> Float[np.ndarray, " post"]:

@@ -1,12 +1,13 @@
 """What drives a population, as the search for a scale sees it: weights by row, usual activity."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from snn_deploy.ir.maps import Convolution, Dense, LinearMap, to_sparse
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, row_blocks, to_sparse
 from snn_deploy.ir.network import Projection
 from snn_deploy.quantize.fold import source_channel
 from snn_deploy.quantize.moments import Moment
@@ -70,7 +71,8 @@ class Drive:
 
     def per_row(self, values: Float[np.ndarray, " weight"]) -> Float[np.ndarray, " sample"]:
         """Return the sums of `values` over each sampled row."""
-        return _summed(self.row, values, len(self.sampled))
+        sums = np.bincount(self.row, weights=values, minlength=len(self.sampled))
+        return sums.astype(np.float64)  # of no values, numpy would make whole numbers
 
     def quadratic(self, error: Float[np.ndarray, " weight"]) -> Float[np.ndarray, " sample"]:
         """Return e H e of each sampled row for the errors e of its weights."""
@@ -112,67 +114,115 @@ def drive_of(
         every_row: Look at all rows, not at some of many.
     """
     linear = projection.map
-    row, pre = _rows(linear)
-    weight = linear.numbers().ravel() * unit
     rows = _row_count(linear)
-    kept = np.arange(row.size) if every_row else _sample(row, rows)
-    low, high = float(weight.min(initial=0.0)), float(weight.max(initial=0.0))
-    ends = (
-        np.minimum(weight * payload[0], weight * payload[1]),
-        np.maximum(weight * payload[0], weight * payload[1]),
-    )
-    stored = weight_range(target, sign_of(low, high), bits)
-    sampled, position = np.unique(row[kept], return_inverse=True)
+    within, kept = _Sums(rows, payload), _Kept()
+    apart = 1 if every_row else _apart(linear.numbers().size, rows)
+    for block in _blocks(linear):
+        weight = block.weight * unit
+        within.add(block.row, weight)
+        kept.add(block, weight, np.flatnonzero(block.row % apart == 0))
+    row, pre, sampled_weight = kept.arrays
+    sampled, position = np.unique(row, return_inverse=True)
+    stored = weight_range(target, sign_of(within.low, within.high), bits)
     return Drive(
         name=projection.name,
-        low=low,
-        high=high,
+        low=within.low,
+        high=within.high,
         stored=stored,
         rows=rows,
-        weight=weight[kept],
+        weight=sampled_weight,
         row=position,
         sampled=sampled,
-        mean=_at(linear, activity.mean, pre)[kept],
-        power=_at(linear, activity.power, pre)[kept],
-        least=_summed(row, np.minimum(ends[0], 0), rows),
-        most=_summed(row, np.maximum(ends[1], 0), rows),
-        room=_room(row, weight, rows, stored),
+        mean=_at(linear, activity.mean, pre),
+        power=_at(linear, activity.power, pre),
+        least=within.least,
+        most=within.most,
+        room=within.room(stored),
         moment=moment,
     )
 
 
-def _room(
-    row: np.ndarray, weight: np.ndarray, rows: int, stored: WeightRange
-) -> Float[np.ndarray, " row"]:
-    high, low = np.zeros(rows), np.zeros(rows)
-    np.maximum.at(high, row, weight)
-    np.maximum.at(low, row, -weight)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(high > 0, stored.high / high, np.inf)
-        down = np.where(low > 0, -stored.low / low, np.inf)
-    return np.minimum(up, down)
+class _Sums:
+    """What is known of all rows, added up block by block.
+
+    Args:
+        rows: Their number.
+        payload: Smallest and largest payload.
+    """
+
+    def __init__(self, rows: int, payload: tuple[int, int]) -> None:
+        self._payload = payload
+        self.low = self.high = 0.0
+        self.least, self.most = np.zeros(rows), np.zeros(rows)
+        self._up, self._down = np.zeros(rows), np.zeros(rows)
+
+    def add(self, row: np.ndarray, weight: np.ndarray) -> None:
+        """Take in the weights of some rows, which no other block has."""
+        if not row.size:
+            return
+        self.low = min(self.low, float(weight.min()))
+        self.high = max(self.high, float(weight.max()))
+        first, last = int(row[0]), int(row[-1]) + 1
+        ends = weight * self._payload[0], weight * self._payload[1]
+        for total, values in (
+            (self.least, np.minimum(np.minimum(*ends), 0)),
+            (self.most, np.maximum(np.maximum(*ends), 0)),
+        ):
+            total[first:last] += np.bincount(row - first, weights=values, minlength=last - first)
+        np.maximum.at(self._up, row, weight)
+        np.maximum.at(self._down, row, -weight)
+
+    def room(self, stored: WeightRange) -> Float[np.ndarray, " row"]:
+        """Return what the weights of a row can be multiplied with so that none is clipped."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            up = np.where(self._up > 0, stored.high / self._up, np.inf)
+            down = np.where(self._down > 0, -stored.low / self._down, np.inf)
+        return np.minimum(up, down)
 
 
-def _summed(row: np.ndarray, values: np.ndarray, rows: int) -> Float[np.ndarray, " row"]:
-    """Return the sums of `values` by row; of no values, numpy would make whole numbers."""
-    return np.bincount(row, weights=values, minlength=rows).astype(np.float64)
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive rows of a map: for each weight its row and its source neuron or channel."""
+
+    row: np.ndarray
+    pre: np.ndarray
+    weight: np.ndarray
+
+
+class _Kept:
+    """The weights that are looked at, gathered block by block."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, block: _Block, weight: np.ndarray, which: np.ndarray) -> None:
+        self._parts.append((block.row[which], block.pre[which], weight[which]))
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, source and real value of each."""
+        rows, pres, weights = zip(*self._parts, strict=True)
+        return np.concatenate(rows), np.concatenate(pres), np.concatenate(weights)
+
+
+def _blocks(linear: LinearMap) -> Iterator[_Block]:
+    """Yield a map by rows, `BLOCK` weights at a time: a large one is never copied whole."""
+    if isinstance(linear, Dense):
+        for rows, part in row_blocks(linear):
+            post, pre = np.divmod(np.arange(part.weight.size), max(1, linear.in_size))
+            yield _Block(post + rows.start, pre, part.weight.ravel())
+    elif isinstance(linear, Convolution):
+        taps = math.prod(linear.weight.shape[2:])
+        row = np.repeat(np.arange(linear.weight.shape[0]), linear.weight[0].size)
+        pre = np.repeat(source_channel(linear).ravel(), taps)
+        yield _Block(row, pre, linear.weight.ravel())
+    else:
+        sparse = to_sparse(linear, keep_zeros=True)
+        yield _Block(sparse.post, sparse.pre, sparse.weight)
 
 
 def _row_count(linear: LinearMap) -> int:
     return linear.out_shape[0] if isinstance(linear, Convolution) else linear.out_size
-
-
-def _rows(linear: LinearMap) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each stored weight its row and its source neuron or source channel."""
-    if isinstance(linear, Dense):
-        post, pre = np.divmod(np.arange(linear.weight.size), max(1, linear.in_size))
-        return post, pre
-    if isinstance(linear, Convolution):
-        taps = math.prod(linear.weight.shape[2:])
-        row = np.repeat(np.arange(linear.weight.shape[0]), linear.weight[0].size)
-        return row, np.repeat(source_channel(linear).ravel(), taps)
-    sparse = to_sparse(linear, keep_zeros=True)
-    return sparse.post, sparse.pre
 
 
 def _at(linear: LinearMap, per_source: np.ndarray, pre: np.ndarray) -> np.ndarray:
@@ -181,6 +231,6 @@ def _at(linear: LinearMap, per_source: np.ndarray, pre: np.ndarray) -> np.ndarra
     return per_source[pre]
 
 
-def _sample(row: np.ndarray, rows: int) -> np.ndarray:
-    every = -(-row.size // SAMPLED_WEIGHTS)
-    return np.flatnonzero(row % max(1, min(every, rows)) == 0)
+def _apart(weights: int, rows: int) -> int:
+    """Return how far apart the rows are that are looked at."""
+    return max(1, min(-(-weights // SAMPLED_WEIGHTS), rows))

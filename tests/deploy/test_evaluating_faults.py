@@ -33,8 +33,10 @@ from snn_deploy.deploy import evaluating_journal, evaluating_workers
 from snn_deploy.deploy.cli import run
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.evaluating_results import Evaluation
-from snn_deploy.deploy.evaluating_workers import Task, WorkerBugError, processes
+from snn_deploy.deploy.evaluating_workers import Task
+from snn_deploy.deploy.pools import processes
 from snn_deploy.deploy.printing import as_record
+from snn_deploy.deploy.workers import WorkerBugError
 from snn_deploy.errors import (
     CannotWriteError,
     DataError,
@@ -536,7 +538,7 @@ def test_an_interrupt_leaves_a_journal_to_go_on_with(
 def test_processes_of_ours_end_with_the_main_one() -> None:
     code = (
         "import os, signal\n"
-        "from snn_deploy.deploy.evaluating_workers import processes\n"
+        "from snn_deploy.deploy.pools import processes\n"
         "if __name__ == '__main__':\n"
         "    pool = processes(1)\n"
         "    print(pool.submit(os.getpid).result(), flush=True)\n"

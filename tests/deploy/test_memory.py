@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from snn_deploy.deploy import cli, evaluating_workers
+from snn_deploy.deploy import cli, evaluating_workers, workers
 from snn_deploy.deploy.memory import memory_short
 from snn_deploy.errors import MemoryShortError
 
@@ -68,7 +68,7 @@ def test_a_worker_without_memory_returns_the_error(monkeypatch: pytest.MonkeyPat
     task = evaluating_workers.Task.__new__(evaluating_workers.Task)
     for name in ("model", "question", "block", "data"):
         object.__setattr__(task, name, None)
-    assert isinstance(evaluating_workers.run_task(task), MemoryShortError)
+    assert isinstance(workers.run_job(task), MemoryShortError)
 
 
 @pytest.mark.parametrize(

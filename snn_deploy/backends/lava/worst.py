@@ -3,14 +3,11 @@
 import numpy as np
 
 from snn_deploy.ir.kinds import Adaptive, Delta, Resonator
-from snn_deploy.ir.maps import LinearMap, Sparse
+from snn_deploy.ir.maps import Convolution, Dense, LinearMap, row_blocks, to_sparse
 from snn_deploy.ir.program import Population, Program, Projection
 
 ALIGNED = 6
 """Bits by which Lava's LIF and ATRLIF shift what arrives: activation << 6."""
-
-ROWS = 2**20
-"""Weights that are added up at a time: their copies need no more memory than these."""
 
 
 def own_shift(program: Program, name: str) -> int:
@@ -48,11 +45,16 @@ def largest_current(program: Program, population: Population) -> float:
 
 def _heaviest(linear: LinearMap) -> int:
     """Return the largest sum of |weight| into one neuron; for a convolution a bound on it."""
-    numbers = linear.numbers()
-    if isinstance(linear, Sparse):
-        sums = np.bincount(linear.post, np.abs(numbers.astype(np.float64)))
-        return int(sums.max(initial=0))
-    rows = numbers.reshape(len(numbers), -1)  # of a matrix or a kernel: a row per target
-    step = max(1, ROWS // max(1, rows.shape[1]))
-    blocks = (rows[at : at + step].astype(np.int64) for at in range(0, len(rows), step))
-    return max((int(np.abs(block).sum(axis=1).max(initial=0)) for block in blocks), default=0)
+    if isinstance(linear, Dense):
+        return max(_most(part.weight) for _, part in row_blocks(linear))
+    if isinstance(linear, Convolution):
+        return _most(linear.weight)
+    sparse = to_sparse(linear)
+    into = np.bincount(sparse.post, np.abs(sparse.weight.astype(np.float64)))
+    return int(into.max(initial=0))
+
+
+def _most(weight: np.ndarray) -> int:
+    """Return the largest sum of |weight| over all axes but the first."""
+    sums = np.abs(weight.astype(np.int64)).sum(axis=tuple(range(1, weight.ndim)))
+    return int(sums.max(initial=0))

@@ -81,7 +81,7 @@ def evaluate(
         Accuracy of both with its 95 % interval, how often they agree, which classes are confused,
         activity and overflows of each layer.
     """
-    from snn_deploy.deploy import evaluating  # noqa: PLC0415
+    from snn_deploy.deploy import evaluating, pools  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_block import Question  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_command import binning, requested  # noqa: PLC0415
 
@@ -98,7 +98,7 @@ def evaluate(
         from_first=from_first,
     )
     source = requested(deployment, data, how, labels)
-    with evaluating.pool_of(workers, dask, executor) as pool:
+    with pools.pool_of(workers, dask, executor) as pool:
         elsewhere = dask is not None or executor is not None
         question = Question(
             output=evaluating.output_named(deployment, output),
@@ -106,7 +106,7 @@ def evaluate(
             real=real,
             first=first,
             samples=evaluating.within(source, first, samples),
-            threads=evaluating.threads_of(workers, elsewhere=elsewhere),
+            threads=pools.threads_of(workers, elsewhere=elsewhere),
             time_limit=time_limit,
         )
         return evaluating.evaluate(

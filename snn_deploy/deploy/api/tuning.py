@@ -109,7 +109,7 @@ def tune(
         The front, the chosen setting and what each knob of it saves, all on the test data.
         With `dry_run` the plan.
     """
-    from snn_deploy.deploy import evaluating  # noqa: PLC0415
+    from snn_deploy.deploy.pools import pool_of  # noqa: PLC0415
     from snn_deploy.deploy.tuning import command  # noqa: PLC0415
     from snn_deploy.deploy.tuning.wanted import wanted_from  # noqa: PLC0415
 
@@ -157,7 +157,7 @@ def tune(
             calibrate=calibrate,
             output=Path(output),
         )
-    with evaluating.pool_of(workers, dask, executor) as pool:
+    with pool_of(workers, dask, executor) as pool:
         return command.tune(
             model,
             request,

@@ -23,6 +23,7 @@ from snn_deploy.deploy.datasets.source import (
 )
 from snn_deploy.errors import DataError
 from snn_deploy.frontends.hdf5_guard import SIGNATURE, is_safe
+from snn_deploy.ir.room import check_short
 
 __all__ = ["SIGNATURE", "Hdf5Source", "NirDataSource", "is_nir_data"]
 
@@ -47,6 +48,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError) as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise unreadable(problem, path) from problem
+        check_short(problem, path.stat().st_size)
         raise _damaged(str(problem), path) from problem
 
 

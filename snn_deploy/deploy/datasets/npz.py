@@ -21,6 +21,7 @@ from snn_deploy.deploy.datasets.source import (
     unreadable,
 )
 from snn_deploy.errors import DataError
+from snn_deploy.ir.room import check_short
 
 SIGNATURE = b"PK"
 LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -215,6 +216,7 @@ def _complaints(path: Path) -> Iterator[None]:
     except _DAMAGED as problem:
         if isinstance(problem, OSError) and problem.errno is not None:
             raise unreadable(problem, path) from problem
+        check_short(problem, path.stat().st_size)
         raise DataError(
             f"not an NPZ file of plain arrays: {problem}",
             where=str(path),

@@ -24,6 +24,7 @@ from snn_deploy.deploy.datasets.source import (
 )
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.paths import is_file, is_folder, meant_beside
+from snn_deploy.ir.room import check_short
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -170,6 +171,7 @@ def _labels(path: Path, samples: int) -> np.ndarray:
         found = np.load(path, allow_pickle=False)
         label = found if isinstance(found, np.ndarray) else found["label"]
     except (ValueError, OSError, KeyError, EOFError, MemoryError, SyntaxError) as problem:
+        check_short(problem, path.stat().st_size)
         raise DataError(
             f"it holds no labels: {problem}",
             where=str(path),

@@ -14,9 +14,9 @@ import numpy as np
 from snn_deploy.deploy.artifact import json_bytes, write_file
 from snn_deploy.deploy.data import Data, data_from
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.deploy.evaluating_workers import Pool
 from snn_deploy.deploy.importing import CONVERSION_SAMPLES, imported, model_content
 from snn_deploy.deploy.net_files import is_net
+from snn_deploy.deploy.pools import Pool
 from snn_deploy.deploy.progress import bar
 from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.tuning.apart import Apart, apart

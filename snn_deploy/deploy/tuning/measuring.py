@@ -4,7 +4,7 @@ import hashlib
 import math
 import pickle
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -16,7 +16,8 @@ from snn_deploy.deploy.exporting import unmapped
 from snn_deploy.deploy.mapped import mapped
 from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.tuning.setting import Setting
-from snn_deploy.errors import DeployError, OptionError
+from snn_deploy.deploy.workers import Job
+from snn_deploy.errors import DeployError, MemoryShortError, OptionError
 from snn_deploy.ir.program import Program, Projection, Sign
 from snn_deploy.targets import find_target
 
@@ -128,16 +129,39 @@ def width(projection: Projection) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Trial(Job["tuple[int, Measured | DeployError]"]):
     """A setting to measure, as a worker gets it."""
 
-    trial: int
+    called: ClassVar[str] = "trial"
+    places: ClassVar[str] = "trials"
+    advice: ClassVar[str] = "fewer --samples need less memory; fewer workers too"
+
+    number: int
     setting: Setting
     bench: bytes
     """Pickled."""
 
     digest: str
     """Of `bench`: a worker unpacks it once."""
+
+    @property
+    def place(self) -> str:
+        """Its number."""
+        return str(self.number)
+
+    def run(self) -> "tuple[int, Measured | DeployError]":
+        """Return its number, and what its setting gives or why there is no such program.
+
+        Raises:
+            MemoryShortError: that is no property of the setting.
+        """
+        bench = _unpacked(self.bench, self.digest)
+        try:
+            return self.number, measured(deployed(bench, self.setting), bench.data, bench.profile)
+        except MemoryShortError:
+            raise
+        except DeployError as problem:
+            return self.number, problem
 
 
 def packed(bench: Bench) -> tuple[bytes, str]:
@@ -153,14 +177,9 @@ class _Kept:
     bench: Bench | None = None
 
 
-def run_task(task: Task) -> Measured | DeployError:
-    """Return what a setting gives, or why there is no such program."""
-    if _Kept.bench is None or _Kept.digest != task.digest:
-        bench = pickle.loads(task.bench)  # noqa: S301 - our own process pickled it
+def _unpacked(content: bytes, digest: str) -> Bench:
+    if _Kept.bench is None or _Kept.digest != digest:
+        bench = pickle.loads(content)  # noqa: S301 - our own process pickled it
         assert isinstance(bench, Bench)
-        _Kept.bench, _Kept.digest = bench, task.digest
-    bench = _Kept.bench
-    try:
-        return measured(deployed(bench, task.setting), bench.data, bench.profile)
-    except DeployError as problem:
-        return problem
+        _Kept.bench, _Kept.digest = bench, digest
+    return _Kept.bench
