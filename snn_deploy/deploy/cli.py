@@ -12,10 +12,11 @@ from typing import Any
 from cyclopts import CycloptsError
 
 from snn_deploy.deploy.commands import build
-from snn_deploy.deploy.memory import memory_short
+from snn_deploy.deploy.memory import ADVICE, memory_short
 from snn_deploy.deploy.progress import bar, waiting, wanted
 from snn_deploy.deploy.screen import fitted
 from snn_deploy.errors import DeployError, UsageError
+from snn_deploy.ir.room import begin
 from snn_deploy.ir.telling import counting, telling
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
@@ -46,8 +47,12 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each w
     wanted.set(not as_json)
     telling.set(waiting)
     counting.set(bar)
+    name = ""
     try:
         command, bound, _ = build().parse_args(words, print_error=False, exit_on_error=False)
+        name = getattr(command, "__name__", "")
+        if name in ADVICE:
+            begin()
         result = command(*bound.args, **bound.kwargs)
         if result is not None:
             show(result, as_json=as_json)
@@ -65,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a return for each w
         print("interrupted; nothing is left half written", file=sys.stderr)
         return INTERRUPTED
     except Exception as problem:
-        if short := memory_short(problem):
+        if short := memory_short(problem, ADVICE.get(name, "")):
             complain(short, as_json=as_json)
             return short.exit_status
         # whatever else is our bug, and says so

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from snn_deploy.errors import MemoryShortError
 
-SIGNS = ("failed to map segment", "cannot allocate memory")
-"""What the dynamic loader says, in lower case, when there is no room for a library."""
+SIGNS = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+"""What the dynamic loader and Python say, in lower case, when there is no room for a library or for
+the stack of a thread."""
 
 
 HIGHER = "a higher limit (ulimit -v), a machine with more memory"
@@ -20,8 +21,9 @@ ADVICE = {
     "estimate": "fewer --samples",
     "report": "fewer --samples",
     "tune": "fewer --samples, fewer --workers",
+    **dict.fromkeys(("inspect", "nir", "netx", "diff"), ""),
 }
-"""What needs less memory, by command."""
+"""What needs less memory, by command; those that are not here load no numpy."""
 
 
 def memory_short(problem: BaseException, advice: str = "") -> MemoryShortError | None:
@@ -36,7 +38,7 @@ def memory_short(problem: BaseException, advice: str = "") -> MemoryShortError |
     for one in _chain(problem):
         if isinstance(one, MemoryError):
             said = str(one)
-        elif isinstance(one, OSError | ImportError) and _says_so(one):
+        elif isinstance(one, OSError | ImportError | RuntimeError) and _says_so(one):
             said = f"{type(one).__name__}: {one}".splitlines()[0]
         else:
             continue
@@ -47,7 +49,7 @@ def memory_short(problem: BaseException, advice: str = "") -> MemoryShortError |
     return None
 
 
-def _says_so(problem: OSError | ImportError) -> bool:
+def _says_so(problem: OSError | ImportError | RuntimeError) -> bool:
     text = str(problem).lower()
     return getattr(problem, "errno", None) == errno.ENOMEM or any(sign in text for sign in SIGNS)
 

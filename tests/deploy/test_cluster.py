@@ -36,7 +36,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 HERE = pathlib.Path(os.environ["HELD_IN"])  # a preloaded file is run as a copy of itself
 
 class Hold(WorkerPlugin):
-    """The worker that is the first to begin its third task, once armed, says so and stands still."""
+    """The first worker to begin its third task, once armed, says so and stands still."""
 
     begun = 0
 

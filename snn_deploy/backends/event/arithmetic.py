@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
 
 from snn_deploy.backends.event.stepwise.tables import (
@@ -15,6 +14,11 @@ from snn_deploy.backends.event.stepwise.tables import (
     WRAP,
     WRAP_ONCE,
 )
+from snn_deploy.ir.room import COMPILER, look_for
+
+look_for(COMPILER, "loading numba and compiling with it")
+
+import numba  # noqa: E402 - without room it would not load, or its libraries would never end
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
