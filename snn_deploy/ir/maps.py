@@ -21,7 +21,7 @@ MOST_INDICES = 2**31
 """Neurons on one side of a sparse map: its indices have 32 bits."""
 
 
-BLOCK = 2**20
+BLOCK = 2**18
 """Weights of a large matrix that are worked on at a time."""
 
 
