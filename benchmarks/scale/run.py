@@ -1,11 +1,11 @@
 """Memory, time and disk of the commands on large networks, each a process of its own.
 
-    python benchmarks/scale/run.py                        # all; up to 7 GB, a quarter of an hour
+    python benchmarks/scale/run.py                        # all; up to 7 GB, some minutes
     python benchmarks/scale/run.py --only dense --neurons 10000
     python benchmarks/scale/publish.py                    # the tables of docs/scale.md
 
-Peak memory is the resident memory of the child as the system counts it (getrusage), its time that of
-the processor. Every network is written to a NIR file with random weights first.
+Peak memory is the resident memory of the child as the system counts it (getrusage), its time that
+of the processor. Every network is written to a NIR file with random weights first.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from networks import NETWORKS
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent.parent / "examples" / "mnist" / "mnist.nir"
-SAMPLES = 64
-"""Samples that are evaluated."""
+SAMPLES = {"demo": 4000, "vgg11": 32, "resnet18": 32}
+"""Samples that are evaluated, of the networks that are."""
 
 STATED = ("--dialect", "nir", "--dt", "0.001")
 
@@ -80,16 +80,22 @@ def row(name: str, neurons: int, folder: Path) -> dict[str, Any]:
     found = {"export": exported}
     for command in ("simulate", "estimate"):
         found[command] = measured(folder, command, str(artifact), "--input", str(one))
-    if name not in ("dense", "convolution"):
+    if name in SAMPLES:
         many = folder / "many.npz"
         with np.load(one) as arrays:
-            repeated = np.repeat(arrays["input"], SAMPLES, axis=0)
-        np.savez(many, input=repeated, label=np.zeros(SAMPLES, int))
+            repeated = np.repeat(arrays["input"], SAMPLES[name], axis=0)
+        np.savez(many, input=repeated, label=np.zeros(SAMPLES[name], int))
         words = ("evaluate", str(artifact), "--no-real", "--data")
         found["evaluate one"] = measured(folder, *words, str(one))
         found["evaluate many"] = measured(folder, *words, str(many))
     disk = {"model": size(model), "artifact": size(artifact)}
-    return {"name": name, "samples": SAMPLES, **counts(artifact), **disk, "commands": found}
+    return {
+        "name": name,
+        "samples": SAMPLES.get(name, 0),
+        **counts(artifact),
+        **disk,
+        "commands": found,
+    }
 
 
 def main() -> None:
