@@ -10,6 +10,9 @@ from typing import Any
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs" / "scale.md"
 
+STRUCTURES = HERE.parent.parent / "examples" / "structures" / "results.json"
+SIMULATOR = HERE.parent / "simulator" / "RESULTS.json"
+
 TITLES = {
     "dense": "dense, 100 inputs each",
     "convolution": "convolution, 3 x 3 of 11 channels",
@@ -51,29 +54,47 @@ def large(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
         ]
 
 
-def each_sample(row: dict[str, Any]) -> float:
-    """Return what a sample more takes [s]."""
-    one, many = (row["commands"][f"evaluate {name}"]["seconds"] for name in ("one", "many"))
-    return max(0.0, many - one) / (row["samples"] - 1)
+def jobs(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, float, float | None]]:
+    """Yield what one model can need: what, seconds of a core, bytes of memory where measured."""
+    for row in rows:
+        title, took = TITLES[row["name"]], row["commands"]
+        for command in ("export", "estimate"):
+            yield f"{command}, {title}", took[command]["seconds"], took[command]["bytes"]
+        if row["samples"]:
+            one, many = took["evaluate one"], took["evaluate many"]
+            each = (many["seconds"] - one["seconds"]) / (row["samples"] - 1)
+            took_all = one["seconds"] + SAMPLES * each
+            yield f"evaluate {SAMPLES:,} samples, {title}", took_all, many["bytes"]
+    for name in ("vgg11", "sew18", "sew34"):
+        found = json.loads(STRUCTURES.read_text())[name]
+        seconds = found["import_seconds"] + found["export_seconds"]
+        yield f"import and export, {found['structure']}", seconds, found["memory"] * 1e9
+    for network in json.loads(SIMULATOR.read_text())["networks"]:
+        if network["name"] in ("mlp", "cnn"):
+            seconds = SAMPLES * network["one_thread_ms"] / 1e3
+            yield f"simulate {SAMPLES:,} samples, {network['title']}", seconds, None
 
 
 def fleet(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
-    """Yield one line for each network: what so many such models a day take."""
-    for row in rows:
-        took = row["commands"]
-        if "evaluate one" not in took:
-            continue
-        evaluated = took["evaluate one"]["seconds"] + SAMPLES * each_sample(row)
-        model = took["export"]["seconds"] + evaluated + took["estimate"]["seconds"]
-        hours = MODELS * model / 3600
+    """Yield one line for each job: what so many of it a day take."""
+    for what, seconds, memory in jobs(rows):
+        hours = MODELS * seconds / 3600
         yield [
-            TITLES[row["name"]],
-            f"{took['export']['seconds']:.0f} s",
-            f"{each_sample(row) * 1e3:.1f} ms",
-            f"{model / 60:.1f} min",
+            what,
+            f"{seconds:,.1f} s",
             f"{hours:,.0f}",
             f"{math.ceil(hours / 24 / USE):,}",
-            f"{max(one['bytes'] for one in took.values()) / 1e9:.1f} GB",
+            "-" if memory is None else f"{memory / 1e9:.2f} GB",
+        ]
+
+
+def disk(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[str]]:
+    """Yield one line for each network: the bytes of its artifact."""
+    for row in rows:
+        yield [
+            TITLES[row["name"]],
+            f"{row['artifact'] / 1e6:,.1f} MB",
+            f"{row['artifact'] / row['weights']:,.1f}",
             f"{MODELS * row['artifact'] / 1e9:,.0f} GB",
         ]
 
@@ -92,11 +113,11 @@ def main() -> None:
             large(rows),
         ),
         "fleet": table(
-            [
-                *("each model like", "export", "a sample", "a model", "core-hours a day"),
-                *("cores", "memory of a worker", "artifacts a day"),
-            ],
+            ["one of these for each model", "a core", "core-hours a day", "cores", "memory"],
             fleet(rows),
+        ),
+        "disk": table(
+            ["network", "artifact", "bytes for a stored weight", f"{MODELS:,} of them"], disk(rows)
         ),
     }
     text = PAGE.read_text()
