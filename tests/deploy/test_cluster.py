@@ -57,7 +57,7 @@ async def dask_setup(worker):
 '''
 
 
-def wait_for(true: Callable[[], object], seconds: float = 120) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
