@@ -4,6 +4,8 @@
 # make coverage  all tests once more, and which branches of the package they took; half an hour
 # make docs   the documents as pages, in build/docs; a warning is an error
 # make nightly  what takes too long for every change: thousands of random programs and networks
+# make mutants  changes the code in one place at a time: do the tests notice? An hour or more on two cores, with TORCH; goes on
+#         where it was stopped; writes tests/mutants/RESULTS.json and docs/mutants.md
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
@@ -30,7 +32,7 @@ ORACLES := .venv-oracles
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test coverage check docs nightly golden lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test coverage check docs nightly mutants golden lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -66,6 +68,11 @@ nightly: $(VENV)/.product $(VENV)/.dev
 	SNN_DEPLOY_SOAK=100000 $(BIN)/python -m pytest tests/backends/test_soak.py
 	SNN_DEPLOY_FUZZ=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/deploy/test_fuzzed_commands.py tests/frontends -k "damaged or hostile or any_words"
 	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest tests/lava/test_many.py
+
+mutants: $(VENV)/.product $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet cosmic-ray==8.7.0 coverage==7.17.3
+	$(BIN)/python tests/mutants/run.py
+	$(BIN)/python tests/mutants/publish.py
 
 golden: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden
