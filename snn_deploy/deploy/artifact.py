@@ -1,77 +1,17 @@
-"""The artifact folder: written whole or not at all, and read back only as it was written."""
+"""What commands write: a folder or a file, whole or not at all, and nothing is lost for it."""
 
 import errno
-import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from snn_deploy.errors import (
-    ArtifactDamagedError,
-    CannotWriteError,
-    OutputExistsError,
-)
-from snn_deploy.ir.paths import is_there, meant_beside
-
-SCHEMA = "snn-deploy/artifact/1"
-MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    """One file of an artifact, as the manifest lists it."""
-
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingRecord:
-    """A finding, as the manifest lists it."""
-
-    kind: str
-    layer: str
-    amount: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What an artifact is, what it was made from and what was found on the way."""
-
-    schema: str
-    version: str
-    """Of snn-deploy."""
-
-    name: str
-    target: str
-    program_digest: str
-    model: FileRecord
-    configuration: dict[str, Any]
-    """Options of the export that were not left at their default."""
-
-    encoding: dict[str, Any]
-    pipeline: tuple[str, ...]
-    findings: tuple[FindingRecord, ...]
-    files: dict[str, FileRecord]
-    """Every other file of the folder."""
-
-
-def record_of(content: bytes) -> FileRecord:
-    """Return the digest and the size of `content`."""
-    return FileRecord(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-
-
-def json_bytes(record: Any) -> bytes:
-    """Return `record` as indented JSON with sorted keys: same record, same bytes."""
-    return msgspec.json.format(msgspec.json.encode(record, order="sorted"), indent=2) + b"\n"
+from snn_deploy.deploy.manifest import is_artifact, strangers
+from snn_deploy.errors import CannotWriteError, OutputExistsError
+from snn_deploy.ir.paths import is_file, is_there
 
 
 def write_folder(files: Mapping[str, bytes], output: Path, *, force: bool = False) -> None:
@@ -81,7 +21,8 @@ def write_folder(files: Mapping[str, bytes], output: Path, *, force: bool = Fals
     artifact that is already there is replaced; anything else is never touched.
 
     Raises:
-        OutputExistsError: `output` exists, and `force` is not given or it is no artifact.
+        OutputExistsError: `output` exists, and `force` is not given, it is no artifact, or it
+            holds a file that is not of it.
         CannotWriteError: the disk is full, permission is missing, the parent is no folder, ...
     """
     check_output(output, force=force)
@@ -106,8 +47,11 @@ def check_output(output: Path, *, force: bool) -> None:
     """Refuse an output folder that must not be written.
 
     Raises:
-        OutputExistsError: `output` exists, and `force` is not given or it is no artifact.
+        OutputExistsError: `output` exists, and `force` is not given, it is no artifact, or it
+            holds a file that is not of it.
+        CannotWriteError: it lies inside an artifact.
     """
+    check_outside(output, "FOLDER")
     if not is_there(output):
         return
     if not force:
@@ -116,34 +60,78 @@ def check_output(output: Path, *, force: bool) -> None:
             where=str(output),
             fix="--force replaces it, --output FOLDER writes elsewhere",
         )
-    if output.is_symlink() or not (output / MANIFEST).is_file():
+    if output.is_symlink() or not is_artifact(output):
         raise OutputExistsError(
             "the output is there but is no artifact of ours, so --force does not replace it",
             where=str(output),
             fix="--output FOLDER writes elsewhere",
         )
+    if left := strangers(output):
+        raise OutputExistsError(
+            f"the artifact that is there also holds {left[0]!a}, which no export wrote and which "
+            "--force would remove",
+            where=str(output),
+            fix="move it elsewhere, or --output FOLDER",
+        )
 
 
-def check_file(output: Path, *, force: bool) -> None:
+def check_file(output: Path, *, force: bool, reads: Iterable[Any] = ()) -> None:
     """Refuse an output file that must not be written.
 
+    Args:
+        output: The file.
+        force: Whether a file that is there may be replaced.
+        reads: What the command reads; paths of files among it are not replaced.
+
     Raises:
-        OutputExistsError: `output` exists, and `force` is not given or it is no plain file.
+        OutputExistsError: `output` exists, and `force` is not given, it is no plain file, or it
+            is one that the command reads.
+        CannotWriteError: it lies inside an artifact.
     """
+    check_outside(output, "FILE")
     if not is_there(output):
         return
+    elsewhere = "--output FILE writes elsewhere"
     if not force:
         raise OutputExistsError(
             "the output is already there, and nothing is overwritten",
             where=str(output),
-            fix="--force replaces it, --output FILE writes elsewhere",
+            fix=f"--force replaces it, {elsewhere}",
         )
     if output.is_symlink() or not output.is_file():
         raise OutputExistsError(
             "the output is there but is no plain file, so --force does not replace it",
             where=str(output),
-            fix="--output FILE writes elsewhere",
+            fix=elsewhere,
         )
+    paths = [Path(given) for given in reads if isinstance(given, str | Path)]
+    if any(is_file(path) and path.samefile(output) for path in paths):
+        raise OutputExistsError(
+            "the output is a file that this command reads, so --force does not replace it",
+            where=str(output),
+            fix=elsewhere,
+        )
+
+
+def check_outside(output: Path, what: str = "FILE", option: str = "--output") -> None:
+    """Refuse to write into an artifact, which would then no longer be as it was exported.
+
+    Raises:
+        CannotWriteError: a folder around `output` is an artifact.
+    """
+    try:
+        around = Path(os.path.abspath(output)).parents  # noqa: PTH100 - `..` and links as given
+        real = output.parent.resolve()
+    except (OSError, RuntimeError):  # a loop of links: writing says so
+        return
+    for folder in dict.fromkeys((*around, real, *real.parents)):
+        if is_artifact(folder):
+            raise CannotWriteError(
+                f"the output lies inside the artifact {str(folder)!r}, which stays as it was "
+                "exported",
+                where=str(output),
+                fix=f"{option} {what} elsewhere",
+            )
 
 
 def write_file(content: bytes, output: Path, *, force: bool = False) -> None:
@@ -234,57 +222,3 @@ def _cannot_write(problem: OSError, output: Path, what: str = "FOLDER") -> Canno
         where=str(output),
         fix=fixes.get(problem.errno or 0, f"--output {what} writes elsewhere"),
     )
-
-
-def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the manifest and all files of an artifact, each checked against its digest.
-
-    Raises:
-        ArtifactDamagedError: it is no artifact of this schema, or a file is missing or changed.
-    """
-    try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except FileNotFoundError:
-        there = is_there(folder)
-        makes = "snn-deploy export MODEL --output FOLDER makes one"
-        raise ArtifactDamagedError(
-            "this is no artifact: it has no manifest.json"
-            if there
-            else "there is no such artifact folder",
-            where=str(folder),
-            fix=makes if there else meant_beside(folder, makes),
-        ) from None
-    except (OSError, msgspec.MsgspecError) as problem:
-        raise ArtifactDamagedError(
-            f"manifest.json cannot be read: {problem}", where=str(folder), fix="export again"
-        ) from problem
-    if manifest.schema != SCHEMA:
-        raise ArtifactDamagedError(
-            f"the artifact has schema {manifest.schema!r}, this version reads {SCHEMA!r}",
-            where=str(folder),
-            fix="export the model again with this version",
-        )
-    return manifest, {name: _read(folder, name, rec) for name, rec in manifest.files.items()}
-
-
-def _read(folder: Path, name: str, record: FileRecord) -> bytes:
-    path = folder / name
-    if Path(name).is_absolute() or ".." in Path(name).parts or path.is_symlink():
-        raise ArtifactDamagedError(
-            "the manifest names a file outside the artifact", where=f"{folder}: {name}"
-        )
-    try:
-        content = path.read_bytes() if path.stat().st_size == record.bytes else b""
-    except OSError as problem:
-        raise ArtifactDamagedError(
-            f"a file of the artifact cannot be read: {problem.strerror}",
-            where=str(path),
-            fix="export again",
-        ) from problem
-    if record_of(content) != record:
-        raise ArtifactDamagedError(
-            "a file of the artifact was changed after the export",
-            where=str(path),
-            fix="export again, or put the original file back",
-        )
-    return content

@@ -18,6 +18,7 @@ from snn_deploy.deploy.screen import fitted
 from snn_deploy.errors import DeployError, UsageError
 from snn_deploy.ir.room import begin
 from snn_deploy.ir.telling import counting, telling
+from snn_deploy.ir.words import escaped, visible
 
 OK, ERROR, USAGE, DIFFERENT, BUG = 0, 1, 2, 3, 70
 """Exit statuses; INTERRUPTED is the shell's own for Ctrl-C."""
@@ -95,7 +96,7 @@ def show(result: Any, *, as_json: bool) -> None:
     """Print what a command returned, on standard output."""
     from snn_deploy.deploy.printing import as_record, printable  # noqa: PLC0415 - on demand
 
-    text = as_record(result) if as_json else printable(result)
+    text = escaped(as_record(result)) if as_json else visible(printable(result))
     if not as_json and sys.stdout.isatty():
         text = fitted(text, columns())
     print(text, flush=True)
@@ -104,7 +105,7 @@ def show(result: Any, *, as_json: bool) -> None:
 def complain(problem: DeployError, *, as_json: bool) -> None:
     """Print an error, on standard error."""
     if not as_json:
-        tell(str(problem))
+        tell(visible(str(problem)))
         return
     record = {
         "error": problem.code,

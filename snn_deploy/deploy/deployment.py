@@ -5,25 +5,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from snn_deploy.backends.protocol import find_backend
-from snn_deploy.deploy.artifact import (
+from snn_deploy.deploy.artifact import write_folder
+from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.manifest import (
     MANIFEST,
+    PAGE,
+    REPORT,
     SCHEMA,
     FileRecord,
     FindingRecord,
     Manifest,
     json_bytes,
+    manifest_bytes,
     read_folder,
     record_of,
-    write_folder,
 )
-from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.mapping import CoreMap, read_core_map
+from snn_deploy.deploy.report.model import SCHEMA as REPORTED
 from snn_deploy.deploy.report.model import Decision, Measured
+from snn_deploy.deploy.seal import OPEN, marked
 from snn_deploy.deploy.shown import Shown
 from snn_deploy.deploy.version import version
 from snn_deploy.errors import (
@@ -39,6 +44,7 @@ from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, dump_program, load_program
 from snn_deploy.ir.text import print_program
 from snn_deploy.targets import Target, read_stored_target
+from snn_deploy.targets.files import SCHEMA as CHIPS
 
 if TYPE_CHECKING:
     from snn_deploy.deploy.early_exit import EarlyExit
@@ -146,10 +152,10 @@ class Deployment(Shown):
         """Content of every file of the artifact by relative path. Same model, same bytes.
 
         The manifest lists all but report.html, which is report.json drawn: its bytes depend on the
-        libraries that draw it too, and without them it is left out.
+        libraries that draw it too, and without them it is left out. It carries its own digest.
         """
         from snn_deploy.deploy.report.layout import json_of  # noqa: PLC0415
-        from snn_deploy.deploy.report.page import PAGE, missing_libraries, page  # noqa: PLC0415
+        from snn_deploy.deploy.report.page import missing_libraries, page  # noqa: PLC0415
 
         stored = dump_program(self.program)
         files = {
@@ -157,13 +163,13 @@ class Deployment(Shown):
             "program.json": stored.json,
             "program.npz": stored.npz,
             "program.txt": print_program(self.program).encode(),
-            "target.json": json_bytes(self.target),
+            "target.json": json_bytes({"schema": CHIPS.label, **msgspec.to_builtins(self.target)}),
             **({} if self.core_map is None else {CORE_MAP: self.core_map.json()}),
-            "report.json": json_of(self.report),
+            REPORT: json_of(self.report),
             **self._written(),
         }
         manifest = Manifest(
-            schema=SCHEMA,
+            schema=SCHEMA.label,
             version=version(),
             name=self.program.name,
             target=self.program.target,
@@ -174,9 +180,10 @@ class Deployment(Shown):
             pipeline=self.pipeline,
             findings=self._found(),
             files={name: record_of(content) for name, content in sorted(files.items())},
+            seal=OPEN,
         )
-        drawn = {} if missing_libraries() else {PAGE: page(self.report)}
-        return {MANIFEST: json_bytes(manifest), **files, **drawn}
+        drawn = {} if missing_libraries() else {PAGE: marked(page(self.report), files[REPORT])}
+        return {MANIFEST: manifest_bytes(manifest), **files, **drawn}
 
     def _written(self) -> Mapping[str, bytes]:
         writer = self.target.writer
@@ -205,7 +212,6 @@ class _Source(msgspec.Struct, frozen=True):
 class _Report(msgspec.Struct, frozen=True):
     """What is read of report.json: the rest is made again."""
 
-    schema: Literal["snn-deploy/report/1"]
     source: _Source
     rounding: tuple[dict[str, Any], ...]
     measured: Measured | None
@@ -252,7 +258,7 @@ def read_deployment(folder: Path) -> Deployment:
 
 
 def _deployment(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Deployment:
-    report = msgspec.json.decode(files["report.json"], type=_Report)
+    report = msgspec.convert(REPORTED.upgraded(msgspec.json.decode(files[REPORT])), _Report)
     return Deployment(
         program=load_program(ProgramFiles(json=files["program.json"], npz=files["program.npz"])),
         target=read_stored_target(files["target.json"], "target.json"),

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from snn_deploy.deploy.artifact import MANIFEST
 from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment, read_deployment
 from snn_deploy.deploy.diff_measures import Measures, measures
+from snn_deploy.deploy.manifest import MANIFEST
 from snn_deploy.deploy.program_changes import (
     Change,
     Part,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from snn_deploy.deploy.artifact import check_outside
 from snn_deploy.deploy.evaluating_block import Found
 from snn_deploy.deploy.locking import content_of, locked
 from snn_deploy.errors import CannotWriteError, DataError, OptionError
@@ -75,8 +76,10 @@ def journal(path: Path, heading: Heading) -> Iterator[Journal]:
     Raises:
         OptionError: it is of other data, another artifact or other options; or in use.
         DataError: it is no journal.
-        CannotWriteError: it cannot be written.
+        CannotWriteError: it cannot be written, is a link or no plain file, or lies inside an
+            artifact.
     """
+    check_outside(path, option="--journal")
     busy = OptionError("another run writes this journal", where=str(path), fix="--journal OTHER")
     with locked(path, busy, lambda problem: _cannot_write(problem, path)) as descriptor:
         *lines, cut = content_of(descriptor).split(b"\n")
@@ -147,7 +150,7 @@ def _of(heading: Heading, key: str) -> str | int:
 
 def _cannot_write(problem: OSError, path: Path) -> CannotWriteError:
     return CannotWriteError(
-        f"the journal could not be written: {problem.strerror}; the blocks in it stay",
+        f"the journal could not be written: {problem.strerror or problem}; the blocks in it stay",
         where=str(path),
         fix="free some space and run the same command again, or --journal FILE on another disk "
         "with a copy of this one",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from snn_deploy.deploy.plain_files import opened_plain
 from snn_deploy.errors import CannotWriteError, OptionError
 
 
@@ -24,7 +25,7 @@ def locked(
 
     Raises:
         OptionError: `busy`; or this system has no such locks.
-        CannotWriteError: what `cannot_write` made.
+        CannotWriteError: what `cannot_write` made, also for a link, a pipe or a device.
     """
     try:
         import fcntl  # noqa: PLC0415 - Windows has none
@@ -35,7 +36,7 @@ def locked(
             fix="run it on Linux or macOS",
         ) from missing
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = opened_plain(path)
     except OSError as problem:
         raise cannot_write(problem) from problem
     try:

@@ -115,7 +115,7 @@ def write(
             fix="snn-deploy export reads it",
         )
     if output is not None:
-        check_file(output, force=force)
+        check_file(output, force=force, reads=[model])
     found, dt = _read(model, request, manner)
     said = plain(found, dt=dt)
     content = said.required() if manner is Manner.STRICT else found.nir_bytes

@@ -1,6 +1,8 @@
 """What the command `report` does: collect, and perhaps draw a page."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from snn_deploy.deploy.artifact import check_file, write_file
 from snn_deploy.deploy.data import Data
@@ -12,7 +14,7 @@ from snn_deploy.deploy.report.model import Report
 from snn_deploy.deploy.report.page import check_libraries, page
 
 
-def check(output: Path, *, force: bool) -> None:
+def check(output: Path, *, force: bool, reads: Iterable[Any] = ()) -> None:
     """Refuse a page that cannot be drawn, or must not be written.
 
     Raises:
@@ -20,7 +22,7 @@ def check(output: Path, *, force: bool) -> None:
         OutputExistsError: the file is there, and `force` is not given.
     """
     check_libraries()
-    check_file(output, force=force)
+    check_file(output, force=force, reads=reads)
 
 
 def report(

@@ -21,8 +21,9 @@ from snn_deploy.ir.kinds import NeuronKind
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.room import check_short
+from snn_deploy.ir.schemas import Schema
 
-SCHEMA = "snn-deploy/program/1"
+SCHEMA = Schema(name="program")
 KINDS: dict[str, type[Any]] = {"dense": Dense, "sparse": Sparse, "convolution": Convolution}
 LARGEST_ARRAY = 2**31
 """Bytes that one array of a program file may unpack to."""
@@ -63,7 +64,7 @@ def dump_program(program: Program) -> ProgramFiles:
             return {"array": key}
         raise TypeError(type(value))  # pragma: no cover - a Program has nothing else
 
-    document = {"schema": SCHEMA, "program": _plain(program, encode)}
+    document = {"schema": SCHEMA.label, "program": _plain(program, encode)}
     text = msgspec.json.format(msgspec.json.encode(document), indent=1)
     return ProgramFiles(json=text + b"\n", npz=pack(arrays))
 
@@ -150,12 +151,7 @@ def load_program(files: ProgramFiles) -> Program:
         return arrays[value["array"]]
 
     try:
-        document = msgspec.json.decode(files.json)
-        if document["schema"] != SCHEMA:
-            raise ArtifactDamagedError(
-                f"program.json has schema {document['schema']!r}, this version reads {SCHEMA!r}",
-                fix="export the model again with this version",
-            )
+        document = SCHEMA.upgraded(msgspec.json.decode(files.json), "program.json")
         return msgspec.convert(document["program"], Program, dec_hook=decode)
     except DeployError:
         raise

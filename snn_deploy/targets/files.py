@@ -1,7 +1,7 @@
 """Target descriptions as files: those that come with the package, and a user's own by path."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -11,6 +11,7 @@ import msgspec
 
 from snn_deploy.errors import TargetError, UnknownNameError
 from snn_deploy.ir.paths import is_file
+from snn_deploy.ir.schemas import Schema
 from snn_deploy.ir.words import nearest
 from snn_deploy.targets.checks import target_problems
 from snn_deploy.targets.form import Problem, read_form
@@ -21,6 +22,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 """Of a target: part of the names of folders."""
 
 ENDING = ".toml"
+
+SCHEMA = Schema(name="target", unnamed=1, error=TargetError)
+"""A file need not say it; without, it is of number 1."""
 
 IDEAL = "cpu"
 """The target that has everything."""
@@ -63,6 +67,8 @@ def read_stored_target(content: bytes, where: str) -> Target:
 
 def _target(tables: Any, where: str) -> Target:
     problems: list[Problem] = []
+    if isinstance(tables, Mapping):
+        tables = {k: v for k, v in SCHEMA.upgraded(tables, where).items() if k != "schema"}
     target = read_form(Target, tables, "", problems)
     if target is not None:
         _check_names(target, where)

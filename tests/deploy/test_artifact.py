@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from snn_deploy.deploy import artifact
+from snn_deploy.deploy import artifact, seal
+from snn_deploy.deploy.manifest import (
+    MANIFEST,
+    SCHEMA,
+    Manifest,
+    manifest_bytes,
+    read_folder,
+    record_of,
+)
 from snn_deploy.errors import (
     ArtifactDamagedError,
     CannotWriteError,
@@ -19,31 +27,32 @@ from snn_deploy.errors import (
 
 
 def manifest(files: dict[str, bytes]) -> bytes:
-    record = artifact.Manifest(
-        schema=artifact.SCHEMA,
+    record = Manifest(
+        schema=SCHEMA.label,
         version="0",
         name="net",
         target="cpu",
         program_digest="",
-        model=artifact.record_of(b""),
+        model=record_of(b""),
         configuration={},
         encoding={},
         pipeline=(),
         findings=(),
-        files={name: artifact.record_of(content) for name, content in files.items()},
+        files={name: record_of(content) for name, content in files.items()},
+        seal=seal.OPEN,
     )
-    return artifact.json_bytes(record)
+    return manifest_bytes(record)
 
 
 @pytest.fixture
 def files() -> dict[str, bytes]:
     content = {"a.txt": b"alpha", "deep/b.txt": b"beta"}
-    return {artifact.MANIFEST: manifest(content), **content}
+    return {MANIFEST: manifest(content), **content}
 
 
 def test_what_is_written_is_read_back(tmp_path: Path, files: dict[str, bytes]) -> None:
     artifact.write_folder(files, tmp_path / "out")
-    read, content = artifact.read_folder(tmp_path / "out")
+    read, content = read_folder(tmp_path / "out")
     assert read.name == "net"
     assert content == {name: files[name] for name in ("a.txt", "deep/b.txt")}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
@@ -65,7 +74,7 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path, files: dict[str, 
 
 def test_force_replaces_an_artifact(tmp_path: Path, files: dict[str, bytes]) -> None:
     out = tmp_path / "out"
-    artifact.write_folder({**files, "old.txt": b"old"}, out)
+    artifact.write_folder({MANIFEST: manifest({"old.txt": b"old"}), "old.txt": b"old"}, out)
     artifact.write_folder(files, out, force=True)
     assert not (out / "old.txt").exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
@@ -112,7 +121,7 @@ def test_a_failed_replacement_keeps_the_old_artifact(
     tmp_path: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    artifact.write_folder({**files, "old.txt": b"old"}, out)
+    artifact.write_folder({MANIFEST: manifest({"old.txt": b"old"}), "old.txt": b"old"}, out)
     rename = Path.rename
     calls = []
 
@@ -167,7 +176,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], 
 def test_of_many_who_write_a_folder_at_once_one_does(tmp_path, files, together) -> None:
     said = together(lambda: artifact.write_folder(files, tmp_path / "out"))
     assert said == ["SNN601"] * (AT_ONCE - 1) + ["written"]
-    artifact.read_folder(tmp_path / "out")
+    read_folder(tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
@@ -175,7 +184,7 @@ def test_of_many_who_replace_a_folder_at_once_all_do(tmp_path, files, together) 
     artifact.write_folder(files, tmp_path / "out")
     said = together(lambda: artifact.write_folder(files, tmp_path / "out", force=True))
     assert said == ["written"] * AT_ONCE
-    artifact.read_folder(tmp_path / "out")
+    read_folder(tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
@@ -198,7 +207,7 @@ def test_a_changed_file_is_named(tmp_path: Path, files: dict[str, bytes], conten
     artifact.write_folder(files, out)
     (out / "a.txt").write_bytes(content)
     with pytest.raises(ArtifactDamagedError) as problem:
-        artifact.read_folder(out)
+        read_folder(out)
     assert str(problem.value) == (
         "error[SNN603]: a file of the artifact was changed after the export\n"
         f"  at: {out / 'a.txt'}\n"
@@ -211,7 +220,7 @@ def test_a_missing_file_is_named(tmp_path: Path, files: dict[str, bytes]) -> Non
     artifact.write_folder(files, out)
     (out / "deep" / "b.txt").unlink()
     with pytest.raises(ArtifactDamagedError) as problem:
-        artifact.read_folder(out)
+        read_folder(out)
     assert str(problem.value) == (
         "error[SNN603]: a file of the artifact cannot be read: No such file or directory\n"
         f"  at: {out / 'deep' / 'b.txt'}\n"
@@ -224,14 +233,14 @@ def test_a_manifest_that_points_outside_is_refused(tmp_path: Path, name: str) ->
     out = tmp_path / "out"
     out.mkdir()
     (tmp_path / "secret").write_bytes(b"x")
-    (out / artifact.MANIFEST).write_bytes(manifest({name: b"x"}))
+    (out / MANIFEST).write_bytes(manifest({name: b"x"}))
     with pytest.raises(ArtifactDamagedError, match="outside the artifact"):
-        artifact.read_folder(out)
+        read_folder(out)
 
 
 def test_a_folder_without_manifest_is_no_artifact(tmp_path: Path) -> None:
     with pytest.raises(ArtifactDamagedError) as problem:
-        artifact.read_folder(tmp_path)
+        read_folder(tmp_path)
     assert str(problem.value) == (
         "error[SNN603]: this is no artifact: it has no manifest.json\n"
         f"  at: {tmp_path}\n"
@@ -240,10 +249,10 @@ def test_a_folder_without_manifest_is_no_artifact(tmp_path: Path) -> None:
 
 
 def test_an_unknown_schema_is_refused(tmp_path: Path, files: dict[str, bytes]) -> None:
-    changed = files[artifact.MANIFEST].replace(b"snn-deploy/artifact/1", b"snn-deploy/artifact/9")
-    artifact.write_folder({**files, artifact.MANIFEST: changed}, tmp_path / "out")
+    changed = files[MANIFEST].replace(b"snn-deploy/artifact/2", b"snn-deploy/artifact/9")
+    artifact.write_folder({**files, MANIFEST: changed}, tmp_path / "out")
     with pytest.raises(ArtifactDamagedError, match="snn-deploy/artifact/9"):
-        artifact.read_folder(tmp_path / "out")
+        read_folder(tmp_path / "out")
 
 
 def test_a_name_that_is_too_long_is_an_error(tmp_path: Path, files: dict[str, bytes]) -> None:

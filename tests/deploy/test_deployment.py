@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from artifacts import drop, replace, rewrite
 
 import snn_deploy
-from snn_deploy.deploy import artifact
 from snn_deploy.deploy.cli import run
-from snn_deploy.deploy.deployment import digest
 from snn_deploy.errors import ArtifactDamagedError, OptionError, TargetError
 from snn_deploy.targets import find_target
 
@@ -110,22 +109,19 @@ def test_nonsense_in_the_manifest_is_one_numbered_error(
 ) -> None:
     copy = tmp_path / "net"
     shutil.copytree(folder, copy)
-    manifest = json.loads((copy / artifact.MANIFEST).read_text())
     if change is None:
-        del manifest["files"][name]
+        drop(copy, name)
     else:
-        manifest[name] = change
-    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactDamagedError):
+        rewrite(copy, lambda manifest: manifest.update({name: change}))
+    with pytest.raises(ArtifactDamagedError) as caught:
         snn_deploy.load(copy)
+    assert "was changed" not in str(caught.value)
 
 
 def test_what_makes_no_sense_in_an_artifact_is_told(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "net"
     shutil.copytree(folder, copy)
-    manifest = json.loads((copy / artifact.MANIFEST).read_text())
-    manifest["encoding"]["unit"] = 0
-    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
+    rewrite(copy, lambda manifest: manifest["encoding"].update(unit=0))
     with pytest.raises(ArtifactDamagedError) as caught:
         snn_deploy.load(copy)
     assert str(caught.value) == (
@@ -152,12 +148,10 @@ def test_nonsense_in_a_file_that_fits_its_digest_is_one_numbered_error(
 ) -> None:
     copy = tmp_path / "net"
     shutil.copytree(folder, copy)
-    (copy / name).write_bytes(content)
-    manifest = json.loads((copy / artifact.MANIFEST).read_text())
-    manifest["files"][name] = {"sha256": digest(content), "bytes": len(content)}
-    (copy / artifact.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactDamagedError):
+    replace(copy, name, content)
+    with pytest.raises(ArtifactDamagedError) as caught:
         snn_deploy.load(copy)
+    assert "was changed" not in str(caught.value)
 
 
 @pytest.mark.parametrize("shape", [5, [1.9, 2], (), "", "1x", [0], [-1], ["x"], [2**31], [None]])

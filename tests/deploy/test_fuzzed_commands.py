@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from fuzzing import MINUTES, fuzzed, no_hang
+from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_deploy.deploy import api
@@ -17,6 +18,9 @@ from snn_deploy.deploy.cli import BUG, run
 ROOT = Path(__file__).parents[2]
 
 EXAMPLES = int(os.environ.get("SNN_DEPLOY_FUZZ", "40"))
+
+SHARE = 0.2
+"""Of the minutes that all fuzzing takes."""
 
 COMMANDS = {
     "export": api.export,
@@ -99,16 +103,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(
-    max_examples=EXAMPLES,
-    phases=(Phase.explicit, Phase.generate, Phase.shrink),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(line=lines())
 def test_any_words_end_in_a_result_or_a_numbered_error(
-    place: Path, line: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(place)
+
+    @given(line=lines())
+    def test(line: list[str]) -> None:
+        with no_hang():
+            attempt(place, line, capsys)
+
+    drawn = fuzzed(test, SHARE, EXAMPLES)
+    if MINUTES:
+        with capsys.disabled():
+            print(f"\nfuzz commands: {drawn} lines", flush=True)
+
+
+def attempt(place: Path, line: list[str], capsys: pytest.CaptureFixture) -> None:
+    """Run a command line, and look at what it left behind."""
     before = dict(contents(place))
     status = run([*line, "--json"])
     captured = capsys.readouterr()

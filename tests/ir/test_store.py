@@ -251,9 +251,10 @@ def test_a_document_of_another_schema_is_refused(files):
     with pytest.raises(ArtifactDamagedError) as caught:
         load_program(document(files, change))
     assert str(caught.value) == (
-        "error[SNN603]: program.json has schema 'snn-deploy/program/99', "
-        "this version reads 'snn-deploy/program/1'\n"
-        "  fix: export the model again with this version"
+        "error[SNN603]: this is no program that this version reads: its schema is "
+        "'snn-deploy/program/99', not 'snn-deploy/program/1'\n"
+        "  at: program.json\n"
+        "  fix: read it with the version of snn-deploy that wrote it, or a later one"
     )
 
 

@@ -67,10 +67,10 @@ def test_another_schema_is_refused() -> None:
     with pytest.raises(ArtifactDamagedError) as caught:
         read_core_map(b'{"schema": "snn-deploy/core-map/9"}')
     assert str(caught.value) == (
-        "error[SNN603]: this is no map of cores: its schema is 'snn-deploy/core-map/9', not "
-        "'snn-deploy/core-map/1'\n"
+        "error[SNN603]: this is no core-map that this version reads: its schema is "
+        "'snn-deploy/core-map/9', not 'snn-deploy/core-map/1'\n"
         "  at: core_map.json\n"
-        "  fix: export the model again"
+        "  fix: read it with the version of snn-deploy that wrote it, or a later one"
     )
 
 

@@ -276,13 +276,13 @@ def test_a_pipe_is_no_description(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", shipped_targets(), ids=lambda t: t.name)
 def test_what_an_artifact_stores_of_a_target_is_read_back(target: Target) -> None:
-    from snn_deploy.deploy.artifact import json_bytes
+    from snn_deploy.deploy.manifest import json_bytes
 
     assert read_stored_target(json_bytes(target), "target.json") == target
 
 
 def test_a_stored_target_is_held_to_the_same_rules() -> None:
-    from snn_deploy.deploy.artifact import json_bytes
+    from snn_deploy.deploy.manifest import json_bytes
 
     record = json.loads(json_bytes(find_target("cpu")))
     record["weights"]["shift"]["value"] = 10**9

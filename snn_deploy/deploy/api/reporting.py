@@ -58,7 +58,7 @@ def report(
         raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
     page = None if output is None else Path(output)
     if page is not None:
-        report_command.check(page, force=force)
+        report_command.check(page, force=force, reads=[input])
     deployment = deployment_of(artifact)
     data = None if input is None else data_for(deployment, input, bin_width, first, samples)
     return report_command.report(deployment, data, output=page, force=force, dry_run=dry_run)

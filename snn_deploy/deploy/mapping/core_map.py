@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Int, Int32
 
 from snn_deploy.errors import ArtifactDamagedError
+from snn_deploy.ir.schemas import Schema
 from snn_deploy.targets import Resource
 
-SCHEMA = "snn-deploy/core-map/1"
+SCHEMA = Schema(name="core-map")
 
 Span = tuple[int, int]
 """First, and one behind the last."""
@@ -261,7 +262,7 @@ class CoreMap:
 def _lines(core_map: CoreMap) -> Iterator[str]:
     record = msgspec.to_builtins(core_map)
     head = {
-        "schema": SCHEMA,
+        "schema": SCHEMA.label,
         **{k: v for k, v in record.items() if not isinstance(v, list | tuple)},
     }
     rows = {k: v for k, v in record.items() if isinstance(v, list | tuple)}
@@ -287,14 +288,8 @@ def read_core_map(content: bytes, where: str = "core_map.json") -> CoreMap:
         ArtifactDamagedError: it holds none of this schema.
     """
     try:
-        record = msgspec.json.decode(content)
-        schema = record.pop("schema", None) if isinstance(record, dict) else None
-        if schema != SCHEMA:
-            raise ArtifactDamagedError(
-                f"this is no map of cores: its schema is {schema!a:.60}, not {SCHEMA!r}",
-                where=where,
-                fix="export the model again",
-            )
+        record = SCHEMA.upgraded(msgspec.json.decode(content), where)
+        del record["schema"]
         return msgspec.convert(record, CoreMap)
     except (msgspec.MsgspecError, RecursionError, ValueError) as problem:
         raise ArtifactDamagedError(

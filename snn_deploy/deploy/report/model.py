@@ -5,7 +5,7 @@ of integers there is no rounding. Long lists are cut short and say of how many t
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from snn_deploy.deploy.energy import Memory, Price, Span, Unpriced
 from snn_deploy.deploy.mapping import Encoding as Stored
@@ -18,9 +18,10 @@ from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.neuron import Decode, State
 from snn_deploy.ir.program import Role
+from snn_deploy.ir.schemas import Schema
 from snn_deploy.ir.words import counted
 
-SCHEMA: Final = "snn-deploy/report/1"
+SCHEMA: Final = Schema(name="report")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,7 +383,7 @@ class Measured:
 class Report(Shown):
     """All that is known of a deployment."""
 
-    schema: Literal["snn-deploy/report/1"] = SCHEMA
+    schema: str = SCHEMA.label
     version: str
     """Of snn-deploy."""
 

@@ -9,13 +9,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from snn_deploy.deploy.energy import Grade
+from snn_deploy.deploy.manifest import PAGE
 from snn_deploy.deploy.report import words
 from snn_deploy.deploy.report.model import Report
 from snn_deploy.deploy.report.pictures import Pictures, draw, kinds_of, layer_colours
 from snn_deploy.deploy.report.svg import SERIES
 from snn_deploy.errors import MissingLibraryError
-
-PAGE = "report.html"
 
 LIBRARIES = ("matplotlib", "jinja2")
 """What draws it, in the extra `report`."""

@@ -1,7 +1,8 @@
 """How a report writes names and numbers; names come from a model file, and none is trusted."""
 
 import math
-import unicodedata
+
+from snn_deploy.ir.words import unseen
 
 NONE = "\N{EN DASH}"
 """For what is not there."""
@@ -14,18 +15,11 @@ LONGEST = 80
 LONGEST_TEXT = 600
 """Characters of a sentence that are shown."""
 
-UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Categories of characters that are not to be seen, or that turn round what follows them."""
-
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """Return a text in one line, without unseen characters, its middle left out if it is long."""
     cut = text if len(text) <= longest else f"{text[: longest // 2]}…{text[-(longest // 2) + 1 :]}"
-    return "".join("\N{REPLACEMENT CHARACTER}" if _unseen(c) else c for c in cut)
-
-
-def _unseen(character: str) -> bool:
-    return unicodedata.category(character) in UNSEEN
+    return "".join("\N{REPLACEMENT CHARACTER}" if unseen(c) else c for c in cut)
 
 
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}

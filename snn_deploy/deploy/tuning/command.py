@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from snn_deploy.deploy.artifact import json_bytes, write_file
+from snn_deploy.deploy.artifact import check_outside, write_file
 from snn_deploy.deploy.data import Data, data_from
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.importing import CONVERSION_SAMPLES, imported, model_content
+from snn_deploy.deploy.manifest import json_bytes
 from snn_deploy.deploy.net_files import is_net
 from snn_deploy.deploy.pools import Pool
 from snn_deploy.deploy.progress import bar
@@ -196,8 +197,9 @@ def _open(output: Path) -> None:
 
     Raises:
         OutputExistsError: it holds something else.
-        CannotWriteError: it cannot be made.
+        CannotWriteError: it cannot be made, or lies inside an artifact.
     """
+    check_outside(output, "OTHER")
     try:
         _refuse_foreign(output)
         output.mkdir(parents=True, exist_ok=True)

@@ -142,6 +142,10 @@ def optuna_or_refuse() -> Any:
     return optuna
 
 
+OURS = b'{"op_code"'
+"""What the lines of optuna's journal begin with."""
+
+
 @contextmanager
 def _alone(journal: Path) -> Iterator[None]:
     """Keep other searches out of a journal, and drop a last line that was cut off."""
@@ -149,13 +153,15 @@ def _alone(journal: Path) -> Iterator[None]:
         "another search writes this journal", where=str(journal), fix="--output OTHER"
     )
     with locked(journal, busy, lambda problem: _cannot_write(problem, journal)) as descriptor:
-        os.ftruncate(descriptor, content_of(descriptor).rfind(b"\n") + 1)
+        content = content_of(descriptor)
+        if content.startswith(OURS):
+            os.ftruncate(descriptor, content.rfind(b"\n") + 1)
         yield
 
 
 def _cannot_write(problem: OSError, journal: Path) -> CannotWriteError:
     return CannotWriteError(
-        f"the journal could not be written: {problem.strerror}",
+        f"the journal could not be written: {problem.strerror or problem}",
         where=str(journal),
         fix="--output OTHER",
     )

@@ -20,6 +20,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 
 sys.dont_write_bytecode = True  # a run leaves the artifact's folder as it was
+sys.pycache_prefix = os.devnull  # and reads no code there that the manifest does not list
 
 
 def arguments():
