@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 MINUTES = float(os.environ.get("SNN_DEPLOY_FUZZ_MINUTES", "0"))
 
-ROUND = 200
+ROUND = 25
 """Examples that Hypothesis draws at a time."""
 
 SECONDS = 60.0

@@ -35,6 +35,7 @@ from snn_deploy.frontends.layers import (
 from snn_deploy.frontends.nir_shapes import check_size
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 
 LONGEST_NAME = 80
 
@@ -72,8 +73,12 @@ class Builder:
             ShapeError: too many.
         """
         self.made += math.prod(sides)
-        if self.made > MOST_MADE:
-            raise ShapeError(f"windows and paddings of more than {MOST_MADE} numbers", where=where)
+        if self.made > allowed(MOST_MADE):
+            raise ShapeError(
+                f"windows and paddings of more than {allowed(MOST_MADE)} numbers",
+                where=where,
+                fix=higher(self.made, MOST_MADE),
+            )
 
     def input(self, name: str, shape: Shape) -> Tensor:
         """Add an input.

@@ -24,6 +24,7 @@ from snn_deploy.frontends.nir_nodes import digest, node_digest
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import Compare, Decode, Fires, State
+from snn_deploy.ir.sizes import allowed, higher
 from snn_deploy.ir.weighting import Weighting
 
 KEY = "snn_deploy"
@@ -178,8 +179,14 @@ def stated_in(graph: nir.NIRGraph, where: str) -> Stated | None:
     if text is None:
         return None
     where = f"{where}: metadata {KEY!r}"
-    if not isinstance(text, str) or len(text) > LARGEST_TEXT:
+    if not isinstance(text, str):
         raise FileDamagedError("our metadata is not a text", where=where)
+    if len(text) > allowed(LARGEST_TEXT):
+        raise FileDamagedError(
+            f"our metadata has {len(text)} characters; at most {allowed(LARGEST_TEXT)} are read",
+            where=where,
+            fix=higher(len(text), LARGEST_TEXT),
+        )
     schema = _schema(text, where)
     if schema != SCHEMA:
         raise FileDamagedError(

@@ -36,6 +36,8 @@ from snn_deploy.frontends.arch_kinds import KINDS
 from snn_deploy.frontends.arch_table import Table, check_integers
 from snn_deploy.ir.codecs import Encode, EncodingChanges
 from snn_deploy.ir.neuron import Decode
+from snn_deploy.ir.paths import is_file
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE = 2**20
 """Bytes of an architecture file."""
@@ -96,9 +98,11 @@ def read_architecture(path: Path) -> Architecture:
         FileDamagedError: it is no TOML, or has an entry that means nothing.
         UnknownNodeError: a framework or a layer that nobody knows.
     """
+    if not is_file(path):
+        raise FileMissingError("there is no such architecture file", where=str(path))
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(allowed(LARGEST_FILE) + 1)
     except OSError as error:
         raise FileMissingError(
             f"cannot read the architecture: {error.strerror}", where=str(path)
@@ -108,9 +112,11 @@ def read_architecture(path: Path) -> Architecture:
 
 def parse_architecture(content: bytes, where: str) -> Architecture:
     """Return what the text of an architecture file says; see `read_architecture`."""
-    if len(content) > LARGEST_FILE:
+    if len(content) > allowed(LARGEST_FILE):
         raise FileDamagedError(
-            f"an architecture of more than {LARGEST_FILE} bytes is not read", where=where
+            f"an architecture of more than {allowed(LARGEST_FILE)} bytes is not read",
+            where=where,
+            fix=higher(len(content), LARGEST_FILE),
         )
     try:
         document = tomllib.loads(content.decode("utf-8"))
@@ -129,9 +135,12 @@ def _architecture(table: Table) -> Architecture:
             fix=f"one of {', '.join(KINDS)}",
         )
     entries = table.take("layers", list, [])
-    if not entries or len(entries) > MOST_LAYERS or not all(isinstance(e, dict) for e in entries):
+    most = allowed(MOST_LAYERS)
+    if not entries or len(entries) > most or not all(isinstance(e, dict) for e in entries):
         raise FileDamagedError(
-            f"an architecture has 1 to {MOST_LAYERS} tables [[layers]]", where=table.where
+            f"an architecture has 1 to {most} tables [[layers]]",
+            where=table.where,
+            fix=higher(len(entries), MOST_LAYERS) if len(entries) > most else "",
         )
     layers = tuple(_layer(index, entry, table.where) for index, entry in enumerate(entries))
     shape = table.wholes("input", ())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snn_deploy.errors import FileDamagedError, FileMissingError
 from snn_deploy.ir.paths import MOST_NAMES, is_file, is_folder, meant_beside
+from snn_deploy.ir.sizes import allowed, higher
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """What every HDF5 file starts with."""
@@ -55,10 +56,12 @@ def read_bytes(path: Path) -> bytes:
     try:
         if not is_file(path):
             raise _not_there(path)
-        if path.stat().st_size > LARGEST_FILE:
+        size = path.stat().st_size
+        if size > allowed(LARGEST_FILE):
             raise FileDamagedError(
-                f"the file has {path.stat().st_size} bytes; at most {LARGEST_FILE} are read",
+                f"the file has {size} bytes; at most {allowed(LARGEST_FILE)} are read",
                 where=path.name,
+                fix=higher(size, LARGEST_FILE),
             )
         return path.read_bytes()
     except OSError as error:

@@ -17,6 +17,7 @@ import numpy as np
 from snn_deploy.errors import FileDamagedError
 from snn_deploy.frontends.hdf5_guard import is_safe
 from snn_deploy.ir.room import UNPACKS_TO, check_short
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE = 2**31
 """Bytes of a file that is read."""
@@ -64,10 +65,11 @@ class Hdf5File:
         Raises:
             FileDamagedError: not HDF5, truncated, too large, or not to be trusted.
         """
-        if len(self.image) > LARGEST_FILE:
+        if len(self.image) > allowed(LARGEST_FILE):
             raise FileDamagedError(
-                f"the file has {len(self.image)} bytes; at most {LARGEST_FILE} are read",
+                f"the file has {len(self.image)} bytes; at most {allowed(LARGEST_FILE)} are read",
                 where=self.where,
+                fix=higher(len(self.image), LARGEST_FILE),
             )
         if not is_safe(self.image):
             raise self.damaged(self.where)
@@ -138,9 +140,11 @@ class Hdf5File:
             FileDamagedError: there are too many, one is no text, or the group is damaged.
         """
         with self.guarded(where):
-            if len(group) > MOST_MEMBERS:
+            if len(group) > allowed(MOST_MEMBERS):
                 raise FileDamagedError(
-                    f"a group of {len(group)} members; at most {MOST_MEMBERS} are read", where=where
+                    f"a group of {len(group)} members; at most {allowed(MOST_MEMBERS)} are read",
+                    where=where,
+                    fix=higher(len(group), MOST_MEMBERS),
                 )
             names = list(group)
         if not all(isinstance(name, str) for name in names):  # h5py leaves other bytes as they are
@@ -194,8 +198,12 @@ class Hdf5File:
             )
         self.content += size
         limit = min(LARGEST_CONTENT, max(SMALL_CONTENT, UNPACKS_TO * len(self.image)))
-        if self.content > limit:
-            raise FileDamagedError(f"its arrays take more than {limit} bytes", where=where)
+        if self.content > allowed(limit):
+            raise FileDamagedError(
+                f"its arrays take more than {allowed(limit)} bytes",
+                where=where,
+                fix=higher(self.content, limit),
+            )
 
     def _check_lengths(self, offset: int, count: int, where: str) -> None:
         """Refuse texts longer than the file: the library would make room for them first."""

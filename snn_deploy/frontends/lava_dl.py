@@ -31,6 +31,7 @@ from snn_deploy.ir.network import Output
 from snn_deploy.ir.netx import DECAY_BITS
 from snn_deploy.ir.neuron import Decode, Fires
 from snn_deploy.ir.program import Binary, Program
+from snn_deploy.ir.sizes import allowed, higher
 from snn_deploy.ir.words import counted
 
 LAVA = Arithmetic(
@@ -158,9 +159,11 @@ def _layer_groups(source: Hdf5File, file: h5py.File, most: int | None) -> list[F
     if group is None:
         raise FileDamagedError("an HDF5 file, but not one of lava-dl's", where=source.where)
     names = group.names
-    if len(names) > MOST_LAYERS:
+    if len(names) > allowed(MOST_LAYERS):
         raise FileDamagedError(
-            f"{len(names)} layers; at most {MOST_LAYERS} are read", where=group.where
+            f"{len(names)} layers; at most {allowed(MOST_LAYERS)} are read",
+            where=group.where,
+            fix=higher(len(names), MOST_LAYERS),
         )
     missing = sorted({str(index) for index in range(len(names))} - set(names))
     if missing:

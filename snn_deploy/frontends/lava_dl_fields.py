@@ -15,6 +15,7 @@ from snn_deploy.errors import DoesNotFitError, FileDamagedError, NotFiniteError,
 from snn_deploy.frontends.hdf5_reader import Hdf5File
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_NUMBER = 2**31 - 1
 """Of any number of a file: programs store 32 bits."""
@@ -171,9 +172,11 @@ class Fields:
         size = 1
         for axis in axes:
             size *= axis
-        if size > MOST_NEURONS:
+        if size > allowed(MOST_NEURONS):
             raise ShapeError(
-                f"a layer of {size} neurons; at most {MOST_NEURONS} are read", where=self.at(name)
+                f"a layer of {size} neurons; at most {allowed(MOST_NEURONS)} are read",
+                where=self.at(name),
+                fix=higher(size, MOST_NEURONS),
             )
         return tuple(axes)
 

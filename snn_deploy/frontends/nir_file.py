@@ -23,6 +23,7 @@ from snn_deploy.frontends.nir_nodes import (
     node_type,
     stored_fields,
 )
+from snn_deploy.ir.sizes import allowed, higher
 
 FORMAT_VERSION = "1.0.8"
 """The NIR release whose node types and fields we write."""
@@ -77,8 +78,12 @@ class _Reader:
 
     def _node(self, group: h5py.Group, where: str) -> nir.NIRNode:
         self.nodes += 1
-        if self.nodes > MOST_NODES:
-            raise FileDamagedError(f"more than {MOST_NODES} nodes", where=self.where)
+        if self.nodes > allowed(MOST_NODES):
+            raise FileDamagedError(
+                f"more than {allowed(MOST_NODES)} nodes",
+                where=self.where,
+                fix=higher(self.nodes, MOST_NODES),
+            )
         kind = self._value(group, "type", where)
         if not isinstance(kind, str):
             raise FileDamagedError("a node without a type", where=where)
@@ -132,11 +137,12 @@ class _Reader:
         with self.source.guarded(where):
             is_text = h5py.check_string_dtype(dataset.dtype) is not None
             pairs = dataset.ndim == 2 and dataset.shape[1] == 2
-        if not is_text or not pairs or dataset.shape[0] > MOST_EDGES:
+        if not is_text or not pairs or dataset.shape[0] > allowed(MOST_EDGES):
             raise FileDamagedError(
                 f"edges are {dataset.dtype} of shape {dataset.shape}; "
-                f"they must be at most {MOST_EDGES} pairs of names",
+                f"they must be at most {allowed(MOST_EDGES)} pairs of names",
                 where=where,
+                fix=higher(dataset.shape[0], MOST_EDGES) if is_text and pairs else "",
             )
         self.source.check_storage(dataset, where)
         # Names lie outside the dataset, and many may share one long text: read few at a time.
@@ -180,8 +186,13 @@ class _Reader:
         if not texts:
             return self._required(group, name, where)
         self.source.check_storage(dataset, where)
-        if dataset.size * len(self.source.image) > LARGEST_CONTENT:
-            raise FileDamagedError(f"{dataset.size} texts of metadata", where=where)
+        most = dataset.size * len(self.source.image)
+        if most > allowed(LARGEST_CONTENT):
+            raise FileDamagedError(
+                f"{dataset.size} texts of metadata",
+                where=where,
+                fix=higher(most, LARGEST_CONTENT),
+            )
         with self.source.guarded(where):
             return [as_text(value, where) for value in np.ravel(dataset[()]).tolist()]
 

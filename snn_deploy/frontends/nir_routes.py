@@ -15,6 +15,7 @@ from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Composition, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Projection
 from snn_deploy.ir.neuron import State
+from snn_deploy.ir.sizes import allowed, higher
 
 MOST_ROUTES = 10_000
 """Ways from neurons to neurons. Parallel linear branches in series multiply them."""
@@ -67,11 +68,13 @@ def routes_from(
                 )
             else:
                 pending.append((target, (*passed, target)))
-        if len(found) > MOST_ROUTES or len(pending) > MOST_ROUTES:
+        ways = max(len(found), len(pending))
+        if ways > allowed(MOST_ROUTES):
             raise GraphError(
-                f"more than {MOST_ROUTES} ways through linear nodes",
+                f"more than {allowed(MOST_ROUTES)} ways through linear nodes",
                 where=start,
-                fix="merge parallel linear branches into one weight",
+                fix="merge parallel linear branches into one weight. Or "
+                f"{higher(ways, MOST_ROUTES)}",
             )
     return sorted(found, key=lambda r: [natural(s.name) for s in r.stages] + [natural(r.target)])
 
@@ -162,11 +165,12 @@ def _split(way: Way, name: str, delays: np.ndarray) -> list[Way]:
     """Return one way for each distinct delay, masked to the values that have it."""
     shape = way.maps[-1].out_shape
     different = np.unique(delays)
-    if different.size * delays.size > LARGEST_LAYER:
+    if different.size * delays.size > allowed(LARGEST_LAYER):
         raise GraphError(
             f"{different.size} different delays of {delays.size} values behind a map",
             where=name,
-            fix="put the Delay before the map",
+            fix="put the Delay before the map. Or "
+            f"{higher(different.size * delays.size, LARGEST_LAYER)}",
         )
     return [
         replace(

@@ -17,6 +17,7 @@ from snn_deploy.frontends.nir_nodes import NEURONS
 from snn_deploy.ir.arrays import fits
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_LAYER = 2**26
 """Values of one layer, its padding included; more come from a damaged or hostile file."""
@@ -281,10 +282,12 @@ def check_size(shape: Shape, name: str) -> None:
     Raises:
         ShapeError: it has more than `LARGEST_LAYER` values.
     """
-    if math.prod(shape) > LARGEST_LAYER:
+    size = math.prod(shape)
+    if size > allowed(LARGEST_LAYER):
         raise ShapeError(
-            f"a layer of {math.prod(shape)} values {shape}; at most {LARGEST_LAYER} are read",
+            f"a layer of {size} values {shape}; at most {allowed(LARGEST_LAYER)} are read",
             where=name,
+            fix=higher(size, LARGEST_LAYER),
         )
 
 

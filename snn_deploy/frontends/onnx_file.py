@@ -20,6 +20,7 @@ from snn_deploy.errors import (
     UnknownNodeError,
 )
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE = 2**31 - 1
 """Bytes of a file: protobuf has no larger ones."""
@@ -130,9 +131,11 @@ class _Reader:
                 where=f"{self.where}: {model.functions[0].name[:40]}",
                 fix="inline them: onnx.inliner.inline_local_functions(model)",
             )
-        if len(graph.node) > MOST_NODES:
+        if len(graph.node) > allowed(MOST_NODES):
             raise FileDamagedError(
-                f"{len(graph.node)} operations; at most {MOST_NODES} are read", where=self.where
+                f"{len(graph.node)} operations; at most {allowed(MOST_NODES)} are read",
+                where=self.where,
+                fix=higher(len(graph.node), MOST_NODES),
             )
         if graph.sparse_initializer:
             raise UnknownNodeError("sparse weights are not read", where=self.where)

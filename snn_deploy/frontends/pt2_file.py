@@ -14,6 +14,7 @@ import numpy as np
 from snn_deploy.errors import FileDamagedError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.torch_numbers import numbers, view
 from snn_deploy.frontends.torch_zip import Archive
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE = 2**31
 """Bytes of a file that is read."""
@@ -130,9 +131,11 @@ def read_exported(content: bytes, where: str) -> Exported:
         FileDamagedError: not such an archive, damaged, or hostile.
         UnknownNodeError: another version of the format, or numbers kept in a pickle.
     """
-    if len(content) > LARGEST_FILE:
+    if len(content) > allowed(LARGEST_FILE):
         raise FileDamagedError(
-            f"the file has {len(content)} bytes; at most {LARGEST_FILE} are read", where=where
+            f"the file has {len(content)} bytes; at most {allowed(LARGEST_FILE)} are read",
+            where=where,
+            fix=higher(len(content), LARGEST_FILE),
         )
     archive = Archive(content, where)
     if MODEL not in archive:
@@ -155,8 +158,12 @@ def read_exported(content: bytes, where: str) -> Exported:
 
 def _decoded(archive: Archive, name: str, kind: type[Any], where: str) -> Any:
     text = archive.read(name)
-    if len(text) > LARGEST_TEXT:
-        raise FileDamagedError(f"a description of {len(text)} bytes", where=f"{where}: {name}")
+    if len(text) > allowed(LARGEST_TEXT):
+        raise FileDamagedError(
+            f"a description of {len(text)} bytes; at most {allowed(LARGEST_TEXT)} are read",
+            where=f"{where}: {name}",
+            fix=higher(len(text), LARGEST_TEXT),
+        )
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -8,6 +8,7 @@ import numpy as np
 from snn_deploy.errors import ShapeError
 from snn_deploy.frontends.layers import TransposedConvolution
 from snn_deploy.ir.maps import Convolution, Shape, Sparse
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_MATRIX = 2**27
 """Numbers of a matrix that stands for such a layer in a NIR file, which knows dense ones only."""
@@ -92,12 +93,13 @@ def _windows(reads: Shape, axes: Sequence[Sequence[np.ndarray]]) -> Sparse:
 
 
 def _check_matrix(outs: int, ins: int, name: str) -> None:
-    if outs * ins > LARGEST_MATRIX:
+    if outs * ins > allowed(LARGEST_MATRIX):
         raise ShapeError(
             f"NIR can say this layer only as a matrix, and {outs} x {ins} numbers are more than "
-            f"{LARGEST_MATRIX}",
+            f"{allowed(LARGEST_MATRIX)}",
             where=name,
-            fix="use pooling or a strided convolution with sides that divide, which stay kernels",
+            fix="use pooling or a strided convolution with sides that divide, which stay kernels. "
+            f"Or {higher(outs * ins, LARGEST_MATRIX)}",
         )
 
 

@@ -18,6 +18,7 @@ from snn_deploy.frontends.torch_saved import SAVE_STATE, read_legacy, read_zippe
 from snn_deploy.frontends.torch_stub import Stub, attributes, entries
 from snn_deploy.frontends.torch_tree import MODULES, check_tree
 from snn_deploy.frontends.torch_zip import ArchiveKind, archive_kind
+from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE: Final = 2**31
 """Bytes of a file that is read."""
@@ -77,11 +78,11 @@ def read_torch_file(content: bytes, where: str) -> TorchFile:
         FileDamagedError: not such a file, truncated, damaged or hostile.
         UnknownNodeError: numbers of a type that we do not read, or no model in it.
     """
-    if len(content) > LARGEST_FILE:
+    if len(content) > allowed(LARGEST_FILE):
         raise FileDamagedError(
-            f"the file has {len(content)} bytes; at most {LARGEST_FILE} are read",
+            f"the file has {len(content)} bytes; at most {allowed(LARGEST_FILE)} are read",
             where=where,
-            fix=SAVE_STATE,
+            fix=f"{SAVE_STATE}. Or {higher(len(content), LARGEST_FILE)}",
         )
     kind = archive_kind(content)
     if kind in REFUSED:
@@ -172,8 +173,12 @@ def _add(tensors: dict[str, np.ndarray], more: dict[str, np.ndarray], where: str
     if twice:
         raise damaged(f"two tensors of the name {min(twice)[:80]!r}", where)
     tensors |= more
-    if len(tensors) > MOST_TENSORS:
-        raise damaged(f"more than {MOST_TENSORS} tensors", where)
+    if len(tensors) > allowed(MOST_TENSORS):
+        raise FileDamagedError(
+            f"{len(tensors)} tensors; at most {allowed(MOST_TENSORS)} are read",
+            where=where,
+            fix=higher(len(tensors), MOST_TENSORS),
+        )
 
 
 def _described(value: Any) -> str:

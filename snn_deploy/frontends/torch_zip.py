@@ -13,6 +13,7 @@ from typing import Final, final
 
 from snn_deploy.errors import FileDamagedError
 from snn_deploy.frontends.torch_numbers import damaged
+from snn_deploy.ir.sizes import allowed, higher
 
 MOST_RECORDS: Final = 200_000
 LONGEST_NAME: Final = 1000
@@ -138,8 +139,12 @@ def _directory(content: bytes, where: str) -> list[_Entry]:
     """
     try:
         count, size, place = _directory_place(content)
-        if count > MOST_RECORDS:
-            raise damaged(f"an archive of {count} records", where)
+        if count > allowed(MOST_RECORDS):
+            raise FileDamagedError(
+                f"an archive of {count} records; at most {allowed(MOST_RECORDS)} are read",
+                where=where,
+                fix=higher(count, MOST_RECORDS),
+            )
         return list(_entries(content, count, place, place + size))
     except (struct.error, ValueError) as error:
         raise damaged("a zip archive that is truncated or damaged", where) from error
@@ -300,11 +305,12 @@ class Archive:
         entries = [record.entry for record in self._records.values()]
         unpacked = sum(entry.size for entry in entries if entry.method == DEFLATED)
         limit = SMALL_UNPACKED + UNPACKS_TO * len(self._content)
-        if unpacked > limit:
+        if unpacked > allowed(limit):
             raise FileDamagedError(
                 f"an archive of {len(self._content)} bytes that unpacks to {unpacked}",
                 where=self.where,
-                fix="torch.save packs nothing: save it again and do not compress it",
+                fix="torch.save packs nothing: save it again and do not compress it. Or "
+                f"{higher(unpacked, limit)}",
             )
 
 

@@ -24,6 +24,7 @@ from snn_deploy.ir.arithmetic import Arithmetic, Decay, Overflow
 from snn_deploy.ir.kinds import Adaptive, NeuronKind, Resonator
 from snn_deploy.ir.maps import Convolution, LinearMap, Sparse
 from snn_deploy.ir.neuron import CURRENTS, Fires, State, Tabled
+from snn_deploy.ir.sizes import allowed, higher
 
 if TYPE_CHECKING:
     from snn_deploy.ir.program import Population, Program
@@ -69,11 +70,12 @@ def check_sizes(program: "Program") -> None:
                 where=node.name,
             )
     neurons = sum(node.size for node in program.nodes)
-    if neurons > MOST_NEURONS:
+    if neurons > allowed(MOST_NEURONS):
         largest = max(program.nodes, key=lambda node: node.size)
         raise ShapeError(
-            f"{neurons} neurons and input values; a program has at most {MOST_NEURONS}",
+            f"{neurons} neurons and input values; a program has at most {allowed(MOST_NEURONS)}",
             where=f"{largest.name}, the largest: {largest.size}",
+            fix=higher(neurons, MOST_NEURONS),
         )
     for name, what, steps, least in _times(program):
         if not least <= steps <= MOST_STEPS:
@@ -110,10 +112,12 @@ def _check_map(linear: LinearMap, where: str) -> None:
         channels, height, width = linear.source
         top, bottom, left, right = linear.padding
         padded = (channels, height + top + bottom, width + left + right)
-        if math.prod(padded) > MOST_NEURONS:
+        if math.prod(padded) > allowed(MOST_NEURONS):
             raise ShapeError(
-                f"a padded input of {_short(padded)}; it has at most {MOST_NEURONS} values",
+                f"a padded input of {_short(padded)}; it has at most "
+                f"{allowed(MOST_NEURONS)} values",
                 where=where,
+                fix=higher(math.prod(padded), MOST_NEURONS),
             )
         farthest = max(*linear.stride, *linear.dilation)
         if farthest > MOST_NEURONS:

@@ -22,6 +22,7 @@ from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Sparse
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.room import check_short
 from snn_deploy.ir.schemas import Schema
+from snn_deploy.ir.sizes import allowed, higher
 
 SCHEMA = Schema(name="program")
 KINDS: dict[str, type[Any]] = {"dense": Dense, "sparse": Sparse, "convolution": Convolution}
@@ -184,10 +185,11 @@ def unpack(data: bytes, largest: int = LARGEST_ARRAY) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for entry in archive.infolist():
-                if entry.file_size > largest:
+                if entry.file_size > allowed(largest):
                     raise ArtifactDamagedError(
-                        f"{entry.filename} would unpack to {entry.file_size} bytes, "
-                        f"at most {largest} are read"
+                        f"{entry.filename:.80} would unpack to {entry.file_size} bytes, "
+                        f"at most {allowed(largest)} are read",
+                        fix=higher(entry.file_size, largest),
                     )
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
             arrays = {key: npz[key] for key in npz.files}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snn_deploy.errors import DeployError
+from snn_deploy.ir.sizes import allowed, higher
 from snn_deploy.targets.form import Problem
 
 LARGEST_FILE = 2**20
@@ -27,16 +28,16 @@ def content_of(path: Path, what: str, error: type[DeployError], fix: str) -> byt
     """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(allowed(LARGEST_FILE) + 1)
     except OSError as problem:
         raise error(
             f"the {what.split(maxsplit=1)[1]} cannot be read: {problem.strerror}", where=str(path)
         ) from problem
-    if len(content) > LARGEST_FILE:
+    if len(content) > allowed(LARGEST_FILE):
         raise error(
-            f"{what} has at most {LARGEST_FILE} bytes; this file has more",
+            f"{what} has at most {allowed(LARGEST_FILE)} bytes; this file has more",
             where=str(path),
-            fix=fix,
+            fix=f"{fix}. Or {higher(len(content), LARGEST_FILE)}",
         )
     return content
 

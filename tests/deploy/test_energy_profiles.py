@@ -222,5 +222,6 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
         find_profile(str(file))
     assert str(problem.value) == (
         "error[SNN401]: an energy profile has at most 1048576 bytes; this file has more\n"
-        f"  at: {file}\n  fix: give the TOML file of a profile"
+        f"  at: {file}\n  fix: give the TOML file of a profile. Or SNN_DEPLOY_LIMITS=2 raises all "
+        "limits on sizes, for a file that you trust"
     )

@@ -203,7 +203,8 @@ def test_more_ways_than_projections_can_be(build, port, out, complaint):
     assert complaint(build(nodes, *chains, "j13 output")) == (
         "error[SNN206]: more than 10000 ways through linear nodes\n"
         "  at: input\n"
-        "  fix: merge parallel linear branches into one weight"
+        "  fix: merge parallel linear branches into one weight. Or SNN_DEPLOY_LIMITS=2 raises all "
+        "limits on sizes, for a file that you trust"
     )
 
 
@@ -234,18 +235,23 @@ def test_names_that_meet_when_an_inner_graph_is_opened(build, port, out, integra
     )
 
 
+TOO_MUCH = "SNN_DEPLOY_LIMITS=1024 is the most that limits are raised by: make it smaller"
+
+
 def test_a_layer_too_large_to_be_one(build, port, out, complaint, convolved):
     nodes = {"input": port(2**20, 2**20), "output": out(2**20, 2**20)}
     assert complaint(build(nodes, "input output")) == (
         "error[SNN204]: a layer of 1099511627776 values (1048576, 1048576); at most 67108864 are "
         "read\n"
-        "  at: input"
+        "  at: input\n"
+        f"  fix: {TOO_MUCH}"
     )
     far = conv(np.ones((1, 1, 1, 1)), padding=2**30, stride=2**30)
     assert convolved(far, 1, 1, 1) == (
         "error[SNN204]: a layer of 4611686022722355201 values (1, 2147483649, 2147483649); "
         "at most 67108864 are read\n"
-        "  at: conv"
+        "  at: conv\n"
+        f"  fix: {TOO_MUCH}"
     )
 
 

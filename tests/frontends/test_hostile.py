@@ -669,7 +669,8 @@ def test_a_zip_bomb_is_refused(nothing_happens):
     assert complaint(content) == (
         f"error[SNN202]: an archive of {len(content)} bytes that unpacks to {2**27 + 4}\n"
         "  at: model.pt\n"
-        "  fix: torch.save packs nothing: save it again and do not compress it"
+        "  fix: torch.save packs nothing: save it again and do not compress it. Or "
+        "SNN_DEPLOY_LIMITS=2 raises all limits on sizes, for a file that you trust"
     )
 
 
@@ -730,7 +731,8 @@ def test_a_file_of_gigabytes_is_refused_unread(monkeypatch):
     assert complaint(bytes(11)) == (
         "error[SNN202]: the file has 11 bytes; at most 10 are read\n"
         "  at: model.pt\n"
-        "  fix: save the state dict: torch.save(model.state_dict(), 'model.pt')"
+        "  fix: save the state dict: torch.save(model.state_dict(), 'model.pt'). Or "
+        "SNN_DEPLOY_LIMITS=2 raises all limits on sizes, for a file that you trust"
     )
 
 

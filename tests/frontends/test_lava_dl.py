@@ -732,7 +732,8 @@ REFUSED: dict[str, tuple[LAYERS, str]] = {
     "an enormous shape": (
         [IMAGE | {"shape": [2**20, 2**20]}],
         "error[SNN204]: a layer of 1099511627776 neurons; at most 16777216 are read\n"
-        "  at: a.net/layer/0/shape",
+        "  at: a.net/layer/0/shape\n"
+        "  fix: SNN_DEPLOY_LIMITS=1024 is the most that limits are raised by: make it smaller",
     ),
     "weights of three axes": (
         [dense(np.ones((2, 2, 2)))],

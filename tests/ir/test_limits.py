@@ -114,7 +114,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "neurons": (
         lambda: program({"shape": (2**23, 2)}),
         "error[SNN204]: 16777217 neurons and input values; a program has at most 16777216\n"
-        "  at: n, the largest: 16777216",
+        "  at: n, the largest: 16777216\n"
+        "  fix: SNN_DEPLOY_LIMITS=2 raises all limits on sizes, for a file that you trust",
     ),
     "sparse": (
         lambda: Sparse(
@@ -131,7 +132,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             projection=convolution(padding=(2**40, 0, 0, 0), stride=(2**41, 1)),
         ),
         "error[SNN204]: a padded input of 1 x 1099511627777 x 1; it has at most 16777216 values\n"
-        "  at: w",
+        "  at: w\n"
+        "  fix: SNN_DEPLOY_LIMITS=1024 is the most that limits are raised by: make it smaller",
     ),
     "stride": (
         lambda: program(projection=convolution(stride=(1, 2**63))),

@@ -293,7 +293,8 @@ def test_an_array_that_would_unpack_to_too_much_is_refused_before_it_is_unpacked
     with pytest.raises(ArtifactDamagedError) as caught:
         unpack(bytes(bomb))
     assert str(caught.value) == (
-        "error[SNN603]: a0000.npy would unpack to 4294967294 bytes, at most 2147483648 are read"
+        "error[SNN603]: a0000.npy would unpack to 4294967294 bytes, at most 2147483648 are read\n"
+        "  fix: SNN_DEPLOY_LIMITS=2 raises all limits on sizes, for a file that you trust"
     )
 
 

@@ -264,7 +264,8 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     assert refused(file) == (
         "error[SNN400]: a target description has at most 1048576 bytes; this file has more\n"
         f"  at: {file}\n"
-        "  fix: give the TOML file of a target"
+        "  fix: give the TOML file of a target. Or SNN_DEPLOY_LIMITS=2 raises all limits on sizes, "
+        "for a file that you trust"
     )
 
 

@@ -19,6 +19,7 @@ from snn_deploy.ir.netx import (
     netx_keeps,
 )
 from snn_deploy.ir.program import Projection
+from snn_deploy.ir.sizes import allowed, higher
 
 MOST_WEIGHTS = 2**27
 """Of one matrix: 512 MiB, a quarter of what the reader of such files takes as a whole."""
@@ -115,12 +116,12 @@ def _stored(projection: Projection, weight: np.ndarray) -> Weights:
 def _matrix(projection: Projection) -> Weights:
     linear = projection.map
     size = linear.in_size * linear.out_size
-    if size > MOST_WEIGHTS:
+    if size > allowed(MOST_WEIGHTS):
         raise DoesNotFitError(
             f"{size} weights of a dense layer, which is all that a .net file has for it; at most "
-            f"{MOST_WEIGHTS} are written",
+            f"{allowed(MOST_WEIGHTS)} are written",
             where=projection.name,
-            fix=LAVA,
+            fix=f"{LAVA}. Or {higher(size, MOST_WEIGHTS)}",
         )
     return dense_matrix(linear)
 

@@ -10,6 +10,7 @@ from jaxtyping import Int, Integer
 from snn_deploy.deploy.data import LARGEST_ARRAY
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 
 Sensor = tuple[int, int]
 """Rows and columns."""
@@ -161,13 +162,14 @@ def steps_of(events: Events, step: float, binning: Binning) -> int:
     time = _time(events, binning)
     steps = math.floor(int(time.max()) / step) + 1 if time.size else 1
     values = math.prod(binning.shape(sensor_of(events.sensor, binning, (34, 34))))
-    if steps * values * 4 > LARGEST_ARRAY:
+    if steps * values * 4 > allowed(LARGEST_ARRAY):
         late = int(events.time.min())
         raise OptionError(
             f"steps of {step:g} us make {steps:,} of this recording, whose first event is at "
             f"{late:,} us; that is too much",
             where="--step-us",
-            fix="--from-first, if time is to begin with the first event; --steps T; longer steps",
+            fix="--from-first, if time is to begin with the first event; --steps T; longer steps. "
+            f"Or {higher(steps * values * 4, LARGEST_ARRAY)}",
         )
     return steps
 

@@ -21,6 +21,7 @@ from snn_deploy.deploy.datasets.binning import Events
 from snn_deploy.deploy.datasets.camera_child import EVENT, SEPARATE
 from snn_deploy.deploy.datasets.source import unreadable
 from snn_deploy.errors import DataError, MissingLibraryError
+from snn_deploy.ir.sizes import allowed
 
 SUFFIXES = (".aedat4", ".raw")
 
@@ -125,7 +126,7 @@ class _Reader:
         return (None if sensor is None else (sensor[0], sensor[1])), np.frombuffer(raw, EVENT)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, *SEPARATE, str(LARGEST_ARRAY)]
+        words = [sys.executable, *SEPARATE, str(allowed(LARGEST_ARRAY))]
         return subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )

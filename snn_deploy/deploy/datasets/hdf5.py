@@ -24,6 +24,7 @@ from snn_deploy.deploy.datasets.source import (
 from snn_deploy.errors import DataError
 from snn_deploy.frontends.hdf5_guard import SIGNATURE, is_safe
 from snn_deploy.ir.room import check_short
+from snn_deploy.ir.sizes import allowed, higher
 
 __all__ = ["SIGNATURE", "Hdf5Source", "NirDataSource", "is_nir_data"]
 
@@ -84,8 +85,12 @@ def _array(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
     if found.dtype.kind not in "iubf":
         raise DataError(f"values of type {found.dtype} are no numbers", where=f"{path}: {name}")
     chunk = math.prod(found.chunks) * found.dtype.itemsize if found.chunks else 0
-    if chunk > LARGEST_CHUNK:
-        raise _damaged(f"a chunk of {name!r} has {chunk:,} bytes, which is too much", path)
+    if chunk > allowed(LARGEST_CHUNK):
+        raise DataError(
+            f"a chunk of {name!r} has {chunk:,} bytes, which is too much",
+            where=str(path),
+            fix=f"write it with smaller chunks. Or {higher(chunk, LARGEST_CHUNK)}",
+        )
     return found
 
 

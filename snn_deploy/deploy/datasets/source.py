@@ -12,6 +12,7 @@ from snn_deploy.deploy.data import LARGEST_ARRAY, Data, checked
 from snn_deploy.deploy.datasets.binning import Binning
 from snn_deploy.errors import DataError
 from snn_deploy.ir.maps import Shape
+from snn_deploy.ir.sizes import allowed, higher
 from snn_deploy.ir.trace import Values
 
 
@@ -190,12 +191,14 @@ def check_size(rows: int, row_bytes: int, where: str) -> None:
     Raises:
         DataError: it is more.
     """
-    if rows * row_bytes > LARGEST_ARRAY:
+    most = allowed(LARGEST_ARRAY)
+    if rows * row_bytes > most:
         raise DataError(
-            f"{rows} samples of {row_bytes:,} bytes are more than the {LARGEST_ARRAY:,} bytes "
+            f"{rows} samples of {row_bytes:,} bytes are more than the {most:,} bytes "
             "that are read at once",
             where=where,
-            fix="fewer samples: --samples N, or --block N where the command has it",
+            fix="fewer samples: --samples N, or --block N where the command has it. Or "
+            f"{higher(rows * row_bytes, LARGEST_ARRAY)}",
         )
 
 

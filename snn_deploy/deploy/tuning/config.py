@@ -13,6 +13,7 @@ import msgspec
 from snn_deploy.deploy.request import Request, shape_of
 from snn_deploy.errors import DataError, FileMissingError, OptionError
 from snn_deploy.ir.paths import is_file
+from snn_deploy.ir.sizes import allowed
 from snn_deploy.ir.words import nearest
 
 SCHEMA = "snn-deploy/config/1"
@@ -65,7 +66,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise FileMissingError("there is no such file", where=str(path))
     fix = "write one as snn-deploy tune does: docs/tuning.md"
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > allowed(LARGEST):
             raise ValueError(f"{path.stat().st_size} bytes are no list of options")
         record = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError) as problem:
