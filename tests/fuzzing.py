@@ -14,7 +14,7 @@ from io import BytesIO
 from types import FrameType
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 MINUTES = float(os.environ.get("SNN_DEPLOY_FUZZ_MINUTES", "0"))
@@ -42,13 +42,16 @@ EDGES = [
 """Numbers at which counts and sizes turn over."""
 
 
-def fuzzed(test: Callable[[], None], share: float, examples: int = 20) -> int:
-    """Run a Hypothesis test for its share of the minutes, or once; return how many examples.
+def fuzzed(
+    drawn_from: st.SearchStrategy[Any], check: Callable[[Any], None], share: float, examples: int
+) -> int:
+    """Check what is drawn for a share of the minutes, or once; return how many were drawn.
 
     Each round has another seed, so that no example is drawn twice but by chance.
 
     Args:
-        test: The test.
+        drawn_from: What is drawn.
+        check: Raises what is wrong.
         share: Of the minutes.
         examples: How many without minutes.
     """
@@ -63,7 +66,12 @@ def fuzzed(test: Callable[[], None], share: float, examples: int = 20) -> int:
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        (seed(drawn)(chosen(test)) if MINUTES else chosen(test))()
+
+        def test(value: Any) -> None:
+            check(value)
+
+        drawing = chosen(given(drawn_from)(test))
+        (seed(drawn)(drawing) if MINUTES else drawing)()
         drawn += count
         if time.monotonic() >= end:
             return drawn

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from fuzzing import MINUTES, fuzzed, no_hang
-from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_deploy.deploy import api
@@ -108,12 +107,11 @@ def test_any_words_end_in_a_result_or_a_numbered_error(
 ) -> None:
     monkeypatch.chdir(place)
 
-    @given(line=lines())
-    def test(line: list[str]) -> None:
+    def check(line: list[str]) -> None:
         with no_hang():
             attempt(place, line, capsys)
 
-    drawn = fuzzed(test, SHARE, EXAMPLES)
+    drawn = fuzzed(lines(), check, SHARE, EXAMPLES)
     if MINUTES:
         with capsys.disabled():
             print(f"\nfuzz commands: {drawn} lines", flush=True)
