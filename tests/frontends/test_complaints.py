@@ -266,7 +266,8 @@ def test_more_different_delays_than_projections_can_be(build, port, complaint):
     assert complaint(build(nodes, "input scale late output")) == (
         "error[SNN206]: 8200 different delays of 8200 values behind a map\n"
         "  at: late\n"
-        "  fix: put the Delay before the map"
+        "  fix: put the Delay before the map. Or SNN_DEPLOY_LIMITS=2 raises all limits on sizes, "
+        "for a file that you trust"
     )
     assert load(build(nodes, "input late scale output"), dialect="nir", overrides=Overrides(dt=1.0))
 

@@ -408,7 +408,8 @@ SPOILED = {
         lambda node: replace_dataset(
             node["nodes/fc"], "weight", shape=(2**20, 2**20), dtype="f4", chunks=(1, 1)
         ),
-        "error[SNN202]: its arrays take more than 16777216 bytes\n  at: model.nir: fc.weight",
+        "error[SNN202]: its arrays take more than 16777216 bytes\n  at: model.nir: fc.weight\n"
+        "  fix: SNN_DEPLOY_LIMITS=1024 is the most that limits are raised by: make it smaller",
     ),
     "edges of numbers": (
         lambda node: replace_dataset(node, "edges", data=np.ones((3, 2))),

@@ -948,7 +948,8 @@ HOSTILE = {
     ),
     "a bomb": (
         lambda file: file["layer/0"].create_dataset("delay", (2**20, 2**20), "i4", chunks=True),
-        "error[SNN202]: its arrays take more than 16777216 bytes\n  at: a.net/layer/0/delay",
+        "error[SNN202]: its arrays take more than 16777216 bytes\n  at: a.net/layer/0/delay\n"
+        "  fix: SNN_DEPLOY_LIMITS=1024 is the most that limits are raised by: make it smaller",
     ),
     "complex numbers": (
         lambda file: file["layer/0"].create_dataset("delay", data=SQUARE * 1j),
