@@ -1,5 +1,6 @@
 """What is installed: the wheel and the source archive hold the whole package and nothing else."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -81,3 +82,48 @@ def test_every_module_of_the_wheel_is_imported_without_any_extra(
     assert ran.returncode == 0, ran.stderr
     needs = {line.split()[2] for line in ran.stdout.splitlines()}
     assert needs <= set(BLOCKED), ran.stdout
+
+
+USER = """
+import snn_deploy
+
+deployment = snn_deploy.export("model.nir", target="loihi2", dry_run=True)
+reveal_type(deployment)
+reveal_type(snn_deploy.verify(deployment, input="data.npz").equal)
+reveal_type(snn_deploy.estimate(deployment, input="data.npz"))
+reveal_type(snn_deploy.load("folder"))
+snn_deploy.export("model.nir", target=3)
+snn_deploy.verify(deployment, inputs="data.npz")
+deployment.target = "loihi1"
+"""
+
+
+def test_a_users_file_is_checked_with_the_types_of_the_wheel(built: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    clean = tmp_path / "clean"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", clean], check=True)
+    (wheel,) = built.glob("*.whl")
+    (packages,) = clean.glob("lib/python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(packages)  # as pip unpacks a wheel of plain Python
+    (tmp_path / "user.py").write_text(USER)
+    options = ["--strict", "--no-error-summary", "--python-executable", clean / "bin" / "python"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "user.py"],
+        cwd=tmp_path,
+        env={"PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = re.sub(r"snn_deploy\.deploy\.[\w.]+\.", "", ran.stdout)
+    assert re.findall(r"Revealed type is \"(.*)\"", told) == [
+        "Deployment",
+        "bool",
+        "Estimate",
+        "Deployment",
+    ]
+    assert re.findall(r"^user.py:(\d+): error: .*\[(.*)\]$", told, re.MULTILINE) == [
+        ("9", "arg-type"),
+        ("10", "call-arg"),
+        ("11", "misc"),
+    ]
