@@ -23,7 +23,7 @@
 #         so are those of the frameworks (tests/frameworks.txt), which come with it.
 #         Give the build you want, so that nobody gets a CUDA build by surprise, for example
 #         make test TORCH="torch==2.13.0"
-# LOCKED  empty: the newest versions that pyproject.toml allows, in place of those of requirements/
+# LOCKED  yes: the versions and digests of requirements/; empty: the newest that pyproject.toml allows
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PYTHON310 ?=
@@ -33,7 +33,7 @@ VENV := .venv
 LAVA_DL := .venv-lava-dl
 ORACLES := .venv-oracles
 BIN := $(VENV)/bin
-LOCKED ?= yes
+LOCKED ?=
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 

@@ -11,6 +11,7 @@ from snn_deploy.deploy.data import Data
 from snn_deploy.deploy.deployment import Deployment, read_deployment
 from snn_deploy.deploy.diff_measures import Measures, measures
 from snn_deploy.deploy.manifest import MANIFEST
+from snn_deploy.deploy.plain_files import read_plain
 from snn_deploy.deploy.program_changes import (
     Change,
     Part,
@@ -119,7 +120,7 @@ def side(given: Any) -> Side:
 
 def _read_program(path: Path) -> Program:
     try:
-        files = [(path / name).read_bytes() for name in ("program.json", "program.npz")]
+        files = [read_plain(path, name) for name in ("program.json", "program.npz")]
     except OSError as problem:
         raise ArtifactDamagedError(
             "this folder has neither a manifest.json nor the two files of a program",

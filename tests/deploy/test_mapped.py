@@ -1,11 +1,11 @@
 """An artifact carries its map of cores, made from the activity on the calibration data."""
 
-import hashlib
 import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import artifacts
 import mapping_networks as networks
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_a_map_of_another_program_is_refused(deployment: Deployment, tmp_path: P
     record = json.loads((folder / CORE_MAP).read_bytes())
     record["program"] = "0" * 64
     content = json.dumps(record).encode()
-    replace(folder, CORE_MAP, content)
+    artifacts.replace(folder, CORE_MAP, content)
     with pytest.raises(ArtifactDamagedError, match="the map of cores is of another program"):
         snn_deploy.load(folder)
 
