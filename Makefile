@@ -37,8 +37,7 @@ LOCKED ?=
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test coverage check docs nightly mutants golden lava-dl oracles peers benchmark energy methods structures clean
-.PHONY: demo test coverage check docs nightly golden lock sbom lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test coverage check docs nightly mutants golden lock sbom lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
