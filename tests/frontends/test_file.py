@@ -31,6 +31,7 @@ from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.network import Reset
 from snn_deploy.ir.neuron import Decode, ResetKind
+from snn_deploy.ir.sizes import higher
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_a_file_beyond_the_limit_is_not_opened(small, tmp_path, monkeypatch):
         load(path)
     assert str(caught.value) == (
         f"error[SNN202]: the file has {path.stat().st_size} bytes; at most 100 are read\n"
-        "  at: model.nir"
+        f"  at: model.nir\n  fix: {higher(path.stat().st_size, 100)}"
     )
 
 

@@ -24,6 +24,7 @@ from snn_deploy.ir.maps import dense_matrix
 from snn_deploy.ir.netx import netx_keeps
 from snn_deploy.ir.neuron import Decode, Fires, State
 from snn_deploy.ir.program import Sign
+from snn_deploy.ir.sizes import higher
 from snn_deploy.ir.timing import Restart
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
 from snn_deploy.targets import find_target
@@ -370,7 +371,9 @@ def test_more_layers_than_a_file_may_have_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(lava_dl, "MOST_LAYERS", 1)
     with pytest.raises(DeployError) as caught:
         read([dense(SQUARE), dense(SQUARE)])
-    assert str(caught.value) == "error[SNN202]: 2 layers; at most 1 are read\n  at: a.net/layer"
+    assert str(caught.value) == (
+        f"error[SNN202]: 2 layers; at most 1 are read\n  at: a.net/layer\n  fix: {higher(2, 1)}"
+    )
 
 
 def test_sigma_delta_neurons_have_twelve_fraction_bits() -> None:

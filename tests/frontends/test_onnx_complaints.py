@@ -9,6 +9,7 @@ import pytest
 from snn_deploy.errors import DeployError
 from snn_deploy.frontends import ann_builder, onnx_file
 from snn_deploy.frontends.onnx import read_onnx
+from snn_deploy.ir.sizes import higher
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402  it may be absent
@@ -600,7 +601,9 @@ def test_axes_of_a_padding_are_not_read() -> None:
 def test_a_file_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = model([node("Relu", "x", "r"), node("Neg", "r")], {})
     monkeypatch.setattr(onnx_file, "MOST_NODES", 1)
-    assert refused(content) == "error[SNN202]: 2 operations; at most 1 are read\n  at: m.onnx"
+    assert refused(content) == (
+        f"error[SNN202]: 2 operations; at most 1 are read\n  at: m.onnx\n  fix: {higher(2, 1)}"
+    )
     monkeypatch.setattr(onnx_file, "LARGEST_FILE", 20)
     assert refused(content) == (
         f"error[SNN202]: the file has {len(content)} bytes; at most 20 are read\n  at: m.onnx"
@@ -610,6 +613,8 @@ def test_a_file_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_padded_kernels_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ann_builder, "MOST_MADE", 100)
     content = model([node("Conv", "x w", pads=[0, 0, 3, 3])], {"w": ones(3, 2, 3, 3)})
-    assert refused(content) == (
-        "error[SNN204]: windows and paddings of more than 100 numbers\n  at: m.onnx: Conv.y"
+    message = refused(content)
+    assert message.startswith(
+        "error[SNN204]: windows and paddings of more than 100 numbers\n"
+        "  at: m.onnx: Conv.y\n  fix: SNN_DEPLOY_LIMITS="
     )

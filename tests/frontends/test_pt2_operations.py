@@ -11,6 +11,7 @@ from snn_deploy.errors import DeployError
 from snn_deploy.frontends import pt2_file
 from snn_deploy.frontends.ann import evaluate
 from snn_deploy.frontends.pt2 import read_pt2
+from snn_deploy.ir.sizes import higher
 
 torch = pytest.importorskip("torch")
 from exported import Entry, Op, Raw, Ref, X, archive, expected, op  # noqa: E402  needs torch
@@ -473,9 +474,11 @@ def test_an_archive_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch
         described = len(made.read("archive/models/model.json"))
     monkeypatch.setattr(pt2_file, "LARGEST_TEXT", 100)
     assert refused(content) == (
-        f"error[SNN202]: a description of {described} bytes\n  at: m.pt2: models/model.json"
+        f"error[SNN202]: a description of {described} bytes; at most 100 are read\n"
+        f"  at: m.pt2: models/model.json\n  fix: {higher(described, 100)}"
     )
     monkeypatch.setattr(pt2_file, "LARGEST_FILE", 100)
     assert refused(content) == (
-        f"error[SNN202]: the file has {len(content)} bytes; at most 100 are read\n  at: m.pt2"
+        f"error[SNN202]: the file has {len(content)} bytes; at most 100 are read\n"
+        f"  at: m.pt2\n  fix: {higher(len(content), 100)}"
     )
