@@ -229,3 +229,15 @@ def test_a_map_of_wrong_shape_is_refused(make, text):
     with unchecked(), pytest.raises(ShapeError) as caught:
         make()
     assert str(caught.value) == f"error[SNN204]: {text}"
+
+
+def test_a_kernel_that_is_wider_spread_one_way_reads_its_own_pixels():
+    """Rows 2 apart, columns 1 apart: output (y, x) reads rows y and y + 2, columns x and x + 1."""
+    kernel = np.array([[[[1, 2], [3, 4]]]])
+    linear = Convolution(weight=kernel, source=(1, 3, 3), dilation=(2, 1))
+    wanted = np.zeros((2, 3, 3), np.int64)
+    for x in (0, 1):
+        wanted[x, 0, x : x + 2] = 1, 2
+        wanted[x, 2, x : x + 2] = 3, 4
+    np.testing.assert_array_equal(dense_matrix(to_sparse(linear)), wanted.reshape(2, 9))
+    np.testing.assert_array_equal(dense_matrix(linear), wanted.reshape(2, 9))

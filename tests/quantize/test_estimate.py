@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from snn_deploy.ir import program
 from snn_deploy.ir.maps import Convolution, Dense, Sparse
 from snn_deploy.ir.network import Bias, Population, Projection, Synapse
-from snn_deploy.ir.neuron import Fires, ResetKind
+from snn_deploy.ir.neuron import Fires, ResetKind, State, Tabled
+from snn_deploy.ir.timing import Table
 from snn_deploy.quantize.channels import channel_choice, channel_count
 from snn_deploy.quantize.drive import Activity, drive_of
 from snn_deploy.quantize.estimate import Choice, Terms
 from snn_deploy.quantize.features import parameter_groups
+from snn_deploy.quantize.limits import usual_state
 from snn_deploy.quantize.options import Objective
 from snn_deploy.quantize.report import projection_report, relative_error, time_constant_errors
-from snn_deploy.quantize.scale import choices
+from snn_deploy.quantize.scale import choices, kept_share
 from snn_deploy.quantize.task import Task, memory_of
 from snn_deploy.targets import find_target
 
@@ -315,3 +317,55 @@ def test_an_error_of_weights_is_weighed_with_the_second_moment_of_its_group(seed
         error = rng.normal(0, 1, linear.weight.size)
         wanted = [e @ moment[row * groups // 4] @ e for row, e in enumerate(error.reshape(4, fan))]
         np.testing.assert_allclose(drive.quadratic(error), wanted)
+
+
+def test_a_threshold_of_0_is_no_measure_of_an_error():
+    task, _ = task_of(3, threshold=real(2.0))
+    size = task.population.shape[0]
+    mixed = np.full((size, *(1 for _ in task.population.shape[1:])), 2.0)
+    mixed[0] = 0.0
+    found = Terms.of(replace(task, population=replace(task.population, threshold=mixed)))
+    silent = Terms.of(replace(task, population=replace(task.population, fires=Fires.NEVER)))
+    measured = task.neurons(mixed)
+    assert silent.reference.max() != 1.0
+    np.testing.assert_allclose(found.reference, np.where(measured, 2.0, silent.reference))
+
+
+def test_of_a_single_clipped_weight_all_are_clipped():
+    assert projection_report("w", real([3.0]), real([2.0]), 1, 1.0).clipped == 1.0
+    assert projection_report("w", real([]), real([]), 0, 1.0).clipped == 0.0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_as_many_scales_are_chosen_as_are_wanted(seed):
+    task, drive = task_of(seed)
+    assert drive.largest
+    assert [len(choices(task, count)) for count in (1, 2, 3, 5)] == [1, 2, 3, 5]
+
+
+@settings(max_examples=10)
+@given(SEEDS, st.floats(0.1, 4), st.floats(1, 100))
+def test_a_rule_of_clipping_keeps_the_share_of_the_largest_weight_that_it_says(
+    seed, sigmas, percentile
+):
+    task, drive = task_of(seed)
+    task = replace(task, sigmas=sigmas, percentile=percentile)
+    if not drive.largest:
+        return
+    weights, largest = drive.weight, np.abs(drive.weight).max()
+    deviation = math.sqrt(np.mean((weights - weights.mean()) ** 2))
+    for objective, kept in (
+        (Objective.SIGMA, abs(weights.mean()) + sigmas * deviation),
+        (Objective.PERCENTILE, np.percentile(np.abs(weights), percentile)),
+        (Objective.MAX, largest),
+    ):
+        share = kept_share(replace(task, objective=objective), drive)
+        assert share == pytest.approx(min(1.0, kept / largest) if kept else 1.0)
+
+
+def test_a_gain_over_time_makes_the_usual_state_as_many_times_larger():
+    task, _ = task_of(5, biases=())
+    gains = Table(what=Tabled.GAIN, rows=real([0.5, -4.0, 1.0]), into=State.MEMBRANE)
+    gained = replace(task, population=replace(task.population, tables=(gains,)))
+    assert usual_state(task).min() > 0
+    np.testing.assert_allclose(usual_state(gained), 4 * usual_state(task))

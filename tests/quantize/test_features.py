@@ -9,7 +9,7 @@ from snn_deploy.ir.maps import Sparse
 from snn_deploy.ir.network import Output
 from snn_deploy.ir.neuron import Compare, Fires
 from snn_deploy.ir.program import Bias, Current, Floor, Input, Population, Program, Projection
-from snn_deploy.quantize.features import moves_before_lag
+from snn_deploy.quantize.features import moves_before_lag, parameter_groups
 
 WIDE = Register(bits=24, overflow=Overflow.SATURATE_FULL)
 RULES = Arithmetic(current=WIDE, membrane=WIDE, decay_bits=12)
@@ -89,3 +89,10 @@ def test_a_sparse_map_that_would_be_too_large_as_a_matrix_cannot_be_trained():
         "  at: w\n"
         "  fix: compile_network with Options(weight_bits=...), which trains nothing"
     )
+
+
+def test_lower_thresholds_that_differ_are_groups_of_parameters_of_their_own():
+    lower = whole([-5, -4])
+    assert parameter_groups(late(lower=lower, fires=Fires.TERNARY)) == 2
+    assert parameter_groups(late(lower=whole([-5, -5]), fires=Fires.TERNARY)) == 1
+    assert parameter_groups(late(lower=lower)) == 1  # which nothing is compared with

@@ -111,3 +111,17 @@ def test_a_factor_per_neuron_becomes_one_synapse_each(shape):
 def test_the_pass_leaves_nothing_that_a_chip_does_not_store(rng):
     network = FoldMaps()(random_network(rng)).graph
     assert all(isinstance(p.map, Dense | Sparse | Convolution) for p in network.projections)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "behind"])
+def test_single_synapses_beside_a_convolution_are_listed_synapse_by_synapse(first):
+    single = Sparse(
+        post=np.array([0, 5, 15]), pre=np.array([3, 5, 0]), weight=np.array([2.0, -1.0, 3.0]),
+        post_shape=(1, 4, 4), pre_shape=(1, 4, 4),
+    )  # fmt: skip
+    wide = convolution((1, 4, 4), 1)
+    stages = (single, wide) if first else (wide, single)
+    folded = fold(Composition(stages=stages))
+    assert isinstance(folded, Sparse)
+    wanted = dense_matrix(stages[1]) @ dense_matrix(stages[0])
+    np.testing.assert_array_equal(dense_matrix(folded), wanted)

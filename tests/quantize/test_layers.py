@@ -1,5 +1,6 @@
 """Networks on a chip with hidden and output neurons: what fits, what changes, what is refused."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -237,8 +238,6 @@ def test_an_input_that_would_arrive_late_is_refused():
 
 
 def shifted(program: Program, *shifts: int) -> Program:
-    from dataclasses import replace
-
     pairs = zip(program.projections, shifts, strict=True)
     return replace(program, projections=tuple(replace(p, shift=s) for p, s in pairs))
 
@@ -276,3 +275,30 @@ def test_a_current_that_decays_what_has_just_arrived_is_the_trained_one(seed: in
         found = wanted.state(State.CURRENT)
         assert found is not None
         np.testing.assert_allclose(current, found[0, step], rtol=1e-9, atol=1e-9)
+
+
+def test_the_weights_that_a_shared_exponent_rounds_are_counted():
+    program = compiled(
+        net(neurons("h", 2), neurons("g", 2), output(), pairs=(("h", "h"), ("g", "g")))
+    ).program
+    weights = {"h>h": [[4, -8], [12, 0]], "g>g": [[4, 5], [-6, 8]]}
+    given = replace(
+        program,
+        projections=tuple(
+            replace(
+                p,
+                shift=2 if p.name == "h>g" else 0,
+                map=Dense(weight=np.array(weights[p.name], np.int32)) if p.name in weights
+                else p.map,
+            )
+            for p in program.projections
+        ),
+    )  # fmt: skip
+    done = ShareExponents(target=CHIP)(given)
+    after = {p.name: p.map.numbers().tolist() for p in done.graph.projections}
+    assert after["h>h"] == [[1, -2], [3, 0]]
+    assert after["g>g"] == [[1, 1], [-2, 2]]  # half to even
+    assert [str(f) for f in done.findings] == [
+        "rounded    g>g: 2 of 4 weights rounded to multiples of 4; xylo has one weight exponent "
+        "for all projections of its kind; layers of more equal weights lose less"
+    ]

@@ -13,7 +13,7 @@ from snn_deploy.errors import DoesNotFitError
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.maps import Convolution, Dense
 from snn_deploy.ir.network import Between, Boundary, Output
-from snn_deploy.ir.neuron import Decode, During, Fires, FloorWhen, ResetKind, State
+from snn_deploy.ir.neuron import Compare, Decode, During, Fires, FloorWhen, ResetKind, State
 from snn_deploy.ir.program import (
     Floor,
     Gain,
@@ -30,7 +30,7 @@ from snn_deploy.quantize import ranges
 from snn_deploy.quantize.arrivals import FOREVER, Arrival
 from snn_deploy.quantize.bound_walk import Helper
 from snn_deploy.quantize.bounds import Bounds, sent_by, state_bounds
-from snn_deploy.quantize.ranges import CheckRanges, prove
+from snn_deploy.quantize.ranges import CheckRanges, Proof, prove
 from snn_deploy.targets import find_target
 
 LOIHI2 = find_target("loihi2")
@@ -306,3 +306,34 @@ def test_a_weight_that_the_chip_does_not_store_is_refused(weight):
         "  at: w.weight[1, 0], first of 1\n"
         "  fix: make the program with compile_network"
     )
+
+
+def test_a_register_that_is_filled_to_its_last_number_is_proven():
+    program = layer(weight=1, high=8388607, shift=0, decay=0, threshold=whole(5))
+    rules = replace(program.arithmetic, accumulator=None)
+    (proof,) = prove(replace(program, arithmetic=rules), LOIHI2, None)
+    membrane = proof.registers[-1]
+    assert (membrane.reach, membrane.holds, membrane.unproven) == (8388607, 8388607, 0)
+    assert membrane.neurons == 2
+
+
+def test_without_bounds_of_the_states_no_step_is_proven():
+    assert Proof(population="l", registers=(), reason="a loop").steps == 0
+    assert Proof(population="l", registers=()).steps is None
+
+
+@pytest.mark.parametrize("amount", [7, 10])
+@pytest.mark.parametrize("highest", range(0, 48, 3))
+def test_what_several_spikes_leave_behind_is_what_a_loop_over_all_membranes_finds(amount, highest):
+    """Also where the reset takes less than the threshold, and each spike more leaves more."""
+    population = Population(
+        name="l", shape=(1,), decay=whole(0), fires=Fires.COUNT, max_spikes=31,
+        threshold=whole(10), reset=Reset(kind=ResetKind.SUBTRACT, amount=whole(amount)),
+        compare=Compare.GREATER_EQUAL,
+    )  # fmt: skip
+    arriving = (Arrival(into=State.MEMBRANE, low=np.array([0]), high=np.array([highest])),)
+    bounds = state_bounds(population, arriving, None, LOIHI2.arithmetic)
+    left = [v - v // 10 * amount for v in range(highest + 1)]
+    kept = bounds.kept[State.MEMBRANE]
+    assert (kept.low.tolist(), kept.high.tolist()) == ([0], [max(left)])
+    assert bounds.spikes.high.tolist() == [highest // 10]

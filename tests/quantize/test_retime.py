@@ -385,3 +385,18 @@ def test_biases_of_different_neurons_add_up():
     lowered = LowerBiases(target=LOIHI2)(Retime(target=LOIHI2)(program).graph).graph
     total = sum(dense_matrix(p.map).ravel() << p.shift for p in lowered.projections[2:])
     assert total.tolist() == per_neuron(values, (4,)).tolist()
+
+
+def test_the_first_bias_that_is_no_multiple_is_named():
+    bias = Bias(value=number([64, -128, 97, 65]), start=1)
+    population = Population(name="l", shape=(4,), decay=number(0), biases=(bias,), lag=1)
+    outputs = (Output(name="out", population="l"),)
+    program = replace(chain(), populations=(population,), projections=(), outputs=outputs)
+    with pytest.raises(DoesNotFitError) as caught:
+        LowerBiases(target=LOIHI2)(program)
+    assert str(caught.value) == (
+        "error[SNN302]: a bias of 97 state units is no multiple of 64, which is what a weight "
+        "adds\n"
+        "  at: l.bias\n"
+        "  fix: round the biases as ToIntegers does"
+    )
