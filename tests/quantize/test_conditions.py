@@ -11,10 +11,10 @@ from snn_deploy.ir.arithmetic import Arithmetic, Decay, Overflow, Register, roun
 from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.ir.program import Bias, Population
 from snn_deploy.ir.timing import Table, Window
-from snn_deploy.quantize.bound_parts import Guard
+from snn_deploy.quantize.bound_parts import Guard, follows_to
 from snn_deploy.quantize.bounded import numbers_of
 from snn_deploy.quantize.conditions import Schedule, twice_wrapped
-from snn_deploy.quantize.intervals import Interval, decayed, gained, held, outside, point
+from snn_deploy.quantize.intervals import LARGEST, Interval, decayed, gained, held, outside, point
 
 ONCE = Register(bits=4, overflow=Overflow.WRAP_ONCE)
 
@@ -192,3 +192,13 @@ def test_what_acts_in_a_span_of_steps_is_what_acts_in_each_of_them(seed):
     assert (interval.low.min(), interval.high.max()) == (low, high)
     inside = [step in population.window for step in steps]
     assert (found.may_fire, found.may_not) == (any(inside), not all(inside))
+
+
+@pytest.mark.parametrize("decay", [0, 1, 4095, 4096, 8191, 8192, -8192])
+def test_the_largest_state_that_is_followed_times_any_multiplier_stays_within_the_room(decay):
+    register = Register(bits=24, overflow=Overflow.SATURATE)
+    rules = Arithmetic(current=register, membrane=register, decay_bits=12)
+    population = Population(name="l", shape=(1,), decay=np.array(decay, np.int32))
+    largest = follows_to(rules, numbers_of(population, ()))
+    widest = max(abs(decay), 4096)
+    assert largest * widest < LARGEST <= 4 * largest * widest

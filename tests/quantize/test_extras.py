@@ -11,7 +11,7 @@ import pytest
 from strategies import unchecked
 
 from snn_deploy.backends.reference import ReferenceBackend
-from snn_deploy.errors import UnsupportedError
+from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir.arithmetic import Order
 from snn_deploy.ir.maps import Dense
 from snn_deploy.ir.network import (
@@ -41,6 +41,7 @@ from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.timing import Refractory, Restart, Table, Window
 from snn_deploy.ir.trace import EVERYTHING, Values
 from snn_deploy.quantize import Options, compile_network
+from snn_deploy.quantize.extras import payload_bits, real_current, whole_current
 from snn_deploy.targets import find_target
 from snn_deploy.targets.target import Rules
 
@@ -268,3 +269,39 @@ def test_a_current_that_keeps_nothing_and_decays_last_is_refused():
         "  at: hidden\n"
         "  fix: train a longer time constant of the current, or --target cpu"
     )
+
+
+def chained(gain):
+    """Return a current that takes `gain` times another, in whole numbers."""
+    first = synapse(0.5, chain=Chain(gain=np.asarray(gain)))
+    rounding = {
+        "state": lambda value: value.astype(np.int32),
+        "decay": lambda value: np.asarray(np.rint(value * CPU.decay_one), np.int32),
+    }
+    return whole_current(first, CPU, **rounding)
+
+
+def test_the_largest_multiplier_of_a_chain_is_the_largest_number_of_32_bits():
+    largest = (2**31 - 1) / CPU.decay_one
+    for sign in (1, -1):
+        made = chained(sign * largest)
+        assert made.chain.multiplier == sign * (2**31 - 1)
+        with pytest.raises(DoesNotFitError):
+            chained(sign * 2**31 / CPU.decay_one)
+
+
+@pytest.mark.parametrize("gain", [0.75, -2.0, 3.25, 1 / 4096])
+def test_a_current_in_whole_numbers_is_the_same_one_in_real_numbers(gain):
+    back = real_current(chained(gain), CPU.arithmetic)
+    assert (back.decay, back.chain.gain) == (0.5, gain)
+
+
+@pytest.mark.parametrize(
+    ("membrane", "bits"), [(32, 8), (25, 8), (24, 7), (20, 3), (18, 1), (12, 1)]
+)
+def test_a_payload_leaves_the_weights_and_two_bits_more_their_room_in_the_membrane(membrane, bits):
+    register = replace(CPU.states.membrane, bits=membrane)
+    narrow = replace(CPU, states=replace(CPU.states, membrane=register))
+    assert payload_bits(narrow) == bits
+    used = bits + CPU.weights.bits.value + CPU.weights.shift.value + 2  # and one for the sign
+    assert used <= membrane - 1 or bits == 1

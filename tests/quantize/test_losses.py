@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from snn_deploy.ir.maps import Sparse
-from snn_deploy.ir.network import Bias, Population, Projection, Synapse
+from snn_deploy.ir.network import Bias, Population, Projection, Reset, Synapse
+from snn_deploy.ir.neuron import ResetKind
 from snn_deploy.ir.program import Projection as WholeProjection
 from snn_deploy.quantize.losses import population_losses, weight_losses
 from snn_deploy.quantize.neurons import whole_population
@@ -100,3 +101,14 @@ def test_rows_of_single_synapses_that_become_0_are_told_of():
         "changed    w: all weights into 1 of 4 rows round to 0, the first is row 1; they are far "
         "smaller than those of other rows; --preset per-channel, or more --bits w=N"
     ]
+
+
+@pytest.mark.parametrize("value", [-3, 1, 2, 7])
+def test_a_state_becomes_the_nearest_whole_number_odd_ones_too(value):
+    population = Population(
+        name="l", shape=(2,), decay=real(0.5), initial=real(value + 0.25),
+        reset=Reset(kind=ResetKind.VALUE, amount=real(value - 0.25)),
+    )  # fmt: skip
+    task = Task(population=population, drives=(), lowered=(), target=CPU)
+    made = whole_population(task, real(1.0))
+    assert (made.initial, made.reset.amount) == (value, value)

@@ -1,5 +1,7 @@
 """The passes from network to network change its words, not its spikes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,3 +142,17 @@ def test_a_threshold_over_time_moves_with_the_reset_and_other_tables_stay():
     thresholds, *others = moved.population("l").tables
     np.testing.assert_array_equal(thresholds.rows, rows(1.5, 2.5, 1.0))
     assert tuple(others) == network.population("l").tables[1:]
+
+
+def test_a_gain_of_each_column_goes_into_the_weights_of_its_column():
+    population = Population(
+        name="l", shape=(2, 3), decay=np.asarray(0.5), gain=np.array([2.0, 3.0, 5.0])
+    )
+    network = one_layer(replace(population, shape=(2,), gain=np.ones(())))
+    wire = replace(network.projections[0], map=Dense(weight=np.ones((6, 2))))
+    network = replace(network, populations=(population,), projections=(wire,))
+    folded = FoldGains()(network).graph
+    weight = folded.projections[0].map.numbers()
+    np.testing.assert_array_equal(weight[:, 0], [2, 3, 5, 2, 3, 5])
+    np.testing.assert_array_equal(weight[:, 1], weight[:, 0])
+    assert folded.populations[0].gain == 1

@@ -760,3 +760,24 @@ def test_a_convolution_stays_a_kernel():
     stored = compile_network(network, LOIHI2).program.projections[0].map
     assert isinstance(stored, Convolution)
     assert stored.weight.shape == kernel.shape
+
+
+def test_what_no_whole_numbers_do_is_refused_before_any_is_made():
+    on_cpu = ToIntegers(target=CPU, encoding=Encoding(), options=Options())
+    grown = leaky(decay=real([1.0, 1.5]))
+    with pytest.raises(UnsupportedError) as caught:
+        ToIntegers(target=LOIHI2, encoding=Encoding(), options=Options())(one_layer(grown))
+    assert str(caught.value) == (
+        "error[SNN301]: a state is multiplied by 1.5 per step; loihi2 has factors of 0..1\n"
+        "  at: l\n"
+        "  fix: --dt with a step shorter than the time constant"
+    )
+    with pytest.raises(UnsupportedError) as caught:
+        on_cpu(one_layer(leaky(fires=Fires.GRADED)))
+    assert str(caught.value) == (
+        "error[SNN301]: a neuron that sends its membrane is reset by what it sends, which has no "
+        "whole-number form\n"
+        "  at: l\n"
+        "  fix: a filter without a reset"
+    )
+    on_cpu(one_layer(leaky(fires=Fires.GRADED, reset=Reset())))

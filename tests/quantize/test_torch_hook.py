@@ -418,3 +418,17 @@ def test_the_quick_benchmark_measures_every_method(tmp_path):
         "max-abs", "2 sigma", "99th percentile", "ours", "ours, per channel", "fine-tuned"
     }  # fmt: skip
     assert "| 2 | ours |" in output.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("compare", Compare)
+@pytest.mark.parametrize(("fires", "most"), [(Fires.BINARY, 1), (Fires.COUNT, 1), (Fires.COUNT, 3)])
+def test_the_spikes_of_a_membrane_are_those_of_a_loop_that_counts_thresholds(compare, fires, most):
+    def count(v):
+        greater = compare is Compare.GREATER
+        reached = [v > 4 * n if greater else v >= 4 * n for n in range(1, most + 1)]
+        return sum(reached)
+
+    membranes = torch.arange(-9, 22, dtype=torch.float64)
+    threshold = torch.tensor(4.0, dtype=torch.float64)
+    sent = spikes(membranes, threshold, fires=fires, compare=compare, most=most)
+    assert sent.tolist() == [count(v) for v in membranes.tolist()]
