@@ -300,3 +300,8 @@ def test_rows_that_are_summed_one_by_one_have_no_gain():
     assert refusal(graph, program, populations=(gained,), arithmetic=rules) == (
         "error[SNN207]: no gain acts on rows that are summed one by one\n  at: n"
     )
+
+
+def test_where_no_unit_is_stated_a_step_of_a_state_and_of_an_input_is_worth_1():
+    population = program.Population(name="l", shape=(2,), decay=np.zeros((), np.int32))
+    assert (population.units, float(program.Input(name="in", shape=(1,)).unit)) == (1.0, 1.0)

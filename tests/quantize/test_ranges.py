@@ -30,6 +30,7 @@ from snn_deploy.quantize import ranges
 from snn_deploy.quantize.arrivals import FOREVER, Arrival
 from snn_deploy.quantize.bound_walk import Helper
 from snn_deploy.quantize.bounds import Bounds, sent_by, state_bounds
+from snn_deploy.quantize.conditions import GAINED
 from snn_deploy.quantize.ranges import CheckRanges, Proof, prove
 from snn_deploy.targets import find_target
 
@@ -337,3 +338,26 @@ def test_what_several_spikes_leave_behind_is_what_a_loop_over_all_membranes_find
     kept = bounds.kept[State.MEMBRANE]
     assert (kept.low.tolist(), kept.high.tolist()) == ([0], [max(left)])
     assert bounds.spikes.high.tolist() == [highest // 10]
+
+
+def test_a_change_of_the_membrane_that_has_few_bits_leaves_the_membrane_its_own():
+    change = Register(bits=14, overflow=Overflow.SATURATE)
+    rules = replace(LOIHI2.arithmetic, change=change)
+    population = Population(name="l", shape=(1,), decay=whole(4096), fires=Fires.NEVER)
+    arriving = (Arrival(into=State.MEMBRANE, low=np.array([0]), high=np.array([8191])),)
+    bounds = state_bounds(population, arriving, 1000, rules)
+    assert bounds.within[State.MEMBRANE].tolist() == [FOREVER]
+    assert state_bounds(population, arriving, 1100, rules).within[State.MEMBRANE] == 1024
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_too_large_to_be_multiplied_by_a_gain_proves_nothing_on_either_side(sign):
+    gains = (Gain(into=State.MEMBRANE, multiplier=whole(1)),)
+    population = Population(
+        name="l", shape=(1,), decay=whole(0), fires=Fires.NEVER, gains=gains
+    )  # fmt: skip
+    rules = replace(LOIHI2.arithmetic, accumulator=None)
+    for size, lost in ((GAINED, False), (GAINED + 1, True)):
+        low, high = sorted((0, sign * size))
+        arriving = (Arrival(into=State.MEMBRANE, low=np.array([low]), high=np.array([high])),)
+        assert state_bounds(population, arriving, 5, rules).lost.tolist() == [lost]
