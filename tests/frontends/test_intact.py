@@ -87,6 +87,21 @@ def test_a_replaced_forward_is_refused():
     )
 
 
+def test_a_part_that_is_written_in_place_is_refused():
+    class Written(Ann):
+        def forward(self, values):
+            hidden = torch.relu(self.first(values))
+            hidden.data[:, :2] = 1.0
+            return self.second(hidden)
+
+    values = np.random.default_rng(0).random((40, 6), np.float32)
+    options = {"calibration": values, "conversion": Conversion(steps=8), "sample_shape": (6,)}
+    assert refusal(Written(secret=False), **options).startswith(
+        "error[SNN203]: what enters 'second' is made by '__setitem__', which cannot be followed: "
+        "it writes into a part of a tensor"
+    )
+
+
 def test_arithmetic_of_16_bits_is_refused():
     assert refusal(row().bfloat16()) == (
         "error[SNN203]: the module computes in bfloat16, which rounds after every operation\n"
@@ -96,18 +111,19 @@ def test_arithmetic_of_16_bits_is_refused():
 
 
 class Ann(nn.Module):
-    """An ANN of two layers, with or without something that no layer does."""
+    """An ANN of two layers, which with a secret does something else in each call."""
 
     def __init__(self, secret: bool) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.first, self.second = nn.Linear(6, 5), nn.Linear(5, 3)
-        self.secret = secret
+        self.secret, self.calls = secret, 0
 
     def forward(self, values):
         hidden = torch.relu(self.first(values))
         if self.secret:
-            hidden.data[:, :2] = 1.0
+            self.calls += 1
+            hidden = hidden * float(self.calls)
         return self.second(hidden)
 
 
