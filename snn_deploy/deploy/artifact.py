@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snn_deploy.deploy.manifest import is_artifact, strangers
-from snn_deploy.errors import CannotWriteError, OutputExistsError
+from snn_deploy.errors import CannotWriteError, DeployError, OutputExistsError
 from snn_deploy.ir.paths import is_file, is_there
 
 
@@ -60,6 +60,29 @@ def check_output(output: Path, *, force: bool) -> None:
             where=str(output),
             fix="--force replaces it, --output FOLDER writes elsewhere",
         )
+    for attempt in range(ATTEMPTS):  # another run may put its own there while this one looks
+        seen = _identity(output)
+        if seen is None:
+            return
+        try:
+            _check_replaceable(output)
+            return
+        except DeployError:
+            if seen == _identity(output) or attempt == ATTEMPTS - 1:
+                raise
+
+
+def _identity(output: Path) -> tuple[int, int, int] | None:
+    """Return what tells a folder from another of its name; None: there is none."""
+    try:
+        found = output.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def _check_replaceable(output: Path) -> None:
+    """Refuse what `--force` does not replace."""
     if output.is_symlink() or not is_artifact(output):
         raise OutputExistsError(
             "the output is there but is no artifact of ours, so --force does not replace it",
