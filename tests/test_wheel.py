@@ -89,7 +89,7 @@ import snn_deploy
 
 deployment = snn_deploy.export("model.nir", target="loihi2", dry_run=True)
 reveal_type(deployment)
-reveal_type(snn_deploy.verify(deployment, input="data.npz").equal)
+reveal_type(snn_deploy.verify(deployment, input="data.npz"))
 reveal_type(snn_deploy.estimate(deployment, input="data.npz"))
 reveal_type(snn_deploy.load("folder"))
 snn_deploy.export("model.nir", target=3)
@@ -118,12 +118,13 @@ def test_a_users_file_is_checked_with_the_types_of_the_wheel(built: Path, tmp_pa
     told = re.sub(r"snn_deploy\.deploy\.[\w.]+\.", "", ran.stdout)
     assert re.findall(r"Revealed type is \"(.*)\"", told) == [
         "Deployment",
-        "bool",
-        "Estimate",
+        "Verification | RealVerification",
+        "EnergyEstimate | EarlyEstimate",
         "Deployment",
     ]
     assert re.findall(r"^user.py:(\d+): error: .*\[(.*)\]$", told, re.MULTILINE) == [
         ("9", "arg-type"),
         ("10", "call-arg"),
         ("11", "misc"),
+        ("11", "assignment"),
     ]

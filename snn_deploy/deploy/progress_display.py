@@ -70,5 +70,6 @@ def _line(
     line = progress.add_task(title, total=total, counted=counted)
     try:
         yield lambda amount: progress.advance(line, amount)
+        progress.refresh()  # all of it is seen, however quick the last part was
     finally:
         progress.remove_task(line)

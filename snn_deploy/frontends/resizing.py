@@ -8,7 +8,7 @@ import numpy as np
 from snn_deploy.errors import ShapeError
 from snn_deploy.frontends.layers import TransposedConvolution
 from snn_deploy.ir.maps import Convolution, Shape, Sparse
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, or_higher
 
 LARGEST_MATRIX = 2**27
 """Numbers of a matrix that stands for such a layer in a NIR file, which knows dense ones only."""
@@ -98,8 +98,11 @@ def _check_matrix(outs: int, ins: int, name: str) -> None:
             f"NIR can say this layer only as a matrix, and {outs} x {ins} numbers are more than "
             f"{allowed(LARGEST_MATRIX)}",
             where=name,
-            fix="use pooling or a strided convolution with sides that divide, which stay kernels. "
-            f"Or {higher(outs * ins, LARGEST_MATRIX)}",
+            fix=or_higher(
+                "use pooling or a strided convolution with sides that divide, which stay kernels",
+                outs * ins,
+                LARGEST_MATRIX,
+            ),
         )
 
 

@@ -18,7 +18,7 @@ from snn_deploy.frontends.torch_saved import SAVE_STATE, read_legacy, read_zippe
 from snn_deploy.frontends.torch_stub import Stub, attributes, entries
 from snn_deploy.frontends.torch_tree import MODULES, check_tree
 from snn_deploy.frontends.torch_zip import ArchiveKind, archive_kind
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, higher, or_higher
 
 LARGEST_FILE: Final = 2**31
 """Bytes of a file that is read."""
@@ -82,7 +82,7 @@ def read_torch_file(content: bytes, where: str) -> TorchFile:
         raise FileDamagedError(
             f"the file has {len(content)} bytes; at most {allowed(LARGEST_FILE)} are read",
             where=where,
-            fix=f"{SAVE_STATE}. Or {higher(len(content), LARGEST_FILE)}",
+            fix=or_higher(SAVE_STATE, len(content), LARGEST_FILE),
         )
     kind = archive_kind(content)
     if kind in REFUSED:

@@ -46,3 +46,9 @@ def higher(got: int, limit: int) -> str:
     if times > HIGHEST:
         return f"{VARIABLE}={HIGHEST} is the most that limits are raised by: make it smaller"
     return f"{VARIABLE}={times} raises all limits on sizes, for a file that you trust"
+
+
+def or_higher(fix: str, got: int, limit: int) -> str:
+    """Return a way out, and the one of raising the limit where that is allowed so far."""
+    reachable = math.ceil(got / limit) <= HIGHEST
+    return f"{fix}. Or {higher(got, limit)}" if reachable else fix

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snn_deploy.errors import DeployError
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, or_higher
 from snn_deploy.targets.form import Problem
 
 LARGEST_FILE = 2**20
@@ -37,7 +37,7 @@ def content_of(path: Path, what: str, error: type[DeployError], fix: str) -> byt
         raise error(
             f"{what} has at most {allowed(LARGEST_FILE)} bytes; this file has more",
             where=str(path),
-            fix=f"{fix}. Or {higher(len(content), LARGEST_FILE)}",
+            fix=or_higher(fix, len(content), LARGEST_FILE),
         )
     return content
 

@@ -19,7 +19,7 @@ from snn_deploy.ir.netx import (
     netx_keeps,
 )
 from snn_deploy.ir.program import Projection
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, or_higher
 
 MOST_WEIGHTS = 2**27
 """Of one matrix: 512 MiB, a quarter of what the reader of such files takes as a whole."""
@@ -121,7 +121,7 @@ def _matrix(projection: Projection) -> Weights:
             f"{size} weights of a dense layer, which is all that a .net file has for it; at most "
             f"{allowed(MOST_WEIGHTS)} are written",
             where=projection.name,
-            fix=f"{LAVA}. Or {higher(size, MOST_WEIGHTS)}",
+            fix=or_higher(LAVA, size, MOST_WEIGHTS),
         )
     return dense_matrix(linear)
 

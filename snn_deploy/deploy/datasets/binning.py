@@ -10,7 +10,7 @@ from jaxtyping import Int, Integer
 from snn_deploy.deploy.data import LARGEST_ARRAY
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.ir.maps import Shape
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, or_higher
 
 Sensor = tuple[int, int]
 """Rows and columns."""
@@ -168,8 +168,11 @@ def steps_of(events: Events, step: float, binning: Binning) -> int:
             f"steps of {step:g} us make {steps:,} of this recording, whose first event is at "
             f"{late:,} us; that is too much",
             where="--step-us",
-            fix="--from-first, if time is to begin with the first event; --steps T; longer steps. "
-            f"Or {higher(steps * values * 4, LARGEST_ARRAY)}",
+            fix=or_higher(
+                "--from-first, if time is to begin with the first event; --steps T; longer steps",
+                steps * values * 4,
+                LARGEST_ARRAY,
+            ),
         )
     return steps
 

@@ -24,7 +24,7 @@ from snn_deploy.deploy.datasets.source import (
 from snn_deploy.errors import DataError
 from snn_deploy.frontends.hdf5_guard import SIGNATURE, is_safe
 from snn_deploy.ir.room import check_short
-from snn_deploy.ir.sizes import allowed, higher
+from snn_deploy.ir.sizes import allowed, or_higher
 
 __all__ = ["SIGNATURE", "Hdf5Source", "NirDataSource", "is_nir_data"]
 
@@ -89,7 +89,7 @@ def _array(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
         raise DataError(
             f"a chunk of {name!r} has {chunk:,} bytes, which is too much",
             where=str(path),
-            fix=f"write it with smaller chunks. Or {higher(chunk, LARGEST_CHUNK)}",
+            fix=or_higher("write it with smaller chunks", chunk, LARGEST_CHUNK),
         )
     return found
 
