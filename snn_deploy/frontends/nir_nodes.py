@@ -267,9 +267,9 @@ def check_name(name: str, where: str) -> None:
     """Refuse a node name that cannot be stored or shown.
 
     Raises:
-        GraphError: it is empty, too long, has a slash or a character that does not print.
+        GraphError: it is empty, too long, a dot, has a slash or a character that does not print.
     """
-    if not name or len(name) > LONGEST_NAME or not name.isprintable() or "/" in name:
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable() or "/" in name or name == ".":
         raise GraphError(
             f"the node name {name[:40]!r} cannot be used",
             where=where,

@@ -42,7 +42,7 @@ def allowed(limit: int) -> int:
 
 def higher(got: int, limit: int) -> str:
     """Return the way out for a size beyond its limit."""
-    times = max(factor() + 1, math.ceil(got / limit))
+    times = max(factor() + 1, math.ceil(got / max(limit, 1)))
     if times > HIGHEST:
         return f"{VARIABLE}={HIGHEST} is the most that limits are raised by: make it smaller"
     return f"{VARIABLE}={times} raises all limits on sizes, for a file that you trust"
@@ -50,5 +50,5 @@ def higher(got: int, limit: int) -> str:
 
 def or_higher(fix: str, got: int, limit: int) -> str:
     """Return a way out, and the one of raising the limit where that is allowed so far."""
-    reachable = math.ceil(got / limit) <= HIGHEST
+    reachable = math.ceil(got / max(limit, 1)) <= HIGHEST
     return f"{fix}. Or {higher(got, limit)}" if reachable else fix

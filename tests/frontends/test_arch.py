@@ -384,7 +384,8 @@ def test_what_a_file_says_wrong_is_named(text, said):
 def test_a_file_that_is_far_too_large_is_not_read():
     assert complaint("#" * (LARGEST_FILE + 1)) == (
         f"error[SNN202]: an architecture of more than {LARGEST_FILE} bytes is not read\n"
-        "  at: network.toml"
+        "  at: network.toml\n"
+        "  fix: SNN_DEPLOY_LIMITS=2 raises all limits on sizes, for a file that you trust"
     )
 
 

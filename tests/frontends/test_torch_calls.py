@@ -206,7 +206,7 @@ def test_keys_that_are_no_names_and_an_empty_state_dict_are_passed_over():
 @pytest.mark.parametrize(
     ("home", "limit", "value", "said"),
     [
-        (torch_file, "MOST_TENSORS", 0, "more than 0 tensors"),
+        (torch_file, "MOST_TENSORS", 0, "1 tensors; at most 0 are read"),
         (torch_saved, "LARGEST_PICKLE", 9, "the pickle has {} bytes; at most 9 are read"),
     ],
 )
