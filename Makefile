@@ -37,19 +37,20 @@ LOCKED ?=
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 
-.PHONY: demo test coverage check docs nightly mutants golden lock sbom lava-dl oracles peers benchmark energy methods structures clean
+.PHONY: demo test environments coverage check docs nightly mutants golden lock sbom lava-dl oracles peers benchmark energy methods structures clean
 
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
 
-test: $(VENV)/.product $(VENV)/.dev
+test: environments
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+environments: $(VENV)/.product $(VENV)/.dev
 	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
 	@$(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped"
 	@$(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped"
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-coverage: $(VENV)/.product $(VENV)/.dev
-	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
+coverage: environments
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/python -m coverage combine --quiet

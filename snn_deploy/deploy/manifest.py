@@ -120,7 +120,7 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
             files[name] = _read(folder, name, record)
         except ArtifactDamagedError as problem:
             wrong.append(problem)
-    wrong += _strange(folder, manifest)
+    wrong += _strange(folder, manifest.files)
     if not wrong and manifest.seal:
         wrong += _page(folder, files)
     if wrong:
@@ -147,11 +147,16 @@ def _said(folder: Path) -> Mapping[str, Any]:
 
 
 def strangers(folder: Path) -> list[str]:
-    """Return the files of an artifact that its manifest does not know."""
+    """Return the files of an artifact that its manifest, which is not checked, does not know."""
     files = _said(folder).get("files")
-    known = set(files) if isinstance(files, Mapping) else set()
+    return _beside(folder, files if isinstance(files, Mapping) else {})
+
+
+def _beside(folder: Path, known: Mapping[str, Any]) -> list[str]:
+    """Return the files of an artifact other than those known."""
+    own = {*known, MANIFEST, PAGE}
     try:
-        found = (name for name in names_in(folder) if name not in {*known, MANIFEST, PAGE})
+        found = (name for name in names_in(folder) if name not in own)
         return sorted(islice(found, MOST_STRANGERS))
     except OSError as problem:
         raise _unreadable(problem, folder) from problem
@@ -203,8 +208,8 @@ def _read(folder: Path, name: str, record: FileRecord) -> bytes:
     return content
 
 
-def _strange(folder: Path, manifest: Manifest) -> Iterator[ArtifactDamagedError]:
-    for name in strangers(folder):
+def _strange(folder: Path, known: Mapping[str, Any]) -> Iterator[ArtifactDamagedError]:
+    for name in _beside(folder, known):
         yield ArtifactDamagedError(
             "a file in the artifact is not of the export",
             where=str(folder / name),

@@ -42,13 +42,17 @@ def allowed(limit: int) -> int:
 
 def higher(got: int, limit: int) -> str:
     """Return the way out for a size beyond its limit."""
-    times = max(factor() + 1, math.ceil(got / max(limit, 1)))
+    times = _times(got, limit)
     if times > HIGHEST:
         return f"{VARIABLE}={HIGHEST} is the most that limits are raised by: make it smaller"
     return f"{VARIABLE}={times} raises all limits on sizes, for a file that you trust"
 
 
 def or_higher(fix: str, got: int, limit: int) -> str:
-    """Return a way out, and the one of raising the limit where that is allowed so far."""
-    reachable = math.ceil(got / max(limit, 1)) <= HIGHEST
-    return f"{fix}. Or {higher(got, limit)}" if reachable else fix
+    """Return a way out, and that of raising the limit where it can be raised so far."""
+    return fix if _times(got, limit) > HIGHEST else f"{fix}. Or {higher(got, limit)}"
+
+
+def _times(got: int, limit: int) -> int:
+    """Return how many times higher than stated a limit must be, and at least than it is now."""
+    return max(factor() + 1, math.ceil(got / max(limit, 1)))
