@@ -1,0 +1,183 @@
+"""The bounds of small neurons are the ends of what they reach when everything arrives in turn."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from strategies import unchecked
+from wild_programs import whole
+
+from snn_deploy.backends.reference import ReferenceBackend
+from snn_deploy.ir.arithmetic import Overflow, Register, Sums
+from snn_deploy.ir.maps import Dense
+from snn_deploy.ir.network import Output
+from snn_deploy.ir.neuron import Decode, During, Fires, FloorWhen, ResetKind, State, When
+from snn_deploy.ir.program import (
+    Bias,
+    Current,
+    Floor,
+    Input,
+    Population,
+    Program,
+    Projection,
+    Refractory,
+    Reset,
+)
+from snn_deploy.ir.trace import EVERYTHING, Values
+from snn_deploy.quantize import bound_walk
+from snn_deploy.quantize.arrivals import arrivals
+from snn_deploy.quantize.bounds import state_bounds
+from snn_deploy.targets import find_target
+
+SMALL = Register(bits=4, overflow=Overflow.SATURATE)
+TOGETHER = replace(find_target("cpu").arithmetic, membrane=SMALL, accumulator=None)
+BY_ROW = replace(TOGETHER, sums=Sums.BY_ROW)
+WIDE = replace(TOGETHER, membrane=Register(bits=32, overflow=Overflow.SATURATE))
+FALLS = (Bias(value=whole(-2)),)
+KEEPS = whole(4096)
+
+
+def small(name="l", decay=KEEPS, **fields):
+    return Population(name=name, shape=(1,), decay=decay, **fields)
+
+
+def value(amount, when=When.NOW):
+    return Reset(kind=ResetKind.VALUE, amount=whole(amount), when=when)
+
+
+def refractory(steps, during=During.INTEGRATES):
+    return Refractory(steps=steps, during=during)
+
+
+def program_of(population, rules, weight=1):
+    """Return a neuron that one source may raise by up to three weights, and one lower."""
+    wires = [
+        Projection(name=f"w-{name}", source=name, target="l", map=Dense(weight=whole([[weight]])))
+        for name in ("up", "down")
+    ]
+    return Program(
+        name="one",
+        target="cpu",
+        arithmetic=rules,
+        inputs=(
+            Input(name="up", shape=(1,), low=0, high=3),
+            Input(name="down", shape=(1,), low=-3, high=0),
+        ),
+        populations=(population,),
+        projections=tuple(wires),
+        outputs=(Output(name="out", population="l", decode=Decode.MEMBRANE_END),),
+    )
+
+
+def ends(program, steps):
+    """Return the smallest and largest of each state in all runs there are."""
+    every = np.stack(np.meshgrid(*[np.arange(4)] * (2 * steps), indexing="ij"), -1)
+    up, down = np.split(every.reshape(-1, 2 * steps, 1).astype(np.int32), 2, axis=1)
+    inputs = [Values(name="up", values=up), Values(name="down", values=-down)]
+    with unchecked():
+        run = ReferenceBackend().run(program, inputs, EVERYTHING)["l"]
+    records = {state: run.state(state) for state in program.populations[0].states}
+    return {state: (int(record.min()), int(record.max())) for state, record in records.items()}
+
+
+def proven(program, steps):
+    population = program.populations[0]
+    arriving = arrivals(program, population, {}, steps)
+    bounds = state_bounds(population, arriving, steps, program.arithmetic)
+    found = {**bounds.kept, State.PAYLOAD: bounds.spikes}
+    return {state: (int(ends.low[0]), int(ends.high[0])) for state, ends in found.items()}
+
+
+EXACT = {
+    "falls": (small(fires=Fires.NEVER, biases=FALLS), TOGETHER, 4),
+    "falls, row by row": (small(fires=Fires.NEVER, biases=FALLS), BY_ROW, 4),
+    "floor beyond the register": (
+        small(
+            initial=whole(7),
+            fires=Fires.NEVER,
+            floor=Floor(value=whole(10), when=FloorWhen.BEFORE_TEST),
+        ),
+        TOGETHER,
+    ),
+    "reset": (small(threshold=whole(4), reset=value(-2)), TOGETHER),
+    "reset late": (small(threshold=whole(4), reset=value(-2, When.NEXT)), TOGETHER),
+    "refractory": (
+        small(threshold=whole(4), reset=value(-2), refractory=refractory(2)),
+        TOGETHER,
+    ),
+    "refractory, reset late": (
+        small(
+            initial=whole(20),
+            threshold=whole(4),
+            reset=value(-2, When.NEXT),
+            refractory=refractory(2),
+        ),
+        WIDE,
+    ),
+    "once, reset late": (
+        small(
+            initial=whole(20),
+            threshold=whole(4),
+            reset=value(-2, When.NEXT),
+            refractory=refractory(None),
+        ),
+        WIDE,
+    ),
+    "clamped beyond the register": (
+        small(threshold=whole(4), reset=value(10), refractory=refractory(1, During.CLAMPED)),
+        TOGETHER,
+    ),
+    "counts": (
+        small(
+            threshold=whole(2),
+            fires=Fires.COUNT,
+            max_spikes=3,
+            reset=Reset(kind=ResetKind.SUBTRACT, amount=whole(2)),
+        ),
+        TOGETHER,
+    ),
+    "current": (small(fires=Fires.NEVER, current=Current(decay=whole(2048))), TOGETHER),
+}
+
+
+WIDER = {
+    "refractory": {"high"},  # neurons above the threshold count as silent ones too
+    "refractory, reset late": {"high"},
+    "once, reset late": {"high"},
+    "clamped beyond the register": {"high"},  # counts as clamped before the first spike
+}
+"""Ends that hold and are wider than they need be."""
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+@pytest.mark.parametrize("name", EXACT)
+def test_the_bounds_of_a_neuron_are_the_ends_of_what_it_reaches(name, steps):
+    program = program_of(*EXACT[name])
+    bounds, reached = proven(program, steps), ends(program, steps)
+    wider = WIDER.get(name, set())
+    for state, (low, high) in bounds.items():
+        assert low == reached[state][0] or ("low" in wider and low < reached[state][0])
+        assert high == reached[state][1] or ("high" in wider and high > reached[state][1])
+
+
+def test_leaps_over_many_steps_find_the_spikes_that_single_steps_find(monkeypatch):
+    population = small(
+        current=Current(decay=whole(4090)),
+        threshold=whole(1000),
+        fires=Fires.COUNT,
+        max_spikes=200,
+        reset=Reset(kind=ResetKind.SUBTRACT, amount=whole(1000)),
+    )
+    wide = replace(WIDE, current=WIDE.membrane)
+    program = program_of(population, wide, 30)
+    leaping = proven(program, 1000)
+    monkeypatch.setattr(bound_walk, "SINGLE", 1000)
+    single = proven(program, 1000)
+    assert single[State.PAYLOAD][1] <= leaping[State.PAYLOAD][1] <= single[State.PAYLOAD][1] + 2
+
+
+def test_a_membrane_that_grows_by_itself_is_followed_or_given_up():
+    population = small(decay=whole(4100), fires=Fires.NEVER, initial=whole(1000))
+    program = program_of(population, WIDE)
+    bounds = state_bounds(population, arrivals(program, population, {}, 4000), 4000, WIDE)
+    assert bounds.lost.all()
