@@ -226,6 +226,7 @@ def test_channels_have_at_most_as_many_scales_as_are_allowed_and_are_no_worse(se
     layer = choices(task, 1)[0]
     each = channel_choice(task, layer, most)
     assert len(np.unique(each.scale)) <= most
+    assert min(each.exponents.values()) >= 0
     count = channel_count(task)
     terms = Terms.of(task)
     before = terms.channels(np.full(count, float(layer.scale)), layer.exponents).mean()
@@ -235,6 +236,20 @@ def test_channels_have_at_most_as_many_scales_as_are_allowed_and_are_no_worse(se
         assert each.error == pytest.approx(terms.channels(scale, each.exponents).mean())
     else:
         assert isinstance(layer, Choice)
+
+
+@settings(max_examples=15)
+@given(SEEDS)
+def test_a_proof_of_the_channels_costs_half_an_error_at_most(seed):
+    task, drive = task_of(seed, Objective.MAX, decay=real(1.0))
+    membrane = replace(CPU.states.membrane, bits=17)  # a proof takes most of the scale
+    narrow = replace(CPU, states=replace(CPU.states, membrane=membrane))
+    task = replace(task, target=narrow)
+    if not drive.largest:
+        return
+    layer = choices(task, 1)[0]
+    free = channel_choice(replace(task, allow_overflow=True), layer, 4)
+    assert channel_choice(task, layer, 4).error <= 1.5 * free.error + 1e-12
 
 
 def test_a_neuron_that_never_fires_is_measured_by_its_usual_drive():

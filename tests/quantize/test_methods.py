@@ -95,6 +95,17 @@ def test_every_objective_makes_a_program_of_the_bits_asked_for(objective, per_ch
     assert compiled.layers[0].scales == (12 if per_channel else 1) or per_channel
 
 
+def test_what_chooses_the_scale_leaves_weights_to_be_rounded_to_the_nearest():
+    network, inputs = uneven()
+    options = Options(objective=Objective.ACTIVITY, rounding=Rounding.NEAREST)
+    compiled = compile_network(network, CPU, calibration=inputs, options=options)
+    wire, units = compiled.program.projections[0], compiled.program.population("l").units
+    steps = network.projections[0].map.numbers() / (units.reshape(-1, 1) * 2.0**wire.shift)
+    stored = wire.map.numbers()
+    inside = np.abs(steps) < np.abs(stored).max()
+    assert np.abs(stored - steps)[inside].max() <= 0.5
+
+
 def test_a_readout_on_scales_of_its_own_is_decoded_to_real_values():
     network, inputs = uneven(readout=True)
     options = Options(weight_bits=8, per_channel=True, preset=Preset.PLAIN)

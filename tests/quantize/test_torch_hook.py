@@ -22,8 +22,17 @@ from snn_deploy.ir.arithmetic import Decay, Overflow, Register
 from snn_deploy.ir.codecs import Encoding, decode
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.maps import Dense
-from snn_deploy.ir.network import Bias, Input, Network, Output, Population, Projection, Reset
-from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind
+from snn_deploy.ir.network import (
+    Bias,
+    Input,
+    Network,
+    Output,
+    Population,
+    Projection,
+    Reset,
+    Synapse,
+)
+from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, State
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.timing import Window
 from snn_deploy.ir.trace import EVERYTHING, Trace, Values
@@ -44,7 +53,7 @@ from snn_deploy.quantize.torch_gradients import (  # noqa: E402 - needs torch
 pytestmark = pytest.mark.torch
 
 ROOT = Path(__file__).parent.parent.parent
-LOIHI = find_target("loihi2")
+LOIHI, CPU = find_target("loihi2"), find_target("cpu")
 PLAIN = Options(search=False)
 
 
@@ -166,6 +175,72 @@ def test_it_starts_as_what_the_compiler_makes(chip):
     found = prepare(network, target, calibration=inputs, options=options).compiled()
     assert found.program.digest == wanted.program.digest
     assert (found.findings, found.pipeline) == (wanted.findings, wanted.pipeline)
+
+
+def test_nothing_is_clipped_by_fine_tuning():
+    layers = prepare(two_layers(), LOIHI, options=PLAIN).compiled().layers
+    assert [part.clipped for layer in layers for part in layer.projections] == [0.0] * 2
+
+
+def test_its_weights_are_those_of_the_network_per_payload_of_the_input():
+    network = two_layers()
+    encoding = Encoding(low=-8, high=8, unit=0.25)
+    tuned = prepare(network, CPU, encoding=encoding, options=PLAIN)
+    for part, trained, unit in zip(tuned.projections, network.projections, (0.25, 1), strict=True):
+        same = part.real.detach().numpy() == trained.map.numbers() * unit
+        assert same.mean() > 0.8  # others start where they round to the program's number
+
+
+def test_sums_beyond_what_float32_counts_are_exact():
+    network = two_layers(reset=ResetKind.NONE)
+    first = replace(network.projections[0], map=Dense(weight=np.linspace(0.9, 1, 48).reshape(8, 6)))
+    forgets = replace(network.populations[0], decay=np.asarray(0.0))
+    network = replace(
+        network,
+        populations=(forgets, network.populations[1]),
+        projections=(first, network.projections[1]),
+    )
+    most = (1 << 18) - 1
+    fine = replace(CPU.weights, shift=replace(CPU.weights.shift, value=0))
+    tuned = prepare(
+        network,
+        replace(CPU, weights=fine),
+        encoding=Encoding(high=most, unit=1 / 2**18),
+        options=PLAIN,
+    )
+    inputs = (
+        Values(name="in", values=np.full((1, STEPS, 6), most) - 2 * np.arange(STEPS)[:, None]),
+    )
+    program = tuned.program()
+    assert program.projections[0].map.numbers().sum(axis=1).min() * most > 2**24
+    run = tuned(torch.tensor(inputs[0].values / 2**18))
+    assert_equal(run, program, states(program, inputs))
+
+
+@pytest.mark.parametrize("into", [State.CURRENT, State.MEMBRANE])
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_bias_acts_on_its_state_from_its_step_on(into, start):
+    network = two_layers()
+    hidden = replace(
+        network.populations[0],
+        synapse=Synapse(decay=np.asarray(0.5)),
+        biases=(Bias(value=np.asarray(0.375), into=into, start=start),),
+    )
+    network = replace(network, populations=(hidden, network.populations[1]))
+    inputs = some_spikes(network)
+    tuned = prepare(network, CPU, options=PLAIN)
+    program = tuned.program()
+    assert [(b.into, b.start) for b in program.population("hidden").biases] == [(into, start)]
+    run = tuned(*(torch.tensor(v.values) for v in inputs))
+    assert_equal(run, program, states(program, inputs))
+
+
+def test_a_threshold_never_becomes_0():
+    tuned = prepare(two_layers(), CPU, options=PLAIN)
+    with torch.no_grad():
+        for growth in tuned.thresholds():
+            growth.fill_(-100)
+    assert np.all(tuned.program().population("hidden").threshold == 1 << CPU.thresholds.shift.value)
 
 
 @pytest.mark.parametrize("how", list(Decode))
