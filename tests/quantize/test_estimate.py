@@ -18,7 +18,7 @@ from snn_deploy.quantize.channels import channel_choice, channel_count
 from snn_deploy.quantize.drive import Activity, drive_of
 from snn_deploy.quantize.estimate import Choice, Terms
 from snn_deploy.quantize.features import parameter_groups
-from snn_deploy.quantize.limits import usual_state
+from snn_deploy.quantize.limits import Limits, usual_state
 from snn_deploy.quantize.options import Objective
 from snn_deploy.quantize.report import projection_report, relative_error, time_constant_errors
 from snn_deploy.quantize.scale import choices, kept_share
@@ -238,18 +238,16 @@ def test_channels_have_at_most_as_many_scales_as_are_allowed_and_are_no_worse(se
         assert isinstance(layer, Choice)
 
 
-@settings(max_examples=15)
-@given(SEEDS)
-def test_a_proof_of_the_channels_costs_half_an_error_at_most(seed):
-    task, drive = task_of(seed, Objective.MAX, decay=real(1.0))
+@pytest.mark.parametrize("seed", range(3))
+def test_channels_do_without_a_proof_that_costs_more_than_half_an_error(seed):
+    task, _ = task_of(seed, Objective.MAX, decay=real(1.0))
     membrane = replace(CPU.states.membrane, bits=17)  # a proof takes most of the scale
-    narrow = replace(CPU, states=replace(CPU.states, membrane=membrane))
-    task = replace(task, target=narrow)
-    if not drive.largest:
-        return
+    task = replace(task, target=replace(CPU, states=replace(CPU.states, membrane=membrane)))
     layer = choices(task, 1)[0]
-    free = channel_choice(replace(task, allow_overflow=True), layer, 4)
-    assert channel_choice(task, layer, 4).error <= 1.5 * free.error + 1e-12
+    each = channel_choice(task, layer, 4)
+    assert np.max(each.scale) > np.max(Limits.of(task).provable)
+    proven = channel_choice(replace(task, prove=True), layer, 4)
+    assert proven.error > 1.5 * each.error
 
 
 def test_a_neuron_that_never_fires_is_measured_by_its_usual_drive():
