@@ -15,7 +15,7 @@ from snn_deploy.frontends.layers import LayerGraph, Sum
 from snn_deploy.frontends.modules import INPUT, OUTPUT, is_readable
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import children_of, class_name, is_container, short_name
-from snn_deploy.frontends.torch_stub import Stub
+from snn_deploy.frontends.torch_file import Stub
 from snn_deploy.ir.weighting import Weighting
 from snn_deploy.ir.words import meant
 

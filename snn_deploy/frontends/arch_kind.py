@@ -12,7 +12,7 @@ import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_options import checked
-from snn_deploy.frontends.torch_stub import Stub, set_state
+from snn_deploy.frontends.torch_file import Stub, set_state
 
 Attributes = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from snn_deploy.frontends.arch_kind import Attributes, LayerKind
-from snn_deploy.frontends.torch_stub import Reference, Stub, set_state
+from snn_deploy.frontends.torch_file import Reference, Stub, set_state
 
 
 def _norse(where: str, given: Attributes) -> Attributes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError
-from snn_deploy.frontends.torch_stub import Stub
+from snn_deploy.frontends.torch_file import Stub
 
 
 class Option(Enum):

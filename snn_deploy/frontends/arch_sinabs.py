@@ -6,7 +6,7 @@ from typing import Any
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import SINGLE, Attributes, LayerKind
 from snn_deploy.frontends.arch_torch import weights_kind
-from snn_deploy.frontends.torch_stub import Reference, Stub, set_state
+from snn_deploy.frontends.torch_file import Reference, Stub, set_state
 
 
 def _sinabs(where: str, given: Attributes) -> Attributes:

@@ -8,7 +8,7 @@ import numpy as np
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import SINGLE, Attributes, LayerKind
 from snn_deploy.frontends.arch_torch import weight_shape, weights_kind
-from snn_deploy.frontends.torch_stub import Stub
+from snn_deploy.frontends.torch_file import Stub
 
 
 def _recurrent_snntorch(where: str, given: Mapping[str, Any]) -> Stub:

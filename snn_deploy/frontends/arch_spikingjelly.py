@@ -5,7 +5,7 @@ from typing import Any
 
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import Attributes, LayerKind
-from snn_deploy.frontends.torch_stub import Stub, set_state
+from snn_deploy.frontends.torch_file import Stub, set_state
 
 
 def _spikingjelly(where: str, given: Attributes) -> Attributes:

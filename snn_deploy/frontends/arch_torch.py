@@ -8,7 +8,7 @@ import numpy as np
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.arch_kind import LayerKind
 from snn_deploy.frontends.arch_options import checked
-from snn_deploy.frontends.torch_stub import Stub
+from snn_deploy.frontends.torch_file import Stub
 
 
 def _torch(name: str, needs: tuple[str, ...] = (), **defaults: Any) -> tuple[str, LayerKind]:

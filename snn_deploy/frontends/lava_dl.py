@@ -20,7 +20,7 @@ from snn_deploy.errors import (
     OptionError,
     UnsupportedError,
 )
-from snn_deploy.frontends.hdf5_reader import Hdf5File
+from snn_deploy.frontends.hdf5 import Hdf5File
 from snn_deploy.frontends.lava_dl_chain import Chain, NetLayer
 from snn_deploy.frontends.lava_dl_fields import Fields
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register

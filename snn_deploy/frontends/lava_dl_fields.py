@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from snn_deploy.errors import DoesNotFitError, FileDamagedError, NotFiniteError, ShapeError
-from snn_deploy.frontends.hdf5_reader import Hdf5File
+from snn_deploy.frontends.hdf5 import Hdf5File
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.sizes import allowed, higher

@@ -16,7 +16,7 @@ from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, P
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend
 from snn_deploy.frontends.tensors import array_of, real_of, sides, single_of
-from snn_deploy.frontends.torch_stub import full_name
+from snn_deploy.frontends.torch_file import full_name
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Fires, ResetKind
 

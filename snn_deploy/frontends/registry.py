@@ -12,7 +12,7 @@ from typing import Any
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
 from snn_deploy.frontends.layers import Cell, LayerGraph
-from snn_deploy.frontends.torch_stub import Stub, full_name
+from snn_deploy.frontends.torch_file import Stub, full_name
 
 GROUP = "snn_deploy.frontends"
 

@@ -23,8 +23,8 @@ from snn_deploy.frontends.layers import Cell, LayerGraph, Parameter, Pooling, Re
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import Frontend, class_name, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
+from snn_deploy.frontends.torch_file import full_name
 from snn_deploy.frontends.torch_layers import windows
-from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.frontends.unbounded import largest_count
 from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, FloorWhen, ResetKind

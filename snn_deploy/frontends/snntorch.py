@@ -15,8 +15,8 @@ from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.layers import Cell, Layer, LayerGraph, Parameter, Scale
 from snn_deploy.frontends.registry import Frontend, frontend_of, is_home, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
+from snn_deploy.frontends.torch_file import full_name
 from snn_deploy.frontends.torch_layers import convolution, linear
-from snn_deploy.frontends.torch_stub import full_name
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Reads, ResetKind, When
 

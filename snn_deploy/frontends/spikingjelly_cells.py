@@ -25,7 +25,7 @@ from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.layers import Cell
 from snn_deploy.frontends.registry import class_name, short_name
 from snn_deploy.frontends.tensors import real_of, single_of
-from snn_deploy.frontends.torch_stub import full_name
+from snn_deploy.frontends.torch_file import full_name
 from snn_deploy.ir.network import Reset
 from snn_deploy.ir.neuron import Compare, ResetKind
 

@@ -7,8 +7,8 @@ from snn_deploy.frontends.layers import LayerGraph, Linear
 from snn_deploy.frontends.nested import read_nested
 from snn_deploy.frontends.registry import children_of, short_name
 from snn_deploy.frontends.spikingjelly_neurons import NEURONS
+from snn_deploy.frontends.torch_file import full_name
 from snn_deploy.frontends.torch_layers import linear
-from snn_deploy.frontends.torch_stub import full_name
 
 ADDITIONS = frozenset(
     {

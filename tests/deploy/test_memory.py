@@ -19,7 +19,7 @@ from snn_deploy.deploy import cli, evaluating_workers, workers
 from snn_deploy.deploy.data import data_from
 from snn_deploy.deploy.memory import memory_short
 from snn_deploy.errors import DeployError, MemoryShortError
-from snn_deploy.frontends.hdf5_reader import Hdf5File
+from snn_deploy.frontends.hdf5 import Hdf5File
 from snn_deploy.ir.room import check_short
 from snn_deploy.ir.store import unpack
 

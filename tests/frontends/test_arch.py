@@ -9,7 +9,7 @@ from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.arch_draft import draft
 from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, Scale
 from snn_deploy.frontends.to_nir import to_nir
-from snn_deploy.frontends.torch_stub import Stub, set_state
+from snn_deploy.frontends.torch_file import Stub, set_state
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, When
 

@@ -23,7 +23,8 @@ from snn_deploy.errors import (
     NotFiniteError,
     OptionError,
 )
-from snn_deploy.frontends import Overrides, files, hdf5_reader, load, nir_file, write_nir
+from snn_deploy.frontends import Overrides, files, load, nir_file, write_nir
+from snn_deploy.frontends.hdf5 import reader as hdf5_reader
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
 from snn_deploy.frontends.nir_nodes import digest
 from snn_deploy.frontends.to_nir import to_nir

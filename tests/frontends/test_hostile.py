@@ -23,9 +23,9 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import DeployError
-from snn_deploy.frontends import torch_file
-from snn_deploy.frontends.torch_file import PickledModule, StateDict, read_torch_file
-from snn_deploy.frontends.torch_stub import Reference, Stub, attributes, entries, raw_state
+from snn_deploy.frontends.torch_file import Reference, StateDict, Stub, read_torch_file, reading
+from snn_deploy.frontends.torch_file.reading import PickledModule
+from snn_deploy.frontends.torch_file.stub import attributes, entries, raw_state
 
 FUZZ_VARIABLE = "SNN_DEPLOY_FUZZ"
 """How many damaged files the fuzz test reads."""
@@ -727,7 +727,7 @@ def test_an_archive_of_countless_records_is_refused(nothing_happens):
 
 
 def test_a_file_of_gigabytes_is_refused_unread(monkeypatch):
-    monkeypatch.setattr(torch_file, "LARGEST_FILE", 10)
+    monkeypatch.setattr(reading, "LARGEST_FILE", 10)
     assert complaint(bytes(11)) == (
         "error[SNN202]: the file has 11 bytes; at most 10 are read\n"
         "  at: model.pt\n"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import DeployError
-from snn_deploy.frontends import ann_builder, onnx_file
+from snn_deploy.frontends import ann_builder
+from snn_deploy.frontends.onnx import file as onnx_file
 from snn_deploy.frontends.onnx import read_onnx
 from snn_deploy.ir.sizes import higher
 

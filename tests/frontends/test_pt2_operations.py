@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import DeployError
-from snn_deploy.frontends import pt2_file
 from snn_deploy.frontends.ann import evaluate
+from snn_deploy.frontends.pt2 import file as pt2_file
 from snn_deploy.frontends.pt2 import read_pt2
 from snn_deploy.ir.sizes import higher
 

@@ -15,7 +15,7 @@ from snn_deploy.errors import DynamicsError, GraphError, UnknownNodeError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.registry import frontend, read_layer
-from snn_deploy.frontends.torch_stub import Reference, Stub, set_state
+from snn_deploy.frontends.torch_file import Reference, Stub, set_state
 from snn_deploy.ir.neuron import Compare, Decode, State
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values

@@ -11,14 +11,24 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends import torch_file, torch_safetensors, torch_saved, torch_tree
-from snn_deploy.frontends.torch_calls import DTYPE, Budget, call
-from snn_deploy.frontends.torch_file import StateDict, read_torch_file
-from snn_deploy.frontends.torch_numbers import Storage, numbers
-from snn_deploy.frontends.torch_safetensors import read_safetensors
-from snn_deploy.frontends.torch_stub import Reference, Stub, add_items, attributes, set_state
-from snn_deploy.frontends.torch_tree import check_tree
-from snn_deploy.frontends.torch_zip import Archive
+from snn_deploy.frontends.torch_file import (
+    Archive,
+    Reference,
+    StateDict,
+    Stub,
+    numbers,
+    read_torch_file,
+    reading,
+    safetensors,
+    saved,
+    set_state,
+    tree,
+)
+from snn_deploy.frontends.torch_file.calls import DTYPE, Budget, call
+from snn_deploy.frontends.torch_file.safetensors import read_safetensors
+from snn_deploy.frontends.torch_file.storages import Storage
+from snn_deploy.frontends.torch_file.stub import add_items, attributes
+from snn_deploy.frontends.torch_file.tree import check_tree
 
 SAME_AS_IN_PYTHON: list[tuple[str, tuple[Any, ...]]] = [
     ("collections.OrderedDict", ()),
@@ -206,8 +216,8 @@ def test_keys_that_are_no_names_and_an_empty_state_dict_are_passed_over():
 @pytest.mark.parametrize(
     ("home", "limit", "value", "said"),
     [
-        (torch_file, "MOST_TENSORS", 0, "1 tensors; at most 0 are read"),
-        (torch_saved, "LARGEST_PICKLE", 9, "the pickle has {} bytes; at most 9 are read"),
+        (reading, "MOST_TENSORS", 0, "1 tensors; at most 0 are read"),
+        (saved, "LARGEST_PICKLE", 9, "the pickle has {} bytes; at most 9 are read"),
     ],
 )
 def test_a_file_of_more_than_any_network_needs_is_refused(monkeypatch, home, limit, value, said):
@@ -221,7 +231,7 @@ def test_modules_with_countless_members_are_refused(monkeypatch):
     for part in parts:
         set_state(part, {"_modules": {str(i): Stub("torch.nn.Identity") for i in range(5)}})
     check_tree(parts, "model.pt")
-    monkeypatch.setattr(torch_tree, "MOST_VALUES", 14)
+    monkeypatch.setattr(tree, "MOST_VALUES", 14)
     with pytest.raises(FileDamagedError) as caught:
         check_tree(parts, "model.pt")
     assert caught.value.message == "more than 14 members of modules"
@@ -288,7 +298,7 @@ def test_a_safetensors_header_beyond_its_file_is_refused(content):
 
 
 def test_a_safetensors_file_of_countless_tensors_is_refused(monkeypatch):
-    monkeypatch.setattr(torch_safetensors, "MOST_TENSORS", 1)
+    monkeypatch.setattr(safetensors, "MOST_TENSORS", 1)
     entry = '{"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}'
     header = f'{{"a": {entry}, "b": {entry}}}'.encode()
     with pytest.raises(FileDamagedError) as caught:

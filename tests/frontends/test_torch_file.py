@@ -14,10 +14,10 @@ import pytest
 
 from snn_deploy.errors import FileDamagedError, ModelError, UnknownNodeError
 from snn_deploy.frontends.registry import class_name
-from snn_deploy.frontends.torch_file import PickledModule, StateDict, read_torch_file
-from snn_deploy.frontends.torch_safetensors import KINDS, read_safetensors
-from snn_deploy.frontends.torch_stub import Reference, Stub, full_name
-from snn_deploy.frontends.torch_zip import ArchiveKind, archive_kind
+from snn_deploy.frontends.torch_file import Reference, StateDict, Stub, full_name, read_torch_file
+from snn_deploy.frontends.torch_file.archive import ArchiveKind, archive_kind
+from snn_deploy.frontends.torch_file.reading import PickledModule
+from snn_deploy.frontends.torch_file.safetensors import KINDS, read_safetensors
 
 torch = pytest.importorskip("torch")
 

@@ -64,8 +64,8 @@ def test_a_file_beyond_a_limit_is_read_once_the_limit_is_raised(
 
 
 FIXED = {
-    "snn_deploy/frontends/onnx_file.py:LARGEST_FILE",  # of the format
-    "snn_deploy/frontends/onnx_fold.py:LARGEST_CONSTANT",  # what is larger is not folded
+    "snn_deploy/frontends/onnx/file.py:LARGEST_FILE",  # of the format
+    "snn_deploy/frontends/onnx/fold.py:LARGEST_CONSTANT",  # what is larger is not folded
 }
 """Limits on sizes that no variable raises."""
 

@@ -22,7 +22,7 @@ from snn_deploy.deploy.datasets.source import (
     unreadable,
 )
 from snn_deploy.errors import DataError
-from snn_deploy.frontends.hdf5_guard import SIGNATURE, is_safe
+from snn_deploy.frontends.hdf5 import SIGNATURE, is_safe
 from snn_deploy.ir.room import check_short
 from snn_deploy.ir.sizes import allowed, or_higher
 

@@ -15,10 +15,10 @@ from snn_deploy.errors import FileDamagedError, UnknownNodeError
 from snn_deploy.frontends.ann_builder import Tensor
 from snn_deploy.frontends.convert_pools import nonnegative
 from snn_deploy.frontends.layers import Pooling, Rectifier
-from snn_deploy.frontends.onnx_call import Call, Quantised, Value
-from snn_deploy.frontends.onnx_file import Op
-from snn_deploy.frontends.onnx_fold import clip_limits, dequantised
-from snn_deploy.frontends.onnx_ops import convolution, gemm, global_average, pool
+from snn_deploy.frontends.onnx.call import Call, Quantised, Value
+from snn_deploy.frontends.onnx.file import Op
+from snn_deploy.frontends.onnx.fold import clip_limits, dequantised
+from snn_deploy.frontends.onnx.ops import convolution, gemm, global_average, pool
 from snn_deploy.ir.findings import Kind
 
 MICROSOFT = "com.microsoft"

@@ -10,9 +10,9 @@ from snn_deploy.frontends.ann_builder import Tensor
 from snn_deploy.frontends.ann_windows import Margins
 from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.layers import Pooling
-from snn_deploy.frontends.onnx_call import Call, Value
-from snn_deploy.frontends.onnx_fold import axes_of, clip_limits
-from snn_deploy.frontends.onnx_layout import kept
+from snn_deploy.frontends.onnx.call import Call, Value
+from snn_deploy.frontends.onnx.fold import axes_of, clip_limits
+from snn_deploy.frontends.onnx.layout import kept
 from snn_deploy.ir.findings import Kind
 
 MINUS = np.full((), -1.0)

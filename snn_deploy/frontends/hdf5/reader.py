@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError
-from snn_deploy.frontends.hdf5_guard import is_safe
+from snn_deploy.frontends.hdf5.guard import is_safe
 from snn_deploy.ir.room import UNPACKS_TO, check_short
 from snn_deploy.ir.sizes import allowed, higher
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.ann_builder import Tensor
-from snn_deploy.frontends.pt2_call import Call, Value
+from snn_deploy.frontends.pt2.call import Call, Value
 
 
 def _transposed(call: Call) -> Value:

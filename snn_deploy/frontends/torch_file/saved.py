@@ -3,11 +3,11 @@
 from typing import Any, Final, final
 
 from snn_deploy.errors import FileDamagedError
-from snn_deploy.frontends.torch_calls import Budget
-from snn_deploy.frontends.torch_numbers import STORAGES, Storage, damaged, item_size
-from snn_deploy.frontends.torch_pickle import Machine
-from snn_deploy.frontends.torch_stub import Reference
-from snn_deploy.frontends.torch_zip import Archive
+from snn_deploy.frontends.torch_file.archive import Archive
+from snn_deploy.frontends.torch_file.calls import Budget
+from snn_deploy.frontends.torch_file.machine import Machine
+from snn_deploy.frontends.torch_file.storages import STORAGES, Storage, damaged, item_size
+from snn_deploy.frontends.torch_file.stub import Reference
 
 LARGEST_PICKLE: Final = 2**26
 """Bytes of what torch pickles beside the numbers of tensors."""

@@ -10,7 +10,7 @@ import numpy as np
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.ann_builder import Builder, Tensor
 from snn_deploy.frontends.layer_checks import Sides
-from snn_deploy.frontends.pt2_file import ExportedOp
+from snn_deploy.frontends.pt2.file import ExportedOp
 
 Value = np.ndarray | Tensor | int
 """A constant, what a layer gives, or a size that was computed."""

@@ -9,11 +9,11 @@ import numpy as np
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann_builder import Builder, Tensor
 from snn_deploy.frontends.layers import LayerGraph
-from snn_deploy.frontends.pt2_call import Call, Reading, Value
-from snn_deploy.frontends.pt2_file import Exported, ExportedOp, read_exported
-from snn_deploy.frontends.pt2_layout import LAYOUT
-from snn_deploy.frontends.pt2_ops import LAYERS
-from snn_deploy.frontends.pt2_shared import check_shared, names
+from snn_deploy.frontends.pt2.call import Call, Reading, Value
+from snn_deploy.frontends.pt2.file import Exported, ExportedOp, read_exported
+from snn_deploy.frontends.pt2.layout import LAYOUT
+from snn_deploy.frontends.pt2.ops import LAYERS
+from snn_deploy.frontends.pt2.shared import check_shared, names
 
 PREFIX = "torch.ops.aten."
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from snn_deploy.frontends.torch_numbers import Storage, damaged, frozen_view, sizes, view
-from snn_deploy.frontends.torch_stub import Reference, Stub, arguments, raw_state
+from snn_deploy.frontends.torch_file.storages import Storage, damaged, frozen_view, sizes, view
+from snn_deploy.frontends.torch_file.stub import Reference, Stub, arguments, raw_state
 
 LARGEST_KEY: Final = 16
 """Members of a tuple that is a key."""

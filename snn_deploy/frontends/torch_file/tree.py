@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from snn_deploy.frontends.torch_numbers import damaged
-from snn_deploy.frontends.torch_stub import Stub, arguments, attributes, entries, raw_state
+from snn_deploy.frontends.torch_file.storages import damaged
+from snn_deploy.frontends.torch_file.stub import Stub, arguments, attributes, entries, raw_state
 
 DEEPEST: Final = 100
 """Containers within containers, or modules within modules."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends.onnx_file import Op
+from snn_deploy.frontends.onnx.file import Op
 
 LARGEST_CONSTANT = 2**26
 """Numbers of one that an operation makes."""

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final, final
 
 from snn_deploy.errors import FileDamagedError
-from snn_deploy.frontends.torch_numbers import damaged
+from snn_deploy.frontends.torch_file.storages import damaged
 from snn_deploy.ir.sizes import allowed, higher
 
 MOST_RECORDS: Final = 200_000

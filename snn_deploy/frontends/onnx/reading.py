@@ -9,12 +9,12 @@ import numpy as np
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann_builder import Builder, Tensor
 from snn_deploy.frontends.layers import LayerGraph
-from snn_deploy.frontends.onnx_call import Call, Reading, Value, unknown
-from snn_deploy.frontends.onnx_file import OnnxGraph, Op, read_file
-from snn_deploy.frontends.onnx_fold import fold
-from snn_deploy.frontends.onnx_layout import LAYOUT
-from snn_deploy.frontends.onnx_ops import LAYERS
-from snn_deploy.frontends.onnx_quantised import quantised_operations, quantised_weights
+from snn_deploy.frontends.onnx.call import Call, Reading, Value, unknown
+from snn_deploy.frontends.onnx.file import OnnxGraph, Op, read_file
+from snn_deploy.frontends.onnx.fold import fold
+from snn_deploy.frontends.onnx.layout import LAYOUT
+from snn_deploy.frontends.onnx.ops import LAYERS
+from snn_deploy.frontends.onnx.quantised import quantised_operations, quantised_weights
 
 OPERATIONS: Mapping[tuple[str, str], Callable[[Call], Value]] = {
     **{("", kind): read for kind, read in {**LAYOUT, **LAYERS}.items()},
@@ -41,7 +41,7 @@ def read_onnx(content: bytes, where: str, *, optimise: bool = False) -> LayerGra
         GraphError: no input, or an output that does not depend on one.
     """
     if optimise:
-        from snn_deploy.frontends.onnx_optimise import optimised  # noqa: PLC0415  needs an extra
+        from snn_deploy.frontends.onnx.optimise import optimised  # noqa: PLC0415  needs an extra
 
         content = optimised(content, where)
     with np.errstate(all="ignore"):  # what is not finite is refused where a layer gets it

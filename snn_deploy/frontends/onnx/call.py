@@ -9,7 +9,7 @@ import numpy as np
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
 from snn_deploy.frontends.ann_builder import Builder, Tensor
-from snn_deploy.frontends.onnx_file import Op
+from snn_deploy.frontends.onnx.file import Op
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

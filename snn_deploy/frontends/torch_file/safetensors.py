@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError
-from snn_deploy.frontends.torch_numbers import damaged, item_size, numbers, sizes
+from snn_deploy.frontends.torch_file.storages import damaged, item_size, numbers, sizes
 from snn_deploy.ir.sizes import allowed, higher
 
 LENGTH_SIZE: Final = 8

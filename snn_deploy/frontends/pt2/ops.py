@@ -11,7 +11,7 @@ from snn_deploy.frontends.ann_builder import Tensor
 from snn_deploy.frontends.ann_windows import Margins
 from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.layers import Pooling
-from snn_deploy.frontends.pt2_call import Call, Value
+from snn_deploy.frontends.pt2.call import Call, Value
 from snn_deploy.ir.findings import Kind
 
 

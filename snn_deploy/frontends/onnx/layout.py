@@ -8,8 +8,8 @@ import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
 from snn_deploy.frontends.ann_builder import Tensor
-from snn_deploy.frontends.onnx_call import Call, Quantised, Value
-from snn_deploy.frontends.onnx_fold import axes_of, resolved, shape_part
+from snn_deploy.frontends.onnx.call import Call, Quantised, Value
+from snn_deploy.frontends.onnx.fold import axes_of, resolved, shape_part
 
 
 def kept(call: Call, layout: Callable[[Tensor], Tensor]) -> Value:

@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends.torch_numbers import damaged
-from snn_deploy.frontends.torch_safetensors import read_safetensors
-from snn_deploy.frontends.torch_saved import SAVE_STATE, read_legacy, read_zipped
-from snn_deploy.frontends.torch_stub import Stub, attributes, entries
-from snn_deploy.frontends.torch_tree import MODULES, check_tree
-from snn_deploy.frontends.torch_zip import ArchiveKind, archive_kind
+from snn_deploy.frontends.torch_file.archive import ArchiveKind, archive_kind
+from snn_deploy.frontends.torch_file.safetensors import read_safetensors
+from snn_deploy.frontends.torch_file.saved import SAVE_STATE, read_legacy, read_zipped
+from snn_deploy.frontends.torch_file.storages import damaged
+from snn_deploy.frontends.torch_file.stub import Stub, attributes, entries
+from snn_deploy.frontends.torch_file.tree import MODULES, check_tree
 from snn_deploy.ir.sizes import allowed, higher, or_higher
 
 LARGEST_FILE: Final = 2**31

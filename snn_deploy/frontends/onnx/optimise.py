@@ -3,7 +3,7 @@
 from typing import Any
 
 from snn_deploy.errors import FileDamagedError, OptionError
-from snn_deploy.frontends.onnx_file import EXPORT_AGAIN, read_file
+from snn_deploy.frontends.onnx.file import EXPORT_AGAIN, read_file
 
 INSTALL = "pip install 'snn-deploy[onnx]' onnxscript"
 
@@ -14,7 +14,7 @@ def optimised(content: bytes, where: str) -> bytes:
     Raises:
         OptionError: onnxscript is not installed.
         FileDamagedError: the model is damaged.
-        ModelError: as `onnx_file.read_file`, which checks it first.
+        ModelError: as `file.read_file`, which checks it first.
     """
     try:
         import onnx  # noqa: PLC0415  an extra, needed only here

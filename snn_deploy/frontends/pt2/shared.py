@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snn_deploy.errors import UnknownNodeError
-from snn_deploy.frontends.pt2_file import ExportedOp
+from snn_deploy.frontends.pt2.file import ExportedOp
 
 VIEWS = frozenset(
     (

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.torch_numbers import numbers, view
-from snn_deploy.frontends.torch_zip import Archive
+from snn_deploy.frontends.torch_file import Archive, numbers, view
 from snn_deploy.ir.sizes import allowed, higher
 
 LARGEST_FILE = 2**31

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from snn_deploy.frontends.torch_calls import (
+from snn_deploy.frontends.torch_file.calls import (
     ARRAY,
     Budget,
     array_of_state,
@@ -17,14 +17,8 @@ from snn_deploy.frontends.torch_calls import (
     checked_key,
     checked_reference,
 )
-from snn_deploy.frontends.torch_numbers import damaged
-from snn_deploy.frontends.torch_stub import (
-    Reference,
-    Stub,
-    add_elements,
-    add_items,
-    set_state,
-)
+from snn_deploy.frontends.torch_file.storages import damaged
+from snn_deploy.frontends.torch_file.stub import Reference, Stub, add_elements, add_items, set_state
 
 NEWEST_PROTOCOL: Final = 5
 
