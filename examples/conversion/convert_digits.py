@@ -29,8 +29,7 @@ from snn_deploy.frontends.convert import Conversion, Converted, convert
 from snn_deploy.frontends.convert_pools import MaxPooling
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.modules import read_module
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.nir import checked_graph, import_graph
 from snn_deploy.frontends.onnx import read_onnx
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file

@@ -8,8 +8,8 @@ import numpy as np
 from snn_deploy.deploy.report.model import Decision
 from snn_deploy.deploy.table import aligned
 from snn_deploy.frontends import Imported
-from snn_deploy.frontends.cells import CellOrigins
 from snn_deploy.frontends.dynamics import Choice, Dynamics
+from snn_deploy.frontends.nir import CellOrigins
 from snn_deploy.ir.network import Population, Reset
 from snn_deploy.ir.neuron import Fires, ResetKind, When
 

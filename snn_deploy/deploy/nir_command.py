@@ -15,8 +15,7 @@ from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.dynamics import Unit
-from snn_deploy.frontends.strict import plain
-from snn_deploy.frontends.strict_forms import Saying
+from snn_deploy.frontends.strict import Saying, plain
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.words import counted
 

@@ -32,7 +32,7 @@ from snn_deploy.frontends.layers import (
     Sum,
     Unflatten,
 )
-from snn_deploy.frontends.nir_shapes import check_size
+from snn_deploy.frontends.nir import check_size
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.sizes import allowed, higher

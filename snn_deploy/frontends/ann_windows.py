@@ -6,7 +6,7 @@ import numpy as np
 
 from snn_deploy.errors import ShapeError, UnknownNodeError
 from snn_deploy.frontends.layer_checks import Sides
-from snn_deploy.frontends.nir_shapes import check_size
+from snn_deploy.frontends.nir import check_size
 from snn_deploy.ir.maps import Shape
 
 

@@ -1,6 +1,6 @@
 """What every framework's network is read into: named layers, joined, with numpy arrays only.
 
-A frontend adds one node per layer that it finds; `to_nir.py` turns the graph into NIR and its
+A frontend adds one node per layer that it finds; `to_nir` turns the graph into NIR and its
 annotation. Shapes are those of one sample in one step, without batch and time: (features,),
 (channels, length) or (channels, height, width).
 """

@@ -14,19 +14,21 @@ from snn_deploy.frontends.arch import Architecture, read_architecture
 from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.capture_axes import Layout
 from snn_deploy.frontends.convert import Conversion, convert
-from snn_deploy.frontends.decide import dialect_named
-from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides
 from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
-from snn_deploy.frontends.imported import Imported
 from snn_deploy.frontends.intact import check_intact
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.live import read_live
 from snn_deploy.frontends.modules import first_foreign, is_module, read_module
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_file import read_graph
-from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.nir import (
+    Dialect,
+    Imported,
+    checked_graph,
+    dialect_named,
+    import_graph,
+    read_graph,
+)
 from snn_deploy.frontends.onnx import read_onnx
 from snn_deploy.frontends.pt2 import read_pt2
 from snn_deploy.frontends.registry import class_name

@@ -1,7 +1,7 @@
 """Neurons that may send any number of spikes in a step, on their way to chips that cannot."""
 
-from snn_deploy.frontends.dialects import SPIKE_CAP
 from snn_deploy.frontends.layers import LayerGraph
+from snn_deploy.frontends.nir import SPIKE_CAP
 from snn_deploy.ir.findings import Finding, Kind
 
 

@@ -12,9 +12,7 @@ from snn_deploy.deploy.cli import run
 from snn_deploy.errors import GraphError, OptionError, OutputExistsError
 from snn_deploy.frontends import Overrides, load
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_file import read_graph
-from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.nir import checked_graph, import_graph, read_graph
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.network import Floor, Reset, Synapse
 from snn_deploy.ir.neuron import Compare, Fires, ResetKind, State, When

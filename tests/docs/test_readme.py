@@ -8,7 +8,7 @@ import pytest
 
 import snn_deploy
 from snn_deploy.deploy.cli import run
-from snn_deploy.frontends.dialects import Dialect
+from snn_deploy.frontends.nir import Dialect
 from snn_deploy.targets import shipped_targets
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

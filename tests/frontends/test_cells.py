@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from snn_deploy.frontends.cells import CellRecord, population_in, record_of
+from snn_deploy.frontends.nir import record_of
+from snn_deploy.frontends.nir.cells import CellRecord, population_in
 from snn_deploy.ir.network import Bias, Chain, Floor, Population, Reset, Synapse
 from snn_deploy.ir.neuron import (
     Compare,

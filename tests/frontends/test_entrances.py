@@ -11,7 +11,7 @@ from snn_deploy.frontends import load
 from snn_deploy.frontends.arch import parse_architecture
 from snn_deploy.frontends.arch_build import build
 from snn_deploy.frontends.layers import Cell, Into, LayerGraph, Linear
-from snn_deploy.frontends.nir_file import read_graph, write_graph
+from snn_deploy.frontends.nir import read_graph, write_graph
 from snn_deploy.frontends.strict import plain
 from snn_deploy.ir.network import Chain, Synapse
 from snn_deploy.ir.neuron import CURRENTS, Fires, Reads, State, Tabled

@@ -23,10 +23,11 @@ from snn_deploy.errors import (
     NotFiniteError,
     OptionError,
 )
-from snn_deploy.frontends import Overrides, files, load, nir_file, write_nir
+from snn_deploy.frontends import Overrides, files, load, write_nir
 from snn_deploy.frontends.hdf5 import reader as hdf5_reader
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
-from snn_deploy.frontends.nir_nodes import digest
+from snn_deploy.frontends.nir import file as nir_file
+from snn_deploy.frontends.nir.nodes import digest
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.codecs import Encode, Encoding, EncodingChanges
 from snn_deploy.ir.findings import Kind

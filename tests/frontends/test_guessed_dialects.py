@@ -4,7 +4,8 @@ import nir
 import numpy as np
 import pytest
 
-from snn_deploy.frontends.dialects import Dialect, derived_dt, guess_dialect, unscaled_dt
+from snn_deploy.frontends.nir import Dialect
+from snn_deploy.frontends.nir.dialects import derived_dt, guess_dialect, unscaled_dt
 
 
 def leaky(tau: list[float], r: list[float]) -> nir.LIF:

@@ -15,8 +15,7 @@ from snn_deploy.backends.event import EventBackend
 from snn_deploy.backends.protocol import Backend
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DeployError, ModelError, OptionError, UnsupportedError
-from snn_deploy.frontends import lava_dl
-from snn_deploy.frontends.lava_dl import NetProgram, read_net
+from snn_deploy.frontends.lava_dl import NetProgram, read_net, reading
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.kinds import Delta, Resonance, Resonator, Sigma, SigmaDelta
@@ -368,7 +367,7 @@ def test_weights_down_to_the_smallest_even_one_are_stored_as_mixed() -> None:
 
 
 def test_more_layers_than_a_file_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lava_dl, "MOST_LAYERS", 1)
+    monkeypatch.setattr(reading, "MOST_LAYERS", 1)
     with pytest.raises(DeployError) as caught:
         read([dense(SQUARE), dense(SQUARE)])
     assert str(caught.value) == (

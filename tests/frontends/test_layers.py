@@ -12,8 +12,7 @@ from framework_oracle import assert_same_spikes, recorded
 from snn_deploy.errors import ShapeError, UnknownNodeError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.layers import LayerGraph, Sum
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.nir import checked_graph, import_graph
 from snn_deploy.frontends.registry import read_layer
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.maps import Convolution, Dense

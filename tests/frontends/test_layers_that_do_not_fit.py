@@ -22,8 +22,7 @@ from snn_deploy.frontends.layers import (
     Sum,
     Unflatten,
 )
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_flat import checked_graph
+from snn_deploy.frontends.nir import checked_graph, import_graph
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.neuron import Fires, State
 from snn_deploy.ir.simulate import simulate

@@ -16,14 +16,11 @@ from strategies import unchecked
 from snn_deploy.errors import GraphError, UnknownNodeError
 from snn_deploy.frontends import Imported, Overrides, load
 from snn_deploy.frontends.layers import Cell, Convolution, Delay, LayerGraph, Linear
-from snn_deploy.frontends.nearest import time_constant
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_file import read_graph
-from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.nir_nodes import digest, node_type
-from snn_deploy.frontends.strict import STEP, plain, say
-from snn_deploy.frontends.strict_forms import Saying
-from snn_deploy.frontends.to_nir import to_nir
+from snn_deploy.frontends.nir import checked_graph, import_graph, node_type, read_graph
+from snn_deploy.frontends.nir.nodes import digest
+from snn_deploy.frontends.strict import Saying, plain
+from snn_deploy.frontends.strict.sayings import STEP, say
+from snn_deploy.frontends.to_nir import time_constant, to_nir
 from snn_deploy.ir.network import Bias, Floor, Network, Population, Reset, Synapse
 from snn_deploy.ir.neuron import (
     Compare,

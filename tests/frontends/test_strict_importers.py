@@ -12,10 +12,8 @@ from framework_networks import one_thread
 
 from snn_deploy.frontends import Imported, load
 from snn_deploy.frontends.layers import Cell, Convolution, Flatten, LayerGraph, Linear
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.strict import plain
-from snn_deploy.frontends.strict_forms import Saying
+from snn_deploy.frontends.nir import checked_graph, import_graph
+from snn_deploy.frontends.strict import Saying, plain
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.ir.network import Reset, Synapse
 from snn_deploy.ir.neuron import Compare, ResetKind, State, When

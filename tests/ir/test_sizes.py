@@ -85,7 +85,8 @@ def test_every_comparison_with_a_limit_on_sizes_can_be_raised() -> None:
 
 
 def test_a_layer_beyond_its_limit_says_how_to_raise_it() -> None:
-    from snn_deploy.frontends.nir_shapes import LARGEST_LAYER, check_size
+    from snn_deploy.frontends.nir import check_size
+    from snn_deploy.frontends.nir.shapes import LARGEST_LAYER
 
     with pytest.raises(ShapeError, match="SNN_DEPLOY_LIMITS=2 raises all limits"):
         check_size((LARGEST_LAYER + 1,), "x")

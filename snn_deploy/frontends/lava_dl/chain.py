@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from snn_deploy.errors import GraphError, OptionError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.lava_dl_fields import LARGEST_NUMBER, Fields
-from snn_deploy.frontends.lava_dl_kinds import Kinded, read_input_delta, read_kind
-from snn_deploy.frontends.lava_dl_layers import Made, Way, bias, conv, dense, dense_rec, pool
-from snn_deploy.frontends.lava_dl_neurons import read_neurons
+from snn_deploy.frontends.lava_dl.fields import LARGEST_NUMBER, Fields
+from snn_deploy.frontends.lava_dl.kinds import Kinded, read_input_delta, read_kind
+from snn_deploy.frontends.lava_dl.layers import Made, Way, bias, conv, dense, dense_rec, pool
+from snn_deploy.frontends.lava_dl.neurons import read_neurons
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape, Sparse

@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import GraphError, ModelError
-from snn_deploy.frontends.nir_nodes import (
+from snn_deploy.frontends.nir.nodes import (
     FIELDS,
     Stored,
     check_name,

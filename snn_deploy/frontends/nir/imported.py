@@ -5,7 +5,7 @@ from typing import Any
 
 import nir
 
-from snn_deploy.frontends.annotation import Annotation
+from snn_deploy.frontends.nir.annotation import Annotation
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
 from snn_deploy.ir.network import Network

@@ -12,8 +12,8 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import GraphError, ShapeError
-from snn_deploy.frontends.nir_flat import FlatGraph
-from snn_deploy.frontends.nir_nodes import NEURONS
+from snn_deploy.frontends.nir.flat import FlatGraph
+from snn_deploy.frontends.nir.nodes import NEURONS
 from snn_deploy.ir.arrays import fits
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Shape

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.errors import GraphError
-from snn_deploy.frontends.nir_flat import natural
-from snn_deploy.frontends.nir_maps import Stage
-from snn_deploy.frontends.nir_shapes import LARGEST_LAYER
+from snn_deploy.frontends.nir.flat import natural
+from snn_deploy.frontends.nir.maps import Stage
+from snn_deploy.frontends.nir.shapes import LARGEST_LAYER
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Composition, Dense, LinearMap, Scale, Shape
 from snn_deploy.ir.network import Projection

@@ -21,8 +21,8 @@ from enum import Enum
 import nir
 import numpy as np
 
-from snn_deploy.frontends.nir_nodes import NEURONS
-from snn_deploy.frontends.strict_parts import (
+from snn_deploy.frontends.nir import NEURONS
+from snn_deploy.frontends.strict.parts import (
     Filter,
     Front,
     Parts,

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from snn_deploy.errors import DynamicsError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.lava_dl_fields import Fields
+from snn_deploy.frontends.lava_dl.fields import Fields
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.netx import DECAY_BITS, DECAY_ONE, STATE_SHIFT, UNREACHABLE

@@ -8,18 +8,18 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError
-from snn_deploy.frontends.annotation import KEY, Annotation, Stated, annotated, stated_in
-from snn_deploy.frontends.decide import decide
-from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Choice, Origin, Overrides, Unit
-from snn_deploy.frontends.imported import Imported
-from snn_deploy.frontends.nir_biases import with_biases
-from snn_deploy.frontends.nir_file import write_graph
-from snn_deploy.frontends.nir_flat import FlatGraph, complete_ports, flatten, natural
-from snn_deploy.frontends.nir_maps import Stage, stage_of
-from snn_deploy.frontends.nir_neurons import population_of
-from snn_deploy.frontends.nir_nodes import NEURONS
-from snn_deploy.frontends.nir_routes import (
+from snn_deploy.frontends.nir.annotation import KEY, Annotation, Stated, annotated, stated_in
+from snn_deploy.frontends.nir.biases import with_biases
+from snn_deploy.frontends.nir.decisions import decide
+from snn_deploy.frontends.nir.dialects import Dialect
+from snn_deploy.frontends.nir.file import write_graph
+from snn_deploy.frontends.nir.flat import FlatGraph, complete_ports, flatten, natural
+from snn_deploy.frontends.nir.imported import Imported
+from snn_deploy.frontends.nir.maps import Stage, stage_of
+from snn_deploy.frontends.nir.neurons import population_of
+from snn_deploy.frontends.nir.nodes import NEURONS
+from snn_deploy.frontends.nir.routes import (
     Route,
     arriving_biases,
     depth_first,
@@ -29,7 +29,7 @@ from snn_deploy.frontends.nir_routes import (
     useful_nodes,
     ways_of,
 )
-from snn_deploy.frontends.nir_shapes import Shapes, infer_shapes
+from snn_deploy.frontends.nir.shapes import Shapes, infer_shapes
 from snn_deploy.ir.checks import entries
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.graph import shortest_delay
@@ -52,7 +52,7 @@ def import_graph(
     """Return the network of a checked NIR graph.
 
     Args:
-        graph: As `nir_file.read_graph` or `nir_flat.checked_graph` return it.
+        graph: As `read_graph` or `checked_graph` return it.
         name: Of the network.
         where: What to call the graph in errors.
         dialect: Who wrote it, where its metadata does not say; None: guess.

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from snn_deploy.errors import DynamicsError
-from snn_deploy.frontends.nir_neurons import compact
+from snn_deploy.frontends.nir.neurons import compact
 from snn_deploy.ir.network import Bias, Population
 from snn_deploy.ir.neuron import CURRENTS, State, Tabled
 from snn_deploy.ir.timing import Table

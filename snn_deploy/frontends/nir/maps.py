@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from snn_deploy.errors import DynamicsError, ShapeError
-from snn_deploy.frontends.nir_shapes import Shapes, kernel_of
+from snn_deploy.frontends.nir.shapes import Shapes, kernel_of
 from snn_deploy.ir.arrays import REAL, fits
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Scale, Shape, Sparse, to_sparse

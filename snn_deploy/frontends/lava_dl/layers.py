@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from snn_deploy.errors import DoesNotFitError, DynamicsError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.lava_dl_fields import Fields
-from snn_deploy.frontends.lava_dl_weights import Weights, stored
+from snn_deploy.frontends.lava_dl.fields import Fields
+from snn_deploy.frontends.lava_dl.weights import Weights, stored
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.maps import Convolution, Dense, LinearMap, Shape
 from snn_deploy.ir.netx import LARGEST_GEOMETRY, LONGEST_DELAY, STATE_SHIFT, netx_keeps

@@ -23,7 +23,7 @@ from snn_deploy.frontends.layers import (
     Upsample,
     fitted,
 )
-from snn_deploy.frontends.nir_shapes import check_size
+from snn_deploy.frontends.nir import check_size
 from snn_deploy.frontends.resizing import adaptive_map, matrix_of, transposed_map, upsampled_map
 from snn_deploy.ir.arrays import fits
 from snn_deploy.ir.maps import Shape, Sparse

@@ -21,8 +21,8 @@ from snn_deploy.errors import (
     UnsupportedError,
 )
 from snn_deploy.frontends.hdf5 import Hdf5File
-from snn_deploy.frontends.lava_dl_chain import Chain, NetLayer
-from snn_deploy.frontends.lava_dl_fields import Fields
+from snn_deploy.frontends.lava_dl.chain import Chain, NetLayer
+from snn_deploy.frontends.lava_dl.fields import Fields
 from snn_deploy.ir.arithmetic import Arithmetic, Overflow, Register
 from snn_deploy.ir.codecs import needs
 from snn_deploy.ir.findings import Finding, Kind

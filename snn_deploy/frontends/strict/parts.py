@@ -7,7 +7,7 @@ import nir
 import numpy as np
 from jaxtyping import Float
 
-from snn_deploy.frontends.nearest import next_smaller, time_constant
+from snn_deploy.frontends.to_nir import next_smaller, time_constant
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Population

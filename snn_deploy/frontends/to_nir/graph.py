@@ -15,8 +15,6 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import GraphError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.annotation import Annotation
-from snn_deploy.frontends.chains import axis_in, chain_of, placed, pool
 from snn_deploy.frontends.dynamics import Choice, Origin
 from snn_deploy.frontends.layers import (
     Cell,
@@ -34,10 +32,11 @@ from snn_deploy.frontends.layers import (
     Unflatten,
     Upsample,
 )
-from snn_deploy.frontends.nearest import nearest_node
-from snn_deploy.frontends.nir_shapes import check_size
-from snn_deploy.frontends.nir_ways import Ways
-from snn_deploy.frontends.rewriting import folded, undelayed
+from snn_deploy.frontends.nir import Annotation, check_size
+from snn_deploy.frontends.to_nir.chains import axis_in, chain_of, placed, pool
+from snn_deploy.frontends.to_nir.nearest import nearest_node
+from snn_deploy.frontends.to_nir.rewriting import folded, undelayed
+from snn_deploy.frontends.to_nir.ways import Ways
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import State

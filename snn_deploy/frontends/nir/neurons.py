@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from snn_deploy.errors import DynamicsError
 from snn_deploy.frontends.dynamics import Dynamics, Gain, Integration
-from snn_deploy.frontends.nir_nodes import SPIKING, node_type, stored_fields
+from snn_deploy.frontends.nir.nodes import SPIKING, node_type, stored_fields
 from snn_deploy.ir.arrays import REAL
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.network import Bias, Floor, Population, Reset, Synapse

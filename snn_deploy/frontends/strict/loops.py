@@ -12,11 +12,8 @@ from dataclasses import dataclass, replace
 import nir
 import numpy as np
 
-from snn_deploy.frontends.annotation import Annotation
 from snn_deploy.frontends.dynamics import Choice, Origin
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.nir_nodes import NEURONS
+from snn_deploy.frontends.nir import NEURONS, Annotation, checked_graph, import_graph
 from snn_deploy.ir.network import Bias, Network
 
 Pair = tuple[str, str]

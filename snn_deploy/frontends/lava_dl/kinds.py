@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from snn_deploy.errors import DoesNotFitError, DynamicsError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.lava_dl_fields import Fields
-from snn_deploy.frontends.lava_dl_neurons import check_plain_spikes, spread
+from snn_deploy.frontends.lava_dl.fields import Fields
+from snn_deploy.frontends.lava_dl.neurons import check_plain_spikes, spread
 from snn_deploy.ir.arrays import WHOLE
 from snn_deploy.ir.kinds import Delta, NeuronKind, Resonance, Resonator, Sigma, SigmaDelta
 from snn_deploy.ir.maps import Shape

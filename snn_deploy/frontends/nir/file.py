@@ -10,7 +10,7 @@ import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, UnknownNodeError
 from snn_deploy.frontends.hdf5 import LARGEST_CONTENT, Hdf5File, as_text, no_file
-from snn_deploy.frontends.nir_nodes import (
+from snn_deploy.frontends.nir.nodes import (
     FIELDS,
     Stored,
     check_name,

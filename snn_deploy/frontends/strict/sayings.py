@@ -1,7 +1,7 @@
 """What plain NIR says of a network, node by node, and the plain file of what it says exactly.
 
 A plain file has none of our metadata: any tool that reads it as NIR is written, with the step that
-it was made for, computes the same. `strict_forms.py` says what is exact, `strict_loops.py` how
+it was made for, computes the same. `forms.py` says what is exact, `loops.py` how
 loops are read.
 """
 
@@ -12,20 +12,24 @@ import nir
 import numpy as np
 
 from snn_deploy.errors import DeployError, DynamicsError, GraphError, UnknownNodeError
-from snn_deploy.frontends.annotation import KEY, Annotation
-from snn_deploy.frontends.cells import record_of
-from snn_deploy.frontends.decide import decide
-from snn_deploy.frontends.dialects import Dialect
 from snn_deploy.frontends.dynamics import Overrides, Unit
-from snn_deploy.frontends.imported import Imported
-from snn_deploy.frontends.nir import import_graph
-from snn_deploy.frontends.nir_file import write_graph
-from snn_deploy.frontends.nir_flat import checked_graph
-from snn_deploy.frontends.nir_neurons import population_of
-from snn_deploy.frontends.nir_nodes import NEURONS, node_type
-from snn_deploy.frontends.nir_routes import depth_first
-from snn_deploy.frontends.strict_forms import Form, Saying, plain_form
-from snn_deploy.frontends.strict_loops import Wired, loops_first, wired
+from snn_deploy.frontends.nir import (
+    KEY,
+    NEURONS,
+    Annotation,
+    Dialect,
+    Imported,
+    checked_graph,
+    decide,
+    depth_first,
+    import_graph,
+    node_type,
+    population_of,
+    record_of,
+    write_graph,
+)
+from snn_deploy.frontends.strict.forms import Form, Saying, plain_form
+from snn_deploy.frontends.strict.loops import Wired, loops_first, wired
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.network import Network, Output, Population
 from snn_deploy.ir.neuron import Decode, Fires

@@ -7,16 +7,6 @@ from typing import TypeVar
 import nir
 
 from snn_deploy.errors import OptionError, UnknownNameError
-from snn_deploy.frontends.annotation import Annotation, Stated
-from snn_deploy.frontends.cells import CellOrigins, overridden
-from snn_deploy.frontends.dialects import (
-    RULES,
-    SPIKE_CAP,
-    Dialect,
-    Rules,
-    derived_dt,
-    guess_dialect,
-)
 from snn_deploy.frontends.dynamics import (
     Choice,
     Dynamics,
@@ -27,7 +17,17 @@ from snn_deploy.frontends.dynamics import (
     ResetRule,
     Unit,
 )
-from snn_deploy.frontends.nir_nodes import SPIKING
+from snn_deploy.frontends.nir.annotation import Annotation, Stated
+from snn_deploy.frontends.nir.cells import CellOrigins, overridden
+from snn_deploy.frontends.nir.dialects import (
+    RULES,
+    SPIKE_CAP,
+    Dialect,
+    Rules,
+    derived_dt,
+    guess_dialect,
+)
+from snn_deploy.frontends.nir.nodes import SPIKING
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Arithmetic

@@ -8,7 +8,6 @@ import msgspec
 import nir
 
 from snn_deploy.errors import FileDamagedError, ModelError
-from snn_deploy.frontends.cells import READ_BACK, CellOrigins, CellRecord, population_in, record_of
 from snn_deploy.frontends.dynamics import (
     Choice,
     Dynamics,
@@ -19,8 +18,15 @@ from snn_deploy.frontends.dynamics import (
     ResetRule,
     Unit,
 )
-from snn_deploy.frontends.nir_file import write_graph
-from snn_deploy.frontends.nir_nodes import digest, node_digest
+from snn_deploy.frontends.nir.cells import (
+    READ_BACK,
+    CellOrigins,
+    CellRecord,
+    population_in,
+    record_of,
+)
+from snn_deploy.frontends.nir.file import write_graph
+from snn_deploy.frontends.nir.nodes import digest, node_digest
 from snn_deploy.ir.codecs import Encode, Encoding
 from snn_deploy.ir.network import Arithmetic, Population
 from snn_deploy.ir.neuron import Compare, Decode, Fires, State
