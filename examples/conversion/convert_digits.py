@@ -22,11 +22,8 @@ import digits
 
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.frontends.ann import evaluate
-from snn_deploy.frontends.arch import read_architecture
-from snn_deploy.frontends.arch_build import build
-from snn_deploy.frontends.calibrate import ThresholdRule
-from snn_deploy.frontends.convert import Conversion, Converted, convert
-from snn_deploy.frontends.convert_pools import MaxPooling
+from snn_deploy.frontends.arch import build, read_architecture
+from snn_deploy.frontends.convert import Conversion, Converted, MaxPooling, ThresholdRule, convert
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.modules import read_module
 from snn_deploy.frontends.nir import checked_graph, import_graph

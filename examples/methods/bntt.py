@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from trip import main
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.codecs import encode_rate
 from snn_deploy.ir.neuron import Decode, Fires, State, Tabled
 from snn_deploy.ir.timing import Table

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from trip import main
 
 from snn_deploy.frontends.layers import Cell, Delay, LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.network import Reset
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, When
 

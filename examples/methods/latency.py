@@ -15,7 +15,7 @@ from shared import Net, Neuron, Task, learn, number
 from torch import Tensor, nn
 
 from snn_deploy.frontends.layers import Cell, LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.latency import encode_latency
 from snn_deploy.ir.network import Reset
 from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, State, Tabled

@@ -5,7 +5,7 @@ from shared import Net, Neuron
 from torch import Tensor, nn
 
 from snn_deploy.frontends.layers import LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 
 
 class Looped(Net):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "mnist"))
 import digits as mnist
 
 from snn_deploy.frontends.layers import Cell, LayerGraph, Scale
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.network import Reset
 from snn_deploy.ir.neuron import Compare, Decode, ResetKind
 from snn_deploy.ir.weighting import Weighting

@@ -20,7 +20,7 @@ from trip import main
 from tt_snn import STEPS, Train, Trains
 
 from snn_deploy.frontends.layers import Cell, Into, LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.network import Synapse
 from snn_deploy.ir.neuron import State, Tabled
 from snn_deploy.ir.timing import Table

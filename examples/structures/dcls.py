@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from snn_deploy.frontends import dcls
 from snn_deploy.frontends.layers import Cell, LayerGraph
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.ir.neuron import Decode, Fires
 
 CHANNELS, CLASSES, PLACES, TAU = 700, 20, 25, 1.005

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 
 import snn_deploy
 from snn_deploy.deploy.deployment import Deployment
-from snn_deploy.frontends.calibrate import ThresholdRule
-from snn_deploy.frontends.convert import Conversion, convert
+from snn_deploy.frontends.convert import Conversion, ThresholdRule, convert
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.modules import read_module
 

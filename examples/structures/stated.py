@@ -7,7 +7,7 @@ import numpy as np
 from shared import Structure
 
 from snn_deploy.frontends import Imported
-from snn_deploy.frontends.replay import Comparison, compare_with_module
+from snn_deploy.frontends.capture import Comparison, compare_with_module
 from snn_deploy.ir.codecs import decode
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values

@@ -11,7 +11,7 @@ from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.importing import imported
 from snn_deploy.deploy.request import Request
 from snn_deploy.errors import OptionError
-from snn_deploy.frontends.replay import module_trace
+from snn_deploy.frontends.capture import module_trace
 from snn_deploy.ir.network import Between
 from snn_deploy.ir.trace import PopulationTrace, Trace, Values, by_name
 

@@ -18,10 +18,10 @@ from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
-from snn_deploy.frontends.arch_draft import draft
+from snn_deploy.frontends.arch import draft
+from snn_deploy.frontends.capture import compare_with_module
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
 from snn_deploy.frontends.lava_dl import NetProgram
-from snn_deploy.frontends.replay import compare_with_module
 from snn_deploy.frontends.torch_file import StateDict, read_torch_file
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.simulate import simulate

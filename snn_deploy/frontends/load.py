@@ -10,17 +10,19 @@ import numpy as np
 
 from snn_deploy.errors import OptionError, UnknownNodeError
 from snn_deploy.frontends.ann import is_ann
-from snn_deploy.frontends.arch import Architecture, read_architecture
-from snn_deploy.frontends.arch_build import build
-from snn_deploy.frontends.capture_axes import Layout
+from snn_deploy.frontends.arch import Architecture, build, read_architecture
+from snn_deploy.frontends.capture import Layout, read_live
 from snn_deploy.frontends.convert import Conversion, convert
 from snn_deploy.frontends.dynamics import Overrides
-from snn_deploy.frontends.factory import module_from
 from snn_deploy.frontends.files import FileKind, kind_of, read_bytes
-from snn_deploy.frontends.intact import check_intact
 from snn_deploy.frontends.layers import LayerGraph
-from snn_deploy.frontends.live import read_live
-from snn_deploy.frontends.modules import first_foreign, is_module, read_module
+from snn_deploy.frontends.modules import (
+    check_intact,
+    first_foreign,
+    is_module,
+    module_from,
+    read_module,
+)
 from snn_deploy.frontends.nir import (
     Dialect,
     Imported,

@@ -13,7 +13,7 @@ import numpy as np
 from snn_deploy.errors import DynamicsError, GraphError, UnknownNodeError
 from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, Parameter
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.frontends.registry import Frontend
 from snn_deploy.frontends.tensors import array_of, real_of, sides, single_of
 from snn_deploy.frontends.torch_file import full_name

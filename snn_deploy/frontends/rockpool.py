@@ -22,7 +22,7 @@ from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.decays import decay_of
 from snn_deploy.frontends.dynamics import Unit
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear, Parameter, Sum
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.frontends.registry import Frontend, children_of, frontend, short_name
 from snn_deploy.frontends.tensors import array_of, real_of
 from snn_deploy.frontends.unbounded import largest_count

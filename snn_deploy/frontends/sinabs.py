@@ -20,7 +20,7 @@ import numpy as np
 from snn_deploy.errors import DynamicsError, UnknownNodeError
 from snn_deploy.frontends.decays import decay_of
 from snn_deploy.frontends.layers import Cell, LayerGraph, Parameter, Pooling, Rectifier
-from snn_deploy.frontends.nested import read_nested
+from snn_deploy.frontends.modules import read_nested
 from snn_deploy.frontends.registry import Frontend, class_name, short_name
 from snn_deploy.frontends.tensors import array_of, expect, real_of, single_of
 from snn_deploy.frontends.torch_file import full_name

@@ -10,7 +10,7 @@ import pytest
 import snn_deploy
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.capture_axes import Layout
+from snn_deploy.frontends.capture import Layout
 from snn_deploy.frontends.convert import Conversion
 
 torch = pytest.importorskip("torch")

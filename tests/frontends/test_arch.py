@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import ModelError
-from snn_deploy.frontends.arch import LARGEST_FILE, parse_architecture
-from snn_deploy.frontends.arch_build import build
-from snn_deploy.frontends.arch_draft import draft
+from snn_deploy.frontends.arch import build, draft
+from snn_deploy.frontends.arch.file import LARGEST_FILE, parse_architecture
 from snn_deploy.frontends.layers import Cell, Convolution, LayerGraph, Linear, Scale
 from snn_deploy.frontends.to_nir import to_nir
 from snn_deploy.frontends.torch_file import Stub, set_state

@@ -10,9 +10,8 @@ import pytest
 
 from snn_deploy.errors import GraphError, ModelError, OptionError, UnknownNodeError
 from snn_deploy.frontends import Imported, load
-from snn_deploy.frontends.capture import capture, sample_of
-from snn_deploy.frontends.capture_axes import Layout
-from snn_deploy.frontends.replay import Comparison, compare_with_module
+from snn_deploy.frontends.capture import Comparison, Layout, compare_with_module
+from snn_deploy.frontends.capture.module import capture, sample_of
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.neuron import Decode
 

@@ -9,12 +9,11 @@ import pytest
 
 from snn_deploy.errors import ModelError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.capture import capture, sample_of
-from snn_deploy.frontends.capture_axes import Layout
-from snn_deploy.frontends.capture_calls import Call
-from snn_deploy.frontends.capture_functions import HANDLERS
-from snn_deploy.frontends.capture_run import Refused
-from snn_deploy.frontends.replay import compare_with_module, module_trace
+from snn_deploy.frontends.capture import Layout, compare_with_module, module_trace
+from snn_deploy.frontends.capture.calls import Call
+from snn_deploy.frontends.capture.functions import HANDLERS
+from snn_deploy.frontends.capture.module import capture, sample_of
+from snn_deploy.frontends.capture.run import Refused
 from snn_deploy.ir.trace import State
 
 torch = pytest.importorskip("torch")

@@ -12,11 +12,16 @@ from hypothesis import strategies as st
 from snn_deploy.backends.reference import ReferenceBackend
 from snn_deploy.errors import DataError, DeployError, OptionError, UnknownNodeError
 from snn_deploy.frontends.ann import evaluate, shapes_of
-from snn_deploy.frontends.arch import read_architecture
-from snn_deploy.frontends.arch_build import build
-from snn_deploy.frontends.calibrate import ThresholdRule
-from snn_deploy.frontends.convert import Coding, Conversion, Converted, convert
-from snn_deploy.frontends.convert_pools import MaxPooling, rectified_first, without_max_pooling
+from snn_deploy.frontends.arch import build, read_architecture
+from snn_deploy.frontends.convert import (
+    Coding,
+    Conversion,
+    Converted,
+    MaxPooling,
+    ThresholdRule,
+    convert,
+)
+from snn_deploy.frontends.convert.pools import rectified_first, without_max_pooling
 from snn_deploy.frontends.layers import (
     Cell,
     Concatenation,

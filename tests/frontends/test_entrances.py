@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 import snn_deploy
 from snn_deploy.errors import DeployError, ModelError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.arch import parse_architecture
-from snn_deploy.frontends.arch_build import build
+from snn_deploy.frontends.arch import build
+from snn_deploy.frontends.arch.file import parse_architecture
 from snn_deploy.frontends.layers import Cell, Into, LayerGraph, Linear
 from snn_deploy.frontends.nir import read_graph, write_graph
 from snn_deploy.frontends.strict import plain

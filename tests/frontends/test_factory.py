@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import ModelError, ShapeError
-from snn_deploy.frontends.factory import module_from
+from snn_deploy.frontends.modules import module_from
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

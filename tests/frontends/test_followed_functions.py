@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from snn_deploy.frontends.capture_axes import Axis, Lost, Over, Traced, value_shape
-from snn_deploy.frontends.capture_formulas import Formulas, Zero
-from snn_deploy.frontends.capture_trail import Trail, not_followed
+from snn_deploy.frontends.capture.axes import Axis, Lost, Over, Traced, value_shape
+from snn_deploy.frontends.capture.formulas import Formulas, Zero
+from snn_deploy.frontends.capture.trail import Trail, not_followed
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_deploy.errors import DeployError
-from snn_deploy.frontends import ann_builder
+from snn_deploy.frontends.ann import builder
 from snn_deploy.frontends.onnx import file as onnx_file
 from snn_deploy.frontends.onnx import read_onnx
 from snn_deploy.ir.sizes import higher
@@ -612,7 +612,7 @@ def test_a_file_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_padded_kernels_are_counted_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ann_builder, "MOST_MADE", 100)
+    monkeypatch.setattr(builder, "MOST_MADE", 100)
     content = model([node("Conv", "x w", pads=[0, 0, 3, 3])], {"w": ones(3, 2, 3, 3)})
     message = refused(content)
     assert message.startswith(

@@ -9,8 +9,8 @@ import pytest
 import snn_deploy
 from snn_deploy.errors import DeployError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.arch import parse_architecture
-from snn_deploy.frontends.arch_build import build
+from snn_deploy.frontends.arch import build
+from snn_deploy.frontends.arch.file import parse_architecture
 from snn_deploy.frontends.layers import Cell, LayerGraph, Linear
 from snn_deploy.ir.network import Bias, Chain, Floor, Reset, Synapse
 from snn_deploy.ir.neuron import (

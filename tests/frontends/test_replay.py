@@ -8,8 +8,9 @@ import pytest
 
 from snn_deploy.errors import GraphError
 from snn_deploy.frontends import load
-from snn_deploy.frontends.capture import sample_of
-from snn_deploy.frontends.replay import compare_with_module, replay
+from snn_deploy.frontends.capture import compare_with_module
+from snn_deploy.frontends.capture.comparison import replay
+from snn_deploy.frontends.capture.module import sample_of
 from snn_deploy.ir.network import Network, Reset
 from snn_deploy.ir.neuron import Compare, ResetKind
 

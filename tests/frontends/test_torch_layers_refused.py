@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from snn_deploy.errors import ModelError
-from snn_deploy.frontends.capture_leaves import probe
+from snn_deploy.frontends.capture.leaves import probe
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

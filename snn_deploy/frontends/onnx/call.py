@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Builder, Tensor
+from snn_deploy.frontends.ann import Builder, Tensor
 from snn_deploy.frontends.onnx.file import Op
 
 

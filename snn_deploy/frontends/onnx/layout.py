@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
-from snn_deploy.frontends.ann_builder import Tensor
+from snn_deploy.frontends.ann import Tensor
 from snn_deploy.frontends.onnx.call import Call, Quantised, Value
 from snn_deploy.frontends.onnx.fold import axes_of, resolved, shape_part
 

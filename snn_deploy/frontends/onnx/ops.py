@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from snn_deploy.errors import NotFiniteError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Tensor
-from snn_deploy.frontends.ann_windows import Margins
+from snn_deploy.frontends.ann import Margins, Tensor
 from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.layers import Pooling
 from snn_deploy.frontends.onnx.call import Call, Value

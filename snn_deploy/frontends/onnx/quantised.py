@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Tensor
-from snn_deploy.frontends.convert_pools import nonnegative
+from snn_deploy.frontends.ann import Tensor
+from snn_deploy.frontends.convert import nonnegative
 from snn_deploy.frontends.layers import Pooling, Rectifier
 from snn_deploy.frontends.onnx.call import Call, Quantised, Value
 from snn_deploy.frontends.onnx.file import Op

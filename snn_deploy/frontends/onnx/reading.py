@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Builder, Tensor
+from snn_deploy.frontends.ann import Builder, Tensor
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.onnx.call import Call, Reading, Value, unknown
 from snn_deploy.frontends.onnx.file import OnnxGraph, Op, read_file

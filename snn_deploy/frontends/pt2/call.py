@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
-from snn_deploy.frontends.ann_builder import Builder, Tensor
+from snn_deploy.frontends.ann import Builder, Tensor
 from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.pt2.file import ExportedOp
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from snn_deploy.errors import UnknownNodeError
-from snn_deploy.frontends.ann_builder import Tensor
+from snn_deploy.frontends.ann import Tensor
 from snn_deploy.frontends.pt2.call import Call, Value
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from snn_deploy.errors import ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Tensor
-from snn_deploy.frontends.ann_windows import Margins
+from snn_deploy.frontends.ann import Margins, Tensor
 from snn_deploy.frontends.layer_checks import Sides
 from snn_deploy.frontends.layers import Pooling
 from snn_deploy.frontends.pt2.call import Call, Value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann_builder import Builder, Tensor
+from snn_deploy.frontends.ann import Builder, Tensor
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.pt2.call import Call, Reading, Value
 from snn_deploy.frontends.pt2.file import Exported, ExportedOp, read_exported
