@@ -55,6 +55,7 @@ def test_a_newer_number_is_refused_with_the_way_out() -> None:
         {"schema": None},
         {"schema": 1},
         {"schema": "snn-deploy/other/1"},
+        {"schema": "snn-deploy/another/9"},
         {"schema": "snn-deploy/thing/0"},
         {"schema": "snn-deploy/thing/" + "9" * 5000},
         {"schema": "snn-deploy/thing/\N{SUPERSCRIPT TWO}"},
@@ -62,8 +63,9 @@ def test_a_newer_number_is_refused_with_the_way_out() -> None:
     ],
 )
 def test_what_is_of_no_such_schema_is_refused(record: object) -> None:
-    with pytest.raises(ArtifactDamagedError, match="this is no thing that this version reads"):
+    with pytest.raises(ArtifactDamagedError, match="this is no thing that this version reads") as e:
         THING.upgraded(record)
+    assert str(e.value).endswith("fix: export the model again")
 
 
 def test_a_file_that_need_not_say_its_schema_is_of_the_number_before() -> None:

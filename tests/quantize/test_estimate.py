@@ -250,6 +250,24 @@ def test_channels_do_without_a_proof_that_costs_more_than_half_an_error(seed):
     assert proven.error > 1.5 * each.error
 
 
+def test_as_many_scales_are_used_as_are_allowed_where_channels_are_far_apart():
+    weight = Dense(weight=np.geomspace(1, 1000, 12)[:, None] * real([[1.0, -0.5, 0.25]]))
+    drive = drive_of(
+        Projection(name="w", source="in", target="l", map=weight),
+        unit=1.0, payload=(0, 1), activity=Activity(mean=np.full(3, 0.5), power=np.full(3, 0.5)),
+        target=CPU, bits=8, every_row=True,
+    )  # fmt: skip
+    population = Population(name="l", shape=(12,), decay=real(0.5), threshold=real(1.0))
+    task = Task(
+        population=population, drives=(drive,), lowered=(), target=CPU, objective=Objective.MAX
+    )
+    for most in (2, 4):
+        each = channel_choice(task, choices(task, 1)[0], most)
+        _, channels = np.unique(each.scale, return_counts=True)
+        assert len(channels) == most
+        assert max(channels) <= 12 // most + 1
+
+
 def test_a_neuron_that_never_fires_is_measured_by_its_usual_drive():
     weight = Dense(weight=real([[2.0, 1.0], [2.0, 1.0]]))
     activity = Activity(mean=real([0.5, 0.25]), power=real([0.5, 0.25]))

@@ -176,6 +176,19 @@ def test_leaps_over_many_steps_find_the_spikes_that_single_steps_find(monkeypatc
     assert single[State.PAYLOAD][1] <= leaping[State.PAYLOAD][1] <= single[State.PAYLOAD][1] + 2
 
 
+@pytest.mark.parametrize("weight", [30, 500])
+def test_leaps_over_many_steps_find_what_is_tested_again(monkeypatch, weight):
+    reset = Reset(kind=ResetKind.SUBTRACT, amount=whole(1000), when=When.RETESTED)
+    population = small(decay=whole(4000), threshold=whole(1000), reset=reset)
+    program = program_of(population, WIDE, weight)
+    leaping = proven(program, 1000)
+    monkeypatch.setattr(bound_walk, "SINGLE", 1000)
+    single = proven(program, 1000)
+    assert leaping[State.PAYLOAD] == single[State.PAYLOAD]
+    high = single[State.MEMBRANE][1]
+    assert high <= leaping[State.MEMBRANE][1] <= 1.01 * high
+
+
 def test_a_membrane_that_grows_by_itself_is_followed_or_given_up():
     population = small(decay=whole(4100), fires=Fires.NEVER, initial=whole(1000))
     program = program_of(population, WIDE)
