@@ -1,5 +1,7 @@
 """What all tests share: type-checked imports, published data, golden files."""
 
+import contextlib
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +82,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"published networks are not here: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[[Path], Path]:
+    """Return a function that fills a folder with a small network, data and broken files."""
+
+    def filled(folder: Path) -> Path:
+        with contextlib.chdir(folder):
+            runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
+        return folder
+
+    return filled
+
+
+@pytest.fixture
+def filled(fill: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, filled."""
+    monkeypatch.chdir(tmp_path)
+    return fill(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """The journal of an evaluation: a line for each block that is done, so that none is done twice."""
 
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from snn_deploy.deploy.artifact import check_outside
 from snn_deploy.deploy.evaluating_block import Found
 from snn_deploy.deploy.locking import content_of, locked
 from snn_deploy.errors import CannotWriteError, DataError, OptionError
+from snn_deploy.ir.paths import is_folder, is_there
 
 SCHEMA = "snn-deploy/evaluation-journal/1"
 
@@ -80,18 +82,47 @@ def journal(path: Path, heading: Heading) -> Iterator[Journal]:
             artifact.
     """
     check_outside(path, option="--journal")
-    busy = OptionError("another run writes this journal", where=str(path), fix="--journal OTHER")
-    with locked(path, busy, lambda problem: _cannot_write(problem, path)) as descriptor:
-        *lines, cut = content_of(descriptor).split(b"\n")
-        first = msgspec.json.encode(heading) + b"\n"
-        done = _read(lines or ([cut] if not first.startswith(cut) else []), path, heading)
+    with _opened(path) as descriptor:
+        lines, done = _whole(content_of(descriptor), path, heading)
         end = sum(len(line) + 1 for line in lines)
         os.ftruncate(descriptor, end)
         opened = Journal(descriptor, path, done, end)
         if not lines:
-            opened.append(first)
+            opened.append(msgspec.json.encode(heading) + b"\n")
             _sync_folder(path)
         yield opened
+
+
+def finished(path: Path, heading: Callable[[], Heading]) -> int | None:
+    """Return how many blocks the journal at `path` has; None: there is none. Nothing is written.
+
+    Args:
+        path: The file.
+        heading: Returns what it must be for; called if it is there.
+
+    Raises:
+        OptionError, DataError, CannotWriteError: as `journal`.
+    """
+    check_outside(path, option="--journal")
+    if is_there(path):
+        with _opened(path) as descriptor:
+            return len(_whole(content_of(descriptor), path, heading())[1])
+    if not is_folder(path.parent):
+        raise _cannot_write(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)), path)
+    return None
+
+
+def _opened(path: Path) -> AbstractContextManager[int]:
+    """Open the file, which no other run has open, or make it."""
+    busy = OptionError("another run writes this journal", where=str(path), fix="--journal OTHER")
+    return locked(path, busy, lambda problem: _cannot_write(problem, path))
+
+
+def _whole(content: bytes, path: Path, heading: Heading) -> tuple[list[bytes], dict[int, Found]]:
+    """Return the lines of a journal that were not cut off, and the blocks in them."""
+    *lines, cut = content.split(b"\n")
+    begun = (msgspec.json.encode(heading) + b"\n").startswith(cut)
+    return lines, _read(lines or ([] if begun else [cut]), path, heading)
 
 
 def _sync_folder(path: Path) -> None:

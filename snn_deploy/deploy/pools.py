@@ -105,20 +105,11 @@ def _follow_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-@contextmanager
-def pool_of(
-    workers: int | None, dask: str | None, executor: MakesExecutor | None
-) -> Iterator[Pool | None]:
-    """Open what jobs are run on; None: this process.
-
-    Args:
-        workers: Number of processes.
-        dask: Address of a Dask scheduler.
-        executor: Any executor, or a function that makes one.
+def check_place(workers: int | None, dask: str | None, executor: MakesExecutor | None) -> None:
+    """Check what `pool_of` will be asked for.
 
     Raises:
-        OptionError: more than one is given, or the scheduler does not answer.
-        MissingLibraryError: Dask is not installed.
+        OptionError: more than one place, or a number of processes below 1.
     """
     given = [
         name
@@ -131,6 +122,23 @@ def pool_of(
         )
     if workers is not None and workers < 1:
         raise OptionError(f"{workers} workers", where="--workers", fix="--workers 2")
+
+
+@contextmanager
+def pool_of(
+    workers: int | None, dask: str | None, executor: MakesExecutor | None
+) -> Iterator[Pool | None]:
+    """Open what jobs are run on; None: this process. `check_place` has found nothing wrong.
+
+    Args:
+        workers: Number of processes.
+        dask: Address of a Dask scheduler.
+        executor: Any executor, or a function that makes one.
+
+    Raises:
+        OptionError: the scheduler does not answer.
+        MissingLibraryError: Dask is not installed.
+    """
     if dask is not None:
         with _dask(dask) as pool:
             yield pool

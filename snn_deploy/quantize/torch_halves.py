@@ -2,7 +2,7 @@
 integers, and after."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from snn_deploy.ir.codecs import Encoding
 from snn_deploy.ir.findings import Finding
@@ -60,10 +60,6 @@ class Halves:
             pipeline=str(self.passes),
             layers=self.layers,
         )
-
-    def with_program(self, program: Program) -> "Halves":
-        """Return these halves with other whole numbers."""
-        return replace(self, program=program)
 
 
 def halves(

@@ -1,7 +1,6 @@
 """On a Dask cluster, killed workers change no byte of a result; without any, there is an error."""
 
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -146,19 +145,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rng = np.random.default_rng(7)
-    six, four = np.ones(6), np.ones(4)
-    nodes = {
-        "input": nir.Input(np.array([5])),
-        "fc": nir.Linear(rng.normal(0.4, 0.5, (6, 5))),
-        "if": nir.IF(r=six, v_threshold=six),
-        "fc2": nir.Linear(rng.normal(0.3, 0.6, (4, 6))),
-        "if2": nir.IF(r=four, v_threshold=four),
-        "output": nir.Output(np.array([4])),
-    }
+def model(two_layers: nir.NIRGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "net.nir"
-    nir.write(path, nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), type_check=False))
+    nir.write(path, two_layers)
     return path
 
 

@@ -1,7 +1,7 @@
 """Configuration files: found, read, refused with a place, and as good as typed options."""
 
 import json
-import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,6 @@ from snn_deploy.deploy.configuration import found, line_of, read_configuration
 from snn_deploy.deploy.defaults import written
 from snn_deploy.errors import ConfigurationError
 
-ROOT = Path(__file__).parents[2]
-
 KNOWN = {"export": ("target", "max_drop", "force", "bits"), "lava setup": ("path",)}
 
 
@@ -29,10 +27,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def model(project: Path) -> str:
+def model(fill: Callable[[Path], Path], project: Path) -> str:
     """Return the name of a small model in the project."""
-    made = runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"))
-    made["write"]("model.nir", made["nodes"]())
+    fill(project)
     return "model.nir"
 
 

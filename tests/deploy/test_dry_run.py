@@ -1,43 +1,28 @@
 """A dry run says what would be written and writes nothing, nor would what it says be refused."""
 
 import json
-import os
-import runpy
 from pathlib import Path
 
 import pytest
+from folders import contents
 
 import snn_deploy
 from snn_deploy.backends.lava import environment
 from snn_deploy.deploy.cli import run
 from snn_deploy.errors import OutputExistsError
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a model, data and artifacts."""
-    folder = tmp_path_factory.mktemp("place")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
-        for target in ("loihi2", "netx"):
-            assert run(["export", "model.nir", "--target", target, "--output", target]) == 0
-    finally:
-        os.chdir(before)
-    return folder
-
-
-@pytest.fixture
-def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(place)
+def with_netx(place: Path) -> Path:
+    snn_deploy.export(place / "model.nir", target="netx", output=place / "netx")
     return place
 
 
-def files(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+@pytest.fixture
+def here(with_netx: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder: files, some of them wrong, and artifacts."""
+    monkeypatch.chdir(with_netx)
+    return with_netx
 
 
 @pytest.mark.parametrize(
@@ -53,10 +38,10 @@ def files(folder: Path) -> set[str]:
 def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
     here: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = files(here)
+    before = contents(here)
     assert run([*words.split(), "--dry-run"]) == 0
     assert said in capsys.readouterr().out
-    assert files(here) == before
+    assert contents(here) == before
 
 
 @pytest.mark.parametrize("words", ["nir model.nir --output", "netx netx --output"])
@@ -94,18 +79,97 @@ def test_the_dry_run_of_a_report_draws_its_page_and_keeps_it(
 ) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    before = files(here)
-    assert run(["report", "loihi2", "--output", "page.html", "--dry-run"]) == 0
+    before = contents(here)
+    assert run(["report", "ready", "--output", "page.html", "--dry-run"]) == 0
     told = capsys.readouterr().err
     assert told.startswith("would write page.html: ")
-    assert files(here) == before
+    assert contents(here) == before
+
+
+EVALUATION = "evaluate ready --data data.npz --backend reference --block 3"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            EVALUATION,
+            "model: would run samples 0 to 7 of data.npz, 10 steps each, in integers and in real "
+            "values (reference)\nin 3 blocks of 3 samples, for the answers of output\n"
+            "would write nothing: --journal FILE keeps finished blocks\n",
+        ),
+        (
+            "evaluate ready --data data.npz --no-real --first 5 --samples 1 --journal new.journal",
+            "model: would run samples 5 to 5 of data.npz, 10 steps each, in integers (event)\n"
+            "in 1 block of 1 sample, for the answers of output\n"
+            "would write new.journal: a line for each block\n",
+        ),
+    ],
+)
+def test_the_dry_run_of_an_evaluation_says_what_it_would_run_and_keep(
+    here: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(here)
+    assert run([*words.split(), "--dry-run"]) == 0
+    assert capsys.readouterr().out == said
+    assert contents(here) == before
+
+
+def test_an_evaluation_that_was_begun_would_go_on(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = tmp_path / "j"
+    words = [*EVALUATION.split(), "--journal", str(journal)]
+    assert run(words) == 0
+    whole = journal.read_bytes()
+    for content, finished in [
+        (whole, 3),
+        (whole.rpartition(b"\n")[0], 2),  # the last line was cut off
+        (whole.splitlines()[0], 0),
+        (b"", 0),
+    ]:
+        journal.write_bytes(content)
+        capsys.readouterr()
+        assert run([*words, "--dry-run"]) == 0
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert said == f"would go on with {journal}: {finished} of 3 blocks are there"
+        assert journal.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("--first 1", "the journal is of another evaluation: first was 0, not 1"),
+        ("--backend evnt", "no backend is called 'evnt'"),
+        ("--workers 0", "0 workers"),
+        ("--journal data.npz", "this is no journal of an evaluation"),
+        ("--journal no/j", "the journal could not be written: No such file or directory"),
+        ("--journal ready/j", "the output lies inside the artifact"),
+    ],
+)
+def test_the_dry_run_of_an_evaluation_refuses_what_the_run_would_refuse(
+    here: Path, tmp_path: Path, change: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*EVALUATION.split(), "--journal", str(tmp_path / "j")]
+    assert run(words) == 0
+    option, value = change.split()
+    if option in words:
+        words[words.index(option) + 1] = value
+    else:
+        words += change.split()
+    before = contents(here)
+    capsys.readouterr()
+    refused = [(run([*words, *more]), capsys.readouterr().err) for more in ((), ("--dry-run",))]
+    assert refused[0] == refused[1]
+    assert said in refused[0][1]
+    assert contents(here) == before
 
 
 def test_the_dry_run_of_a_search_says_what_it_would_try(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("optuna")
-    before = files(here)
+    before = contents(here)
     words = ["tune", "model.nir", "--data", "data.npz", "--trials", "7", "--max-drop", "1.5"]
     assert run([*words, "--knobs", "bits,thresholds", "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -119,7 +183,7 @@ def test_the_dry_run_of_a_search_says_what_it_would_try(
         "",
         "would write model-tuned: chosen.toml, front.svg, tune.json, calibrate.npz, trials.journal",
     ]
-    assert files(here) == before
+    assert contents(here) == before
 
 
 def test_a_search_that_was_begun_would_go_on(here: Path, tmp_path: Path) -> None:

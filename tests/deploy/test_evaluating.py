@@ -35,21 +35,10 @@ HERE: dict[str, Any] = {"backend": "reference"}
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """Return three layers with lags, one of which has real weights and so loses something."""
-    rng = np.random.default_rng(7)
-    six, four = np.ones(6), np.ones(4)
-    nodes = {
-        "input": nir.Input(np.array([5])),
-        "fc": nir.Linear(rng.normal(0.4, 0.5, (6, 5))),
-        "if": nir.IF(r=six, v_threshold=six),
-        "fc2": nir.Linear(rng.normal(0.3, 0.6, (4, 6))),
-        "if2": nir.IF(r=four, v_threshold=four),
-        "output": nir.Output(np.array([4])),
-    }
-    graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)))
+def deployment(two_layers: nir.NIRGraph, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """Return layers with lags, whose weights are real and so lose something."""
     folder = tmp_path_factory.mktemp("evaluated") / "net"
-    return snn_deploy.export(graph, dialect="nir", dt=1e-3, output=folder)
+    return snn_deploy.export(two_layers, dialect="nir", dt=1e-3, output=folder)
 
 
 def samples(count: int = 37) -> dict[str, np.ndarray]:

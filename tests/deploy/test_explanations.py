@@ -1,6 +1,5 @@
 """What is said of each error: its example prints what stands there, and the page is whole."""
 
-import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -15,17 +14,9 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = [code for code, known in explanations().items() if known.example]
 
 
-@pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current folder, filled as the examples say."""
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
-    return tmp_path
-
-
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_the_example_of_an_error_prints_what_stands_there(
-    code: str, broken: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    code: str, filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = explanations()[code]
     if known.without:
@@ -34,7 +25,7 @@ def test_the_example_of_an_error_prints_what_stands_there(
     for line in before:
         program, *words = shlex.split(line)
         if program == "rm":
-            (broken / words[0]).unlink()
+            (filled / words[0]).unlink()
         else:
             assert run(words) == 0
     words = shlex.split(last)
@@ -42,7 +33,7 @@ def test_the_example_of_an_error_prints_what_stands_there(
         monkeypatch.setenv(*words.pop(0).split("=", 1))
     capsys.readouterr()
     assert run(words[1:]) == classes()[code].exit_status
-    said = capsys.readouterr().err.replace(str(broken), "/home/you/broken")
+    said = capsys.readouterr().err.replace(str(filled), "/home/you/broken")
     assert said == known.says.lstrip("\n") + "\n"
 
 

@@ -1,40 +1,26 @@
 """Any words on the command line end in a result or a numbered error, and touch nothing else."""
 
-import hashlib
 import inspect
 import os
-import runpy
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from folders import contents
 from fuzzing import MINUTES, fuzzed, no_hang
 from hypothesis import strategies as st
 
-from snn_deploy.deploy import api
 from snn_deploy.deploy.cli import BUG, run
-
-ROOT = Path(__file__).parents[2]
+from snn_deploy.deploy.commands import FUNCTIONS
 
 EXAMPLES = int(os.environ.get("SNN_DEPLOY_FUZZ", "40"))
 
 SHARE = 0.2
 """Of the minutes that all fuzzing takes."""
 
-COMMANDS = {
-    "export": api.export,
-    "inspect": api.inspect,
-    "nir": api.nir,
-    "netx": api.netx,
-    "simulate": api.simulate,
-    "verify": api.verify,
-    "evaluate": api.evaluate,
-    "estimate": api.estimate,
-    "report": api.report,
-    "diff": api.diff,
-    "targets": api.show_targets,
-    "explain": api.explain,
-}
+APART = {"tune", "doctor", "lava setup"}
+"""Commands that search for long, or start and install other Pythons."""
+
+COMMANDS = {name: function for name, function in FUNCTIONS.items() if name not in APART}
 
 FILES = (
     *("model.nir", "loop.nir", "large.nir", "nan.nir", "damaged.nir", "unknown.nir", "ready"),
@@ -81,27 +67,6 @@ def lines(draw: st.DrawFn) -> list[str]:
     return words
 
 
-def contents(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the digests of all files."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of files, some of them wrong, and an artifact."""
-    folder = tmp_path_factory.mktemp("place")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
-        assert run(["export", "model.nir", "--output", "ready"]) == 0
-    finally:
-        os.chdir(before)
-    return folder
-
-
 def test_any_words_end_in_a_result_or_a_numbered_error(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -119,12 +84,12 @@ def test_any_words_end_in_a_result_or_a_numbered_error(
 
 def attempt(place: Path, line: list[str], capsys: pytest.CaptureFixture) -> None:
     """Run a command line, and look at what it left behind."""
-    before = dict(contents(place))
+    before = contents(place)
     status = run([*line, "--json"])
     captured = capsys.readouterr()
     assert status != BUG, captured.err
     assert status in {0, 1, 2, 3}
-    after = dict(contents(place))
+    after = contents(place)
     kept = before if "--force" not in line else {}
     assert {name: after.get(name) for name in kept} == kept
     if status in {1, 2}:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from folders import contents
 
 import snn_deploy
 from snn_deploy.backends.lava.environment import find_environment
@@ -18,10 +19,6 @@ from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.ir.program import Role
 
 needs_lava = pytest.mark.lava
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="session")

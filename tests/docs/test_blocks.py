@@ -1,7 +1,6 @@
 """The Python of the documents: every block of a page runs, one after the other."""
 
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -41,13 +40,10 @@ PAGES = [
 ]
 
 
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_python_of_a_page_runs(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
     blocks = [BEFORE.get(page.name, ""), *BLOCK.findall(page.read_text())]
     Path("page.py").write_text("\n".join(blocks))
     ran = subprocess.run(

@@ -6,7 +6,6 @@ What the documents show is taken from them word for word.
 
 import json
 import re
-import runpy
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -76,13 +75,12 @@ def blocks() -> Blocks:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(fill: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder, with a small `model.nir` and its `data.npz`."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    runpy.run_path(str(ROOT / "examples" / "broken" / "make.py"), run_name="__main__")
-    return folder
+    return fill(folder)
 
 
 def printed(words: str, capsys: pytest.CaptureFixture[str], status: int = 0) -> str:

@@ -406,7 +406,7 @@ def test_neurons_that_it_does_not_compute_are_refused_by_what_they_have():
     hidden = replace(start.program.population("hidden"), window=Window(first=0, behind=4))
     program = replace(start.program, populations=(hidden, start.program.population("out")))
     with pytest.raises(UnsupportedError) as refused:
-        FineTune(start.with_program(program))
+        FineTune(replace(start, program=program))
     assert str(refused.value) == (
         "error[SNN301]: its window cannot be trained as integers\n"
         "  at: hidden\n"
@@ -424,7 +424,7 @@ def test_a_chip_whose_decays_are_shifts_is_refused():
     )
     program = replace(start.program, arithmetic=arithmetic, populations=shifted)
     with pytest.raises(UnsupportedError, match="its decay cannot be trained as integers"):
-        FineTune(start.with_program(program))
+        FineTune(replace(start, program=program))
 
 
 def test_wrong_inputs_are_named():

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from snn_deploy.deploy.api.given import Hidden, deployment_of
 
 if TYPE_CHECKING:
+    from snn_deploy.deploy.evaluating_plan import EvaluationPlan
     from snn_deploy.deploy.evaluating_results import Evaluation
 
 
@@ -38,7 +39,8 @@ def evaluate(
     journal: Path | None = None,
     block: int | None = None,
     time_limit: float | None = None,
-) -> Evaluation:
+    dry_run: bool = False,
+) -> Evaluation | EvaluationPlan:
     """Count right answers on labelled data, in integers and in real values.
 
     $ snn-deploy evaluate mnist-loihi2 --data digits.npz
@@ -76,15 +78,30 @@ def evaluate(
         journal: File that keeps the answers of each finished block.
         block: Samples of a block; by default what memory has room for, at most 256.
         time_limit: Seconds after which Lava is stopped, for each block; by default 600.
+        dry_run: Run nothing, and say what would be run and written.
 
     Returns:
         Accuracy of both with its 95 % interval, how often they agree, which classes are confused,
-        activity and overflows of each layer.
+        activity and overflows of each layer. With `dry_run` the plan.
+
+    Raises:
+        UnknownNameError: no such output, backend or polarity (SNN101).
+        OptionError: a value that makes no sense, or a journal of something else (SNN102).
+        MissingLibraryError: what reads the data, or Dask, is not installed (SNN103).
+        FileMissingError: no such data (SNN201).
+        DataError: the data are not the network's, or have no labels (SNN208).
+        BackendError: Lava failed (SNN501 to SNN503), a value lies outside what the program
+            declares (SNN504), or workers were lost (SNN505).
+        CannotWriteError: the journal could not be written (SNN602).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import evaluating, pools  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_block import Question  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_command import binning, requested  # noqa: PLC0415
+    from snn_deploy.deploy.evaluating_plan import planned  # noqa: PLC0415
+    from snn_deploy.deploy.evaluating_work import output_named, within, work_of  # noqa: PLC0415
 
+    pools.check_place(workers, dask, executor)
     deployment = deployment_of(artifact)
     how = binning(
         deployment,
@@ -98,23 +115,19 @@ def evaluate(
         from_first=from_first,
     )
     source = requested(deployment, data, how, labels)
+    elsewhere = dask is not None or executor is not None
+    question = Question(
+        output=output_named(deployment, output),
+        backend=backend,
+        real=real,
+        first=first,
+        samples=within(source, first, samples),
+        threads=pools.threads_of(workers, elsewhere=elsewhere),
+        time_limit=time_limit,
+    )
+    work = work_of(deployment, source, question, block=block, options=repr(how))
+    kept = None if journal is None else Path(journal)
+    if dry_run:
+        return planned(work, kept)
     with pools.pool_of(workers, dask, executor) as pool:
-        elsewhere = dask is not None or executor is not None
-        question = Question(
-            output=evaluating.output_named(deployment, output),
-            backend=backend,
-            real=real,
-            first=first,
-            samples=evaluating.within(source, first, samples),
-            threads=pools.threads_of(workers, elsewhere=elsewhere),
-            time_limit=time_limit,
-        )
-        return evaluating.evaluate(
-            deployment,
-            source,
-            question,
-            pool=pool,
-            block=block,
-            kept=None if journal is None else Path(journal),
-            options=repr(how),
-        )
+        return evaluating.evaluate(work, pool=pool, kept=kept)

@@ -80,7 +80,7 @@ def tune(
             against all of them, and the chosen setting is the least in the first.
         max_drop: Accuracy that the chosen setting may lose on the data it is chosen on [points].
         trials: Settings to try.
-        sampler: tpe or nsga2.
+        sampler: tpe (Ozaki et al. 2022) or nsga2 (Deb et al. 2002), as optuna has them.
         search_seed: Of the search.
         profile: Table of prices; by default the target's.
         workers: Number of processes; by default this one.
@@ -108,11 +108,23 @@ def tune(
     Returns:
         The front, the chosen setting and what each knob of it saves, all on the test data.
         With `dry_run` the plan.
+
+    Raises:
+        OptionError: a value that makes no sense, a knob that the network does not have, or the
+            journal of another search (SNN102).
+        MissingLibraryError: optuna, or Dask, is not installed (SNN103).
+        ModelError: the model cannot be read (SNN201 to SNN207), or the data cannot be used or
+            have no labels (SNN208).
+        WorkersLostError: workers died again and again (SNN505).
+        OutputExistsError: the folder holds something else than a search (SNN601).
+        CannotWriteError: the disk is full, permission is missing, ... (SNN602).
+        DeployError: the network as it is cannot be exported, as for export.
     """
-    from snn_deploy.deploy.pools import pool_of  # noqa: PLC0415
+    from snn_deploy.deploy.pools import check_place, pool_of  # noqa: PLC0415
     from snn_deploy.deploy.tuning import command  # noqa: PLC0415
     from snn_deploy.deploy.tuning.wanted import wanted_from  # noqa: PLC0415
 
+    check_place(workers, dask, executor)
     request = request_from(
         target=target,
         dialect=dialect,
@@ -147,24 +159,16 @@ def tune(
     if output is None:
         own = Path(model).stem if isinstance(model, str | Path) else "model"
         output = f"{own}-tuned"
+    job = command.Job(
+        model=model,
+        request=request,
+        wanted=wanted,
+        data=data,
+        test=test,
+        calibrate=calibrate,
+        output=Path(output),
+    )
     if dry_run:
-        return command.plan(
-            model,
-            request,
-            wanted,
-            data=data,
-            test=test,
-            calibrate=calibrate,
-            output=Path(output),
-        )
+        return command.plan(job)
     with pool_of(workers, dask, executor) as pool:
-        return command.tune(
-            model,
-            request,
-            wanted,
-            data=data,
-            test=test,
-            calibrate=calibrate,
-            output=Path(output),
-            pool=pool,
-        )
+        return command.tune(job, pool)

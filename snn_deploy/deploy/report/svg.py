@@ -19,7 +19,6 @@ class Ink(Enum):
     TEXT = "#00f001"
     FAINT = "#00f002"
     LINE = "#00f003"
-    PAPER = "#00f004"
     ONE = "#00f011"
     TWO = "#00f012"
     THREE = "#00f013"

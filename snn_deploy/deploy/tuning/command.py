@@ -51,6 +51,25 @@ OWN = {"bits", "steps", "thresholds", "exit_lead", "exit_after"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be tuned, on which data, and where the search is kept."""
+
+    model: Any
+    """As `api.tune` takes it, like the data below."""
+
+    request: Request
+    wanted: Wanted
+    data: Any
+    test: Any
+    """None: a share of `data`."""
+
+    calibrate: Any
+    """None: what settings are chosen on."""
+
+    output: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Ready:
     """All that a search begins with."""
 
@@ -60,16 +79,15 @@ class _Ready:
     space: Space
 
 
-def _ready(
-    model: Any, request: Request, wanted: Wanted, *, data: Any, test: Any, calibrate: Any
-) -> _Ready:
+def _ready(job: Job) -> _Ready:
     """Return what is searched; whatever is wrong with it is raised at once."""
+    model, request, wanted, calibrate = job.model, job.request, job.wanted, job.calibrate
     _check(model, request)
     optuna_or_refuse()
     content = model_content(model)
-    found = imported(model, request, data if calibrate is None else calibrate, content=content)
+    found = imported(model, request, job.data if calibrate is None else calibrate, content=content)
     names = tuple(entry.name for entry in found.network.inputs)
-    samples = apart(data, test, names, wanted)
+    samples = apart(job.data, job.test, names, wanted)
     given = samples.choose if calibrate is None else data_from(calibrate, names)
     bench = Bench(
         model=model,
@@ -85,18 +103,9 @@ def _ready(
     return _Ready(bench=bench, samples=samples, plain=plain, space=space)
 
 
-def plan(
-    model: Any,
-    request: Request,
-    wanted: Wanted,
-    *,
-    data: Any,
-    test: Any,
-    calibrate: Any,
-    output: Path,
-) -> TuningPlan:
+def plan(job: Job) -> TuningPlan:
     """Return what `tune` would search, and where it would write; nothing is written."""
-    ready = _ready(model, request, wanted, data=data, test=test, calibrate=calibrate)
+    ready, wanted, output = _ready(job), job.wanted, job.output
     _refuse_foreign(output)
     return TuningPlan(
         name=ready.plain.program.name,
@@ -114,19 +123,9 @@ def plan(
     )
 
 
-def tune(
-    model: Any,
-    request: Request,
-    wanted: Wanted,
-    *,
-    data: Any,
-    test: Any,
-    calibrate: Any,
-    output: Path,
-    pool: Pool | None,
-) -> Tuning:
+def tune(job: Job, pool: Pool | None) -> Tuning:
     """Return the front and the chosen setting of a network; see `api.tune`."""
-    ready = _ready(model, request, wanted, data=data, test=test, calibrate=calibrate)
+    ready, wanted, output = _ready(job), job.wanted, job.output
     bench, plain, space = ready.bench, ready.plain, ready.space
     _open(output)
     _write(output / CALIBRATE, bench.calibrate)

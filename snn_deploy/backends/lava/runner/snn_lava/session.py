@@ -13,7 +13,6 @@ from snn_lava.build import Network, recorded
 from snn_lava.files import lag_of
 from snn_lava.stock import MODELS
 
-RECORDS = ("none", "spikes", "states")
 MOST_NUMBERS = 2**26
 """Numbers of input and record that one Lava network holds; more samples than that go one after
 another."""
@@ -27,7 +26,7 @@ def run(program, plan, inputs, record):
         plan: From `files.read_plan`; a population that leaves the range in which its LIF is
             exact becomes our own process, and everything runs again.
         inputs: {name: int32 array [sample, step, neuron]}.
-        record: One of `RECORDS`.
+        record: "none" | "spikes" | "states".
     """
     lag = lag_of(program)
     padded = {name: np.pad(v, ((0, 0), (0, lag), (0, 0))) for name, v in inputs.items()}
