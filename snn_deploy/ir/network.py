@@ -157,10 +157,20 @@ class Bias:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """Neurons of one kind. Parameters broadcast to `shape`."""
+    """Neurons of one kind. Parameters are float64 and broadcast to `shape`.
+
+    Membranes, currents and thresholds are in the unit of the network as trained; times are steps.
+
+    Raises:
+        ShapeError: a parameter does not broadcast to `shape` (SNN204).
+        NotFiniteError: a parameter is NaN or infinite (SNN205).
+        DynamicsError: parameters that contradict each other (SNN207).
+    """
 
     name: str
     shape: Shape
+    """Of one sample in one step: (features,), (channels, length) or (channels, height, width)."""
+
     decay: Parameter
     """Factor on the membrane per step: 1 for IF, 1 - dt/tau or exp(-dt/tau) for LIF."""
 
@@ -168,27 +178,45 @@ class Population:
     """Factor on what the membrane integrates."""
 
     synapse: Synapse | None = None
+    """The first synaptic current; None: what arrives enters the membrane."""
+
     further: tuple[Synapse, ...] = ()
     """Synaptic currents behind the first one; at most four in all."""
 
     fires: Fires = Fires.BINARY
+    """What is sent: spikes of 0 and 1, of either sign, several at once, or the membrane itself."""
+
     threshold: Parameter = field(default_factory=lambda: np.ones(()))
     lower: Parameter = field(default_factory=lambda: -np.ones(()))
     """Threshold below which a TERNARY neuron sends -1."""
 
     compare: Compare = Compare.GREATER
+    """Whether a membrane that equals the threshold fires."""
+
     max_spikes: int = 1
     """Largest payload of a COUNT or ROUNDED neuron, from 1 on."""
 
     reset: Reset = field(default_factory=Reset)
+    """What a spike does to the membrane, and when."""
+
     refractory: Refractory | None = None
+    """None: it may fire again in the next step."""
+
     window: Window | None = None
     """None: it may fire in every step."""
 
     restart: Restart | None = None
+    """When all states become initial again within a sample; None: never."""
+
     floor: Floor | None = None
+    """Lowest membrane; None: there is none."""
+
     biases: tuple[Bias, ...] = ()
+    """Constants added in every step, to the membrane or to a current."""
+
     tables: tuple[Table, ...] = ()
+    """Parameters that change from step to step."""
+
     initial: Parameter = field(default_factory=lambda: np.zeros(()))
     """Membrane before the first step."""
 
@@ -222,14 +250,24 @@ class Population:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """One linear map from a source's payloads to the input sum of a population."""
+    """One linear map from a source's payloads to the input sum of a population.
+
+    Raises:
+        ShapeError: the delay is neither scalar, nor per source, nor per stored weight (SNN204).
+        NotFiniteError: a weight is NaN or infinite (SNN205).
+        GraphError: a delay is negative (SNN206).
+    """
 
     name: str
     source: str
     """An input or a population."""
 
     target: str
+    """A population."""
+
     map: LinearMap
+    """It reads as many values as the source has, and gives as many as the target has."""
+
     delay: Int[np.ndarray, "..."] = field(default_factory=lambda: np.zeros((), np.int32))
     """Steps from sending to arriving: a scalar, one per source ([pre], C order), or one per
     stored weight (the shape of `map.numbers()`)."""
@@ -260,18 +298,35 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Populations joined by projections: one step function, nothing left open."""
+    """Populations joined by projections: one step function, nothing left open.
+
+    Raises:
+        GraphError: a name is used twice, an endpoint does not exist, nothing leaves, a loop has no
+            delay, or an output reads what its population does not have (SNN206).
+        ShapeError: a map does not fit the populations it joins (SNN204).
+    """
 
     name: str
     inputs: tuple[Input, ...]
+    """Where values enter: name, and shape of one sample in one step."""
+
     populations: tuple[Population, ...]
+    """In any order."""
+
     projections: tuple[Projection, ...]
+    """Those of loops among them; each carries what was sent `delay` steps ago."""
+
     outputs: tuple[Output, ...]
+    """What is read as the answer, and how."""
+
     dt: float | None = None
     """Seconds per step, where it is known."""
 
     arithmetic: Arithmetic = Arithmetic.FLOAT64
+    """What the training framework computed with."""
+
     boundary: Boundary = field(default_factory=Boundary)
+    """What happens between two samples."""
 
     def __post_init__(self) -> None:
         check_graph(self)

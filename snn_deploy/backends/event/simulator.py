@@ -30,7 +30,7 @@ class Simulator:
         samples: How many run side by side, each with states of its own.
 
     Raises:
-        DataError: `samples` is not 1 or more.
+        DataError: `samples` is not 1 or more (SNN208).
     """
 
     def __init__(self, program: Program, samples: int = 1) -> None:
@@ -61,8 +61,9 @@ class Simulator:
             every population see all steps (`Program.lag`).
 
         Raises:
-            InputRangeError: a value lies outside what the program declares.
-            DataError: an input is missing, or has a wrong shape, dtype or number of samples.
+            InputRangeError: a value lies outside what the program declares (SNN504).
+            DataError: an input is missing, or has a wrong shape, dtype or number of samples
+                (SNN208).
         """
         given = checked(self.program, inputs)
         samples, steps = given[0].values.shape[:2]
@@ -91,8 +92,9 @@ class Simulator:
             What each population sends in this step, [sample, *shape].
 
         Raises:
-            InputRangeError: a value lies outside what the program declares.
-            DataError: an input is missing, or has a wrong shape, dtype or number of samples.
+            InputRangeError: a value lies outside what the program declares (SNN504).
+            DataError: an input is missing, or has a wrong shape, dtype or number of samples
+                (SNN208).
         """
         inputs = [Values(name=name, values=array[:, None]) for name, array in values.items()]
         trace = self.run(inputs, PAYLOADS)
@@ -110,7 +112,8 @@ class Simulator:
             Integers, [sample, *shape].
 
         Raises:
-            UnknownNameError: there is no such population, or its neurons have no such state.
+            UnknownNameError: there is no such population, or its neurons have no such state
+                (SNN101).
         """
         names = [p.name for p in self.program.populations]
         if population not in names:

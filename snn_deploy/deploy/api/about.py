@@ -21,6 +21,10 @@ def show_targets(name: str | None = None, /, *, sources: bool = False) -> Listin
 
     Returns:
         The table.
+
+    Raises:
+        UnknownNameError: no target is called so (SNN101).
+        TargetError: the file of a target is wrong (SNN400).
     """
     from snn_deploy.deploy import listings  # noqa: PLC0415
 
@@ -49,7 +53,10 @@ def explain(code: str, /) -> Text:
         code: The number, with or without SNN.
 
     Returns:
-        What it means.
+        What it means: cause, example and cure.
+
+    Raises:
+        UnknownNameError: no error has the number (SNN101).
     """
     from snn_deploy.deploy import explanations  # noqa: PLC0415
     from snn_deploy.deploy.results import Text  # noqa: PLC0415
@@ -68,6 +75,12 @@ def lava_setup(*, path: Path | None = None, dry_run: bool = False) -> Text:
 
     Returns:
         Where it is.
+
+    Raises:
+        LavaMissingError: no Python 3.10 runs on this machine (SNN501).
+        LavaTimeoutError: it took longer than half an hour (SNN502).
+        LavaFailedError: pip could not install, or Lava does not work (SNN503).
+        CannotWriteError: the folder cannot be written, or holds something else (SNN602).
     """
     from snn_deploy.backends.lava.environment import plan, setup  # noqa: PLC0415
     from snn_deploy.deploy.progress import say  # noqa: PLC0415

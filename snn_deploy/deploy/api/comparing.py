@@ -46,6 +46,14 @@ def diff(
     Returns:
         The differences. The command exits with 3 unless both compute the same from the same
         data.
+
+    Raises:
+        OptionError: data for programs alone, prices without data, or no such samples (SNN102).
+        FileMissingError: no such data file (SNN201).
+        DataError: the data are not the networks' (SNN208).
+        ProfileError: the table of prices is none (SNN401).
+        ArtifactDamagedError: a folder is neither an artifact nor a program, or a file was changed
+            (SNN603).
     """
     from snn_deploy.deploy import diff as programs  # noqa: PLC0415
 

@@ -66,7 +66,11 @@ def nir(
         What plain NIR says of each node.
 
     Raises:
-        DeployError: with the number that says what is wrong; nothing is written then.
+        OptionError: options that contradict each other, or a model of integers (SNN102).
+        ModelError: the model cannot be read, or plain NIR cannot say it and `strict` is given
+            (SNN201 to SNN207).
+        OutputExistsError: the file is there, and `force` is not given (SNN601).
+        CannotWriteError: the disk is full, permission is missing, ... (SNN602).
     """
     from snn_deploy.deploy import nir_command  # noqa: PLC0415 - on demand
 
@@ -125,7 +129,11 @@ def netx(
         The layers, how netx must load them, and the findings.
 
     Raises:
-        DeployError: with the number that says what is wrong; nothing is written then.
+        UnsupportedError: the program is no chain of layers, or has what netx lacks (SNN301).
+        DoesNotFitError: a number that a file does not hold, or that netx would change (SNN302).
+        OutputExistsError: the file is there, and `force` is not given (SNN601).
+        CannotWriteError: the disk is full, permission is missing, ... (SNN602).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import netx_command  # noqa: PLC0415 - h5py on demand
 

@@ -46,13 +46,18 @@ def estimate(
         samples: Number of samples; by default all.
 
     Returns:
-        Energy per layer and kind of event, time of a step and a sample, memory, with the ends
-        between which they are taken to lie, and what is not in it.
+        Energy [J] per layer and kind of event, time of a step and a sample [s], memory [bit], with
+        the ends between which they are taken to lie, and what is not in it.
 
     Raises:
-        DataError: the data do not fit the program.
-        ProfileError: the table of prices is none.
-        OptionError: `neurobench` of an artifact that leaves samples early.
+        UnknownNameError: no table of prices has that name (SNN101).
+        OptionError: no such samples, or `neurobench` of an artifact that leaves samples early
+            (SNN102).
+        FileMissingError: no such data file (SNN201).
+        DataError: the data are not the network's (SNN208).
+        ProfileError: the table of prices is none (SNN401).
+        InputRangeError: a value lies outside what the program declares (SNN504).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import analysis  # noqa: PLC0415
 

@@ -84,8 +84,8 @@ def export(
             network states a weight for each step, weighted-count, membrane-weighted or spike-time.
         input_range: Integer payloads that may enter, as LOW:HIGH; 0:1 for spikes.
         input_unit: Real value of an integer payload of 1.
-        calibrate: Data file; scales are chosen on it. From Python also an array, or arrays by
-            name.
+        calibrate: Data file; scales are chosen on it. From Python also an array [sample, step,
+            ...shape], without the steps where the network has an encoder, or arrays by name.
         bits: Bits of a weight, sign included, such as 4, fc1=3,fc2=8 or 4,fc2=8; auto searches
             those of each layer on labelled calibration data; by default all that the chip stores.
         preset: auto, plain, per-layer or per-channel: methods that go together.
@@ -133,7 +133,10 @@ def export(
         The deployment: program, findings, files.
 
     Raises:
-        DeployError: with the number that says what is wrong; nothing is written then.
+        DeployError: with the number that says what is wrong; nothing is written then. It is the
+            call (SNN101 to SNN104), the model or the data (SNN201 to SNN208), what the chip
+            cannot hold (SNN301 to SNN304), the target's file (SNN400), the output (SNN601,
+            SNN602), the cores (SNN700) or the memory of this machine (SNN800).
     """
     from snn_deploy.deploy import exporting  # noqa: PLC0415 - numpy and h5py on demand
 

@@ -29,7 +29,8 @@ def load(artifact: Path | str) -> Deployment:
         What `export` returned when it wrote the folder.
 
     Raises:
-        ArtifactDamagedError: it is no artifact of this version, or a file was changed.
+        ArtifactDamagedError: it is no artifact, one of a newer schema, or a file was changed
+            (SNN603).
     """
     from snn_deploy.deploy.deployment import read_deployment  # noqa: PLC0415
 

@@ -57,8 +57,11 @@ def inspect(
         The text, and the findings.
 
     Raises:
-        ModelError: the file cannot be read.
-        OptionError: an option that does not go with what is inspected.
+        OptionError: an option that does not go with what is inspected (SNN102).
+        ModelError: the file cannot be read (SNN201 to SNN207), or the data cannot be used (SNN208).
+        UnsupportedError: the front of a chip without cores (SNN301).
+        ArtifactDamagedError: a file of the artifact was changed (SNN603).
+        CoresError: the front of a network that does not fit (SNN700).
     """
     from snn_deploy.deploy import inspecting  # noqa: PLC0415
 

@@ -49,8 +49,14 @@ def report(
         All that the page shows; --json prints it.
 
     Raises:
-        MissingLibraryError: a page is wanted, and what draws it is not installed.
-        OutputExistsError: the file is there, and `force` is not given.
+        OptionError: no such samples (SNN102).
+        MissingLibraryError: a page is wanted, and what draws it is not installed (SNN103).
+        FileMissingError: no such data file (SNN201).
+        DataError: the data are not the network's (SNN208).
+        InputRangeError: a value lies outside what the program declares (SNN504).
+        OutputExistsError: the file is there, and `force` is not given (SNN601).
+        CannotWriteError: the disk is full, permission is missing, ... (SNN602).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import report_command  # noqa: PLC0415 - on demand
 

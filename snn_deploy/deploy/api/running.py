@@ -42,6 +42,15 @@ def simulate(
 
     Returns:
         Activity per layer and the predicted classes.
+
+    Raises:
+        UnknownNameError: no such backend (SNN101).
+        OptionError: no such samples, or a value that makes no sense (SNN102).
+        FileMissingError: no such data file (SNN201).
+        DataError: the data are not the network's (SNN208).
+        InputRangeError: a value lies outside what the program declares (SNN504).
+        BackendError: Lava is not there, took too long or failed (SNN501 to SNN503).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import analysis  # noqa: PLC0415
 
@@ -96,6 +105,15 @@ def verify(
         Per backend the number of states compared, or the first difference: the command exits
         with 3 if there is one. Against network or model: spikes, causes and membranes of every
         layer; it exits with 3 only if a limit is exceeded.
+
+    Raises:
+        UnknownNameError: no such backend (SNN101).
+        OptionError: options that contradict each other, or no such samples (SNN102).
+        ModelError: the model cannot be read (SNN201 to SNN207), or the data cannot be used
+            (SNN208).
+        InputRangeError: a value lies outside what the program declares (SNN504).
+        BackendError: Lava is not there, took too long or failed (SNN501 to SNN503).
+        ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import against_command as real  # noqa: PLC0415
     from snn_deploy.deploy import analysis  # noqa: PLC0415
