@@ -2,7 +2,8 @@
 
 A frontend adds one node per layer that it finds; `to_nir` turns the graph into NIR and its
 annotation. Shapes are those of one sample in one step, without batch and time: (features,),
-(channels, length) or (channels, height, width).
+(channels, length) or (channels, height, width). Arrays hold numbers of any dtype, delays
+whole ones.
 """
 
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Layer:
         """Refuse arrays that cannot be what they are called.
 
         Raises:
-            ShapeError: with what is wrong.
+            ShapeError: with what is wrong (SNN204).
         """
 
 
@@ -84,8 +85,14 @@ class Convolution(Layer):
     """[out, in / groups, *kernel]"""
 
     bias: Array | None = None
+    """[out]"""
+
     stride: Sides
+    """Of each axis, as are the following."""
+
     padding: Sides | Literal["same", "valid"]
+    """Zeros at either end, or one of torch's words."""
+
     dilation: Sides
     groups: int = 1
     delays: Array | None = None
@@ -110,7 +117,11 @@ class TransposedConvolution(Layer):
     """[in, out / groups, *kernel]"""
 
     bias: Array | None = None
+    """[out]"""
+
     stride: Sides
+    """Of each axis, as are the following."""
+
     padding: Sides
     output_padding: Sides
     dilation: Sides
@@ -159,6 +170,8 @@ class Pool(Layer):
 
     pooling: Pooling
     kernel: Sides
+    """Sides of a window along each axis, as are the following."""
+
     stride: Sides
     padding: Sides
 
@@ -253,7 +266,7 @@ class Into(Layer):
         """See `Layer.check`.
 
         Raises:
-            GraphError: no connection drives that state.
+            GraphError: no connection drives that state (SNN206).
         """
         if self.state not in (*CURRENTS, State.MEMBRANE):
             known = ", ".join(state.value for state in (*CURRENTS, State.MEMBRANE))
@@ -282,7 +295,8 @@ class Rectifier(Layer):
 class Cell(Layer):
     """Neurons: the fields of `ir.network.Population`, whose step they compute exactly.
 
-    One that never fires but has layers behind it sends its membrane (`Fires.GRADED`).
+    Membranes, currents and thresholds are in the network's own unit; times are steps. One that
+    never fires but has layers behind it sends its membrane (`Fires.GRADED`).
     """
 
     decay: Parameter
@@ -332,9 +346,9 @@ class Cell(Layer):
         """Return these neurons as a population of `shape`.
 
         Raises:
-            ShapeError: a parameter does not broadcast to `shape`.
-            NotFiniteError: a parameter is NaN or infinite.
-            DynamicsError: parameters that contradict each other.
+            ShapeError: a parameter does not broadcast to `shape` (SNN204).
+            NotFiniteError: a parameter is NaN or infinite (SNN205).
+            DynamicsError: parameters that contradict each other (SNN207).
         """
 
         def placed(values: Array) -> np.ndarray:
@@ -412,7 +426,11 @@ class LayerGraph:
     """A network on its way in, filled node by node, each behind those it reads."""
 
     inputs: dict[str, Shape] = field(default_factory=dict)
+    """Shape of each input, by its name."""
+
     nodes: dict[str, Node] = field(default_factory=dict)
+    """Layers by name; `add` fills it."""
+
     outputs: dict[str, str] = field(default_factory=dict)
     """Node that each output reads, by the output's name."""
 
@@ -441,8 +459,8 @@ class LayerGraph:
         """Add a layer that reads `inputs`; return its name.
 
         Raises:
-            GraphError: the name is taken, or an input does not exist.
-            ShapeError: the layer's arrays cannot be what they are called.
+            GraphError: the name is taken, or an input does not exist (SNN206).
+            ShapeError: the layer's arrays cannot be what they are called (SNN204).
         """
         if name in self.nodes or name in self.inputs:
             what = "an input of the network" if name in self.inputs else "another layer"
@@ -459,7 +477,7 @@ class LayerGraph:
         Biases on that way act in the first step already, unless `bias_waits` is set.
 
         Raises:
-            GraphError: one of them does not exist.
+            GraphError: one of them does not exist (SNN206).
         """
         self._check_source(source, target)
         if target not in self.nodes:

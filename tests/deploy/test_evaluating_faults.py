@@ -42,6 +42,7 @@ from snn_deploy.errors import (
     DataError,
     DeployError,
     OptionError,
+    UnknownNameError,
     WorkersLostError,
 )
 
@@ -187,6 +188,14 @@ def test_another_file_is_no_journal_and_is_left_alone(
     with pytest.raises(DataError, match="this is no journal of an evaluation"):
         snn_deploy.evaluate(deployment, data=file, journal=tmp_path / "j", **PLAIN)
     assert (tmp_path / "j").read_bytes() == content
+
+
+def test_a_backend_that_nobody_knows_begins_no_journal(
+    deployment: Deployment, file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownNameError, match="no backend is called 'evnt'"):
+        snn_deploy.evaluate(deployment, data=file, journal=tmp_path / "j", backend="evnt")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_runs_do_not_write_one_journal(
