@@ -72,7 +72,8 @@ class Chooser:
         """Return the tests that run the mutant's statement.
 
         What runs when a module is imported runs in no test: for it, the tests that run a line of
-        these modules with one of its names, else those that run any line of its module.
+        these modules with one of its names, and those of files that say its name; else those that
+        run any line of its module.
         """
         file = mutant.file
         ran = self._ran.get(file, {})
@@ -89,16 +90,23 @@ class Chooser:
                 for line, text in enumerate((self.root / other).read_text().splitlines(), 1):
                     if word.search(text):
                         found |= theirs.get(line, set())
+            found |= {test for test in self.seconds if word.search(self._text(test))}
         return found or set().union(*ran.values())
 
     def _apart(self, file: str, test: str) -> int:
         """Return how far a test is from a file: 0 imports it, 1 is in its folder, 2 neither."""
+        package, module = file.removesuffix(".py").replace("/", ".").rsplit(".", 1)
+        text = self._text(test)
+        if re.search(rf"from {package}(\.{module} import|\simport .*\b{module}\b)", text):
+            return 0
+        return 1 if test.startswith(f"tests/{Path(file).parts[1]}/") else 2
+
+    def _text(self, test: str) -> str:
+        """Return the text of a test's file."""
         own = test.split("::", maxsplit=1)[0]
         if own not in self._texts:
             self._texts[own] = (self.root / own).read_text()
-        if f"from {file.removesuffix('.py').replace('/', '.')} import" in self._texts[own]:
-            return 0
-        return 1 if own.startswith(f"tests/{Path(file).parts[1]}/") else 2
+        return self._texts[own]
 
     def _statement(self, file: str, line: int) -> range:
         """Return the lines of the innermost statement on a line; of a block, those of its head."""

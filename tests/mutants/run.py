@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for each")
     parser.add_argument("--jobs", type=int, default=2, help="trials at a time")
     parser.add_argument("--again", action="store_true", help="try those that survived again")
+    parser.add_argument("--retry", nargs="+", default=[], metavar="NAME", help="try these again")
     parser.add_argument("--only", default="", help="only files whose path begins with this")
     given = parser.parse_args()
     files = sorted(
@@ -193,6 +194,7 @@ class Results:
         """Return the mutants that are to be tried."""
         again = {"survived"} if self.given.again else set()
         done = {name for name, e in self._entries.items() if e["outcome"] not in again}
+        done -= set(self.given.retry)
         return [mutant for mutant in mutants if mutant.name not in done]
 
     def tried(self, mutant: Mutant, chooser: Chooser, worker: Worker) -> None:
