@@ -74,7 +74,7 @@ nightly: $(VENV)/.product $(VENV)/.dev
 	SNN_DEPLOY_SOAK=100000 $(BIN)/python -m pytest tests/backends/test_soak.py
 	SNN_DEPLOY_FUZZ_MINUTES=30 $(BIN)/python -m pytest -p no:randomly tests/fuzz tests/deploy/test_fuzzed_commands.py
 	SNN_DEPLOY_FUZZ=5000 $(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=new tests/deploy/test_fuzzed_commands.py tests/frontends -k "damaged or hostile or any_words"
-	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest tests/lava/test_many.py
+	SNN_DEPLOY_LAVA_NETWORKS=3000 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/lava/test_many.py
 
 mutants: $(VENV)/.product $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet cosmic-ray==8.7.0 coverage==7.17.3

@@ -27,6 +27,13 @@ def test_help_loads_no_heavy_library() -> None:
     assert "export" in done.stdout
 
 
+def test_python_runs_the_package_as_the_command() -> None:
+    words = [sys.executable, "-m", "snn_deploy", "explain", "SNN999"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == run(words[3:]) == 2, done.stderr
+    assert "SNN999" in done.stderr
+
+
 def test_the_package_loads_no_heavy_library() -> None:
     code = (
         "import sys, snn_deploy;"

@@ -71,21 +71,19 @@ class Chooser:
     def _running(self, mutant: Mutant) -> set[str]:
         """Return the tests that run the mutant's statement.
 
-        What runs when a module is imported runs in no test: for it, the tests that run a line of
-        these modules with one of its names, and those of files that say its name; else those that
-        run any line of its module.
+        What runs when a module is imported may run in no test, or in the one that imports it
+        first. For it there are besides the tests of files that say its name, and those that run a
+        line of these modules with the name; where there are none, those that run its module.
         """
         file = mutant.file
         ran = self._ran.get(file, {})
         statement = self._statement(file, mutant.line)
         found = set().union(*(ran.get(line, set()) for line in statement))
-        if found:
-            return found
         lines = (self.root / file).read_text().splitlines()
         text = "\n".join(lines[line - 1] for line in statement)
-        match = re.match(r"\s*(?:def\s+)?(\w+)\s*[:=(]", text)
-        if match:
-            word = re.compile(rf"\b{match[1]}\b")
+        match = re.match(r"(\s*)(?:def\s+)?(\w+)\s*[:=(]", text)
+        if match and not (found and match[1]):
+            word = re.compile(rf"\b{match[2]}\b")
             for other, theirs in self._ran.items():
                 for line, text in enumerate((self.root / other).read_text().splitlines(), 1):
                     if word.search(text):

@@ -14,9 +14,10 @@ def test_at_least_500_mutants_were_tried():
     assert len({entry["mutant"] for entry in ENTRIES}) == len(ENTRIES)
 
 
-def test_nothing_but_survivors_has_a_reason_to_stay():
+def test_most_mutants_were_noticed_and_those_that_survived_were_read():
     survivors = {entry["mutant"] for entry in ENTRIES if entry["outcome"] == "survived"}
-    assert set(publish.reasons()) <= survivors
+    assert len(survivors) <= 0.15 * len(ENTRIES)
+    assert set(publish.reasons()) == survivors
 
 
 def test_tests_that_noticed_a_mutant_pass_on_the_code_as_it_is():
