@@ -48,9 +48,9 @@ settings.register_profile("new", settings.get_profile("same"), derandomize=False
 settings.load_profile("same")  # --hypothesis-profile=new draws what no run has drawn before
 
 
-def pytest_runtest_setup() -> None:
-    """Check the annotations of every function in each test anew; draw its torch weights from 0."""
-    start_again()
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Check in some tests the annotations of every function; draw torch weights from 0 in each."""
+    start_again(item.nodeid)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
 
