@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from annotations import EACH, FIRST, _jaxtyped, start_again
+from annotations import EACH, FIRST, TESTS, _jaxtyped, start_again
 from beartype import beartype
 from jaxtyping import Num, TypeCheckError
 
 Square = Num[np.ndarray, "side side"]
 GOOD, BAD = np.zeros((2, 2)), np.zeros((2, 3))
+
+
+@pytest.fixture(autouse=True)
+def _checked() -> None:
+    start_again()
 
 
 @pytest.fixture
@@ -22,7 +27,6 @@ def size() -> Callable[[np.ndarray], int]:
     def function(array: Square) -> int:
         return int(array.size)
 
-    start_again()
     return function
 
 
@@ -51,6 +55,17 @@ def test_each_test_starts_again(size: Callable[[np.ndarray], int]) -> None:
     start_again()
     with pytest.raises(TypeCheckError):
         size(BAD)
+
+
+def test_nothing_is_checked_in_most_tests(size: Callable[[np.ndarray], int]) -> None:
+    checked = 0
+    for number in range(8 * TESTS):
+        start_again(f"tests/test_some.py::test_{number}")
+        try:
+            size(BAD)
+        except TypeCheckError:
+            checked += 1
+    assert 1 <= checked < 16
 
 
 def test_the_fields_of_a_dataclass_are_checked() -> None:

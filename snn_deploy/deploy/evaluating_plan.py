@@ -5,12 +5,12 @@ from pathlib import Path
 
 from snn_deploy.deploy.evaluating_journal import finished
 from snn_deploy.deploy.evaluating_work import Work, heading_of
-from snn_deploy.deploy.shown import Shown
+from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.ir.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationPlan(Shown):
+class EvaluationPlan(ShownTable):
     """The result of `evaluate` where nothing is to be run yet."""
 
     name: str
