@@ -46,9 +46,10 @@ test: environments
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 environments: $(VENV)/.product $(VENV)/.dev
-	@$(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped"
-	@$(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped"
-	@$(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped"
+	@( $(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped" ) & \
+	( $(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped" ) & \
+	( $(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped" ) & \
+	wait
 
 coverage: environments
 	$(BIN)/python -m coverage erase

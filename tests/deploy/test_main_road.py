@@ -79,16 +79,6 @@ def test_lava_agrees_on_every_state_of_the_demo(artifact: Deployment, data: Path
     assert result.equal, str(result)
 
 
-def test_two_exports_of_the_demo_are_the_same_bytes(
-    artifact: Deployment, demo_network: Path, data: Path, tmp_path: Path
-) -> None:
-    assert artifact.folder is not None
-    again = tmp_path / "elsewhere"
-    words = ["export", str(demo_network), "--target", "loihi", "--output", str(again)]
-    assert run([*words, "--calibrate", str(data / "train.npz")]) == 0
-    assert contents(again) == contents(artifact.folder)
-
-
 def test_the_weights_and_their_architecture_are_the_demo_as_nir(
     artifact: Deployment, demo_network: Path, data: Path, tmp_path: Path
 ) -> None:
