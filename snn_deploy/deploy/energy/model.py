@@ -81,6 +81,11 @@ class Estimate:
         """The most that it may be [J]."""
         return self.span.high
 
+    @property
+    def dynamic(self) -> float:
+        """Energy of events alone, without static power [J]."""
+        return sum((layer.value for layer in self.layers), start=0.0)
+
 
 def estimate(
     layers: Sequence[LayerCount],
