@@ -277,6 +277,18 @@ def test_the_batch_may_be_open_or_fixed() -> None:
         check(model(nodes, constants, (size, 2, 6, 6)), (2, 6, 6), batch=4)
 
 
+def test_outputs_whose_names_become_alike_are_told_apart() -> None:
+    made = onnx.ModelProto.FromString(
+        model([node("Relu", "x", "a b"), node("Neg", "x", "a_b")], {}, (1, 2), output="a b")
+    )
+    made.graph.output.append(onnx.helper.make_tensor_value_info("a_b", TensorProto.FLOAT, None))
+    graph = read_onnx(made.SerializeToString(), "net.onnx")
+    assert list(graph.outputs) == ["a_b", "a_b_2"]
+    x = np.array([[3.0, -3.0]])
+    given = evaluate(graph, {"x": x}, dtype=np.float64)
+    assert [given[node].tolist() for node in graph.outputs.values()] == [[[3, 0]], [[-3, 3]]]
+
+
 def test_a_softmax_at_the_end_is_left_out_and_said() -> None:
     content = model(
         flat(node("Gemm", "f w", "g", transB=1), node("Softmax", "g")), {"w": normal(5, 72)}

@@ -6,12 +6,13 @@ here are single samples; the batch axis of such files is theirs to take away.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from snn_deploy.errors import ShapeError, UnknownNodeError
+from snn_deploy.errors import GraphError, ShapeError, UnknownNodeError
 from snn_deploy.frontends.ann.evaluation import affine
 from snn_deploy.frontends.ann.folding import along, broadcasts, check_finite, trimmed, with_factor
 from snn_deploy.frontends.ann.windows import Margins, centred, check_window
@@ -103,6 +104,31 @@ class Builder:
         while f"{plain}_{number}" in taken:
             number += 1
         return f"{plain}_{number}"
+
+    def output(self, wanted: str) -> str:
+        """Return a name like `wanted`, which is kept for an output."""
+        name = self.name(wanted)
+        self.reserved.add(name)
+        return name
+
+    def finished(self, outputs: Mapping[str, str], values: Mapping[str, Any]) -> LayerGraph:
+        """Return the graph.
+
+        Args:
+            outputs: Names that were kept for outputs, by those of the file.
+            values: What the file's names stand for.
+
+        Raises:
+            GraphError: an output is no layer's.
+        """
+        for given, name in outputs.items():
+            value = values.get(given)
+            if not isinstance(value, Tensor):
+                raise GraphError(
+                    "an output that is no layer's", where=f"{self.where}: {given[:80]}"
+                )
+            self.graph.outputs[name] = value.node
+        return self.graph
 
     def note(self, kind: Kind, layer: str, amount: str, reason: str) -> None:
         """Keep a finding."""
@@ -376,6 +402,31 @@ class Builder:
             return x
         layer: Layer = Flatten() if len(shape) == 1 else Unflatten(shape=shape)
         return self._node(name, layer, x, shape)
+
+    def with_batch(
+        self, name: str, x: Tensor, sides: Sequence[int], *, batch: int, what: str, where: str
+    ) -> Tensor:
+        """Give values another shape, whose first side must be the batch.
+
+        Args:
+            name: Of the layer.
+            x: The values.
+            sides: What the file says, with the batch.
+            batch: Samples that the model declares.
+            what: The operation, as the file calls it.
+            where: It stands there.
+
+        Raises:
+            UnknownNodeError: samples are mixed.
+            ShapeError: another number of values.
+        """
+        if len(sides) < 2 or sides[0] != batch:
+            raise UnknownNodeError(
+                f"{what} from {(batch, *x.shape)} to {tuple(sides)} mixes samples",
+                where=where,
+                fix="keep the batch as the first axis",
+            )
+        return self.reshaped(name, x, tuple(sides[1:]))
 
     def scaled(
         self,

@@ -38,13 +38,9 @@ def _reshape(call: Call) -> Value:
 
 def _with_batch(call: Call, x: Tensor, sides: list[int]) -> Tensor:
     """Give values another shape, whose first side must be the batch."""
-    if len(sides) < 2 or sides[0] != call.reading.batch:
-        raise UnknownNodeError(
-            f"{call.op.kind} from {(call.reading.batch, *x.shape)} to {tuple(sides)} mixes samples",
-            where=call.where,
-            fix="keep the batch as the first axis",
-        )
-    return call.build.reshaped(call.name, x, tuple(sides[1:]))
+    return call.build.with_batch(
+        call.name, x, sides, batch=call.reading.batch, what=call.op.kind, where=call.where
+    )
 
 
 def _transpose(call: Call) -> Value:

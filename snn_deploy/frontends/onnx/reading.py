@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann import Builder, Tensor
+from snn_deploy.frontends.ann import Builder
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.onnx.call import Call, Reading, Value, unknown
 from snn_deploy.frontends.onnx.file import OnnxGraph, Op, read_file
@@ -62,21 +62,12 @@ class _Reader:
         if not model.inputs:
             raise GraphError("nothing enters the network", where=self.where)
         reading = self._reading()
-        build = reading.build
-        names = {output: build.name(output) for output in model.outputs}
-        build.reserved |= set(names.values())
+        names = {output: reading.build.output(output) for output in dict.fromkeys(model.outputs)}
         self.values |= {"": None, **model.constants}
         self._inputs(reading)
         for op in model.ops:
             self._operation(reading, op)
-        for output, name in names.items():
-            value = self.values[output]
-            if not isinstance(value, Tensor):
-                raise GraphError(
-                    "an output that is no layer's", where=f"{self.where}: {output[:80]}"
-                )
-            build.graph.outputs[name] = value.node
-        return build.graph
+        return reading.build.finished(names, self.values)
 
     def _reading(self) -> Reading:
         model = self.model

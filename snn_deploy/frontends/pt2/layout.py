@@ -19,13 +19,9 @@ def _transposed(call: Call) -> Value:
 def _with_batch(call: Call, sides: Sequence[int]) -> Tensor:
     """Give `self` another shape, whose first side must be the batch."""
     x = call.tensor("self")
-    if len(sides) < 2 or sides[0] != call.reading.batch:
-        raise UnknownNodeError(
-            f"{call.op.target[:80]} from {tuple(call.given_shape)} to {tuple(sides)} mixes samples",
-            where=call.where,
-            fix="keep the batch as the first axis",
-        )
-    return call.build.reshaped(call.name, x, tuple(sides[1:]))
+    return call.build.with_batch(
+        call.name, x, sides, batch=call.reading.batch, what=call.op.target[:80], where=call.where
+    )
 
 
 def _flatten(call: Call) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snn_deploy.errors import FileDamagedError, GraphError, ShapeError, UnknownNodeError
-from snn_deploy.frontends.ann import Builder, Tensor
+from snn_deploy.frontends.ann import Builder
 from snn_deploy.frontends.layers import LayerGraph
 from snn_deploy.frontends.pt2.call import Call, Reading, Value
 from snn_deploy.frontends.pt2.file import Exported, ExportedOp, read_exported
@@ -53,20 +53,12 @@ class _Reader:
             raise GraphError("nothing enters the network, or nothing leaves it", where=self.where)
         check_shared(model.ops, model.outputs, PREFIX, self.where)
         reading = self._reading()
-        build = reading.build
-        given = {output: build.name(f"{output}.out") for output in model.outputs}
-        build.reserved |= set(given.values())
+        outputs = dict.fromkeys(model.outputs)
+        given = {output: reading.build.output(f"{output}.out") for output in outputs}
         self._inputs(reading)
         for op in model.ops:
             self._operation(reading, op)
-        for output, name in given.items():
-            value = reading.values.get(output)
-            if not isinstance(value, Tensor):
-                raise GraphError(
-                    "an output that is no layer's", where=f"{self.where}: {output[:80]}"
-                )
-            build.graph.outputs[name] = value.node
-        return build.graph
+        return reading.build.finished(given, reading.values)
 
     def _reading(self) -> Reading:
         model = self.model
