@@ -190,10 +190,7 @@ def compare_with_module(
 
 def compared(module: Any, network: Network, sample: np.ndarray, seen: Tracing) -> Comparison:
     """Compare a run of a module on a sample with our network on the same sample."""
-    if seen.layout is Layout.CONSTANT:
-        sample = np.repeat(sample[:1], seen.steps, axis=0)
-    records = _records(module, network, seen)
-    traces, sent = _forced(network, sample, records)
+    records, traces, sent = _followed(module, network, sample, seen)
 
     def alone(population: Population) -> PopulationTrace:
         return _alone(network, population, sent, own=False)
@@ -230,9 +227,7 @@ def module_trace(
     """
     values = checked_sample(sample)
     seen = attempt(module, values, layout, Formulas())
-    if seen.layout is Layout.CONSTANT:
-        values = np.repeat(values[:1], seen.steps, axis=0)
-    traces, sent = _forced(network, values, _records(module, network, seen))
+    _, traces, sent = _followed(module, network, values, seen)
     return Trace(
         steps=seen.steps,
         populations=tuple(
@@ -274,6 +269,16 @@ def _records(module: Any, network: Network, seen: Tracing) -> dict[str, np.ndarr
             continue  # nothing arrives of what they send
         found[name] = sent.reshape(len(sent), *population.shape) / factor
     return found
+
+
+def _followed(
+    module: Any, network: Network, sample: np.ndarray, seen: Tracing
+) -> tuple[dict[str, np.ndarray], dict[str, PopulationTrace], dict[str, np.ndarray]]:
+    """Return what the module's neurons sent, and then as `_forced` does."""
+    if seen.layout is Layout.CONSTANT:
+        sample = np.repeat(sample[:1], seen.steps, axis=0)
+    records = _records(module, network, seen)
+    return records, *_forced(network, sample, records)
 
 
 def _forced(

@@ -1,7 +1,7 @@
 """What we add to a NIR file: everything it leaves open, as one JSON text in its metadata."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -152,14 +152,7 @@ def annotated(graph: nir.NIRGraph, annotation: Annotation) -> nir.NIRGraph:
         outputs={name: choice.value for name, choice in annotation.outputs.items()},
         weights=dict(annotation.weights),
         feedback=sorted(annotation.feedback),
-        encoding=_Encoding(
-            how=annotation.encoding.how,
-            steps=annotation.encoding.steps,
-            seed=annotation.encoding.seed,
-            low=annotation.encoding.low,
-            high=annotation.encoding.high,
-            unit=annotation.encoding.unit,
-        ),
+        encoding=_Encoding(**asdict(annotation.encoding)),
         into=dict(annotation.into),
     )
     text = msgspec.json.encode(record, order="sorted").decode("utf-8")
@@ -249,14 +242,7 @@ def _annotation(record: _Record, changed: frozenset[str], where: str) -> Annotat
         outputs={name: _stated(decode) for name, decode in record.outputs.items()},
         weights=record.weights,
         feedback=tuple(record.feedback),
-        encoding=Encoding(
-            how=record.encoding.how,
-            steps=record.encoding.steps,
-            seed=record.encoding.seed,
-            low=record.encoding.low,
-            high=record.encoding.high,
-            unit=record.encoding.unit,
-        ),
+        encoding=Encoding(**msgspec.structs.asdict(record.encoding)),
         into=record.into,
     )
 
