@@ -23,9 +23,6 @@ Equal = Callable[..., Trace]
 NETWORKS = int(os.environ.get("SNN_DEPLOY_LAVA_NETWORKS", "300"))
 """How many networks run in Lava."""
 
-STEPS = 18 if NETWORKS <= 300 else 24
-"""Of a network in all batches but the first."""
-
 AT_ONCE = 25
 """Networks of one child: its start costs as much as three of them."""
 
@@ -38,9 +35,7 @@ def test_random_networks_have_every_state_in_lava(equal_in_lava: Equal, numbers:
     groups: dict[object, list[Case]] = {}
     for number in numbers:
         program, inputs = random_case(number)
-        if numbers[
-            0
-        ]:  # steps cost most here, and the first batch has tried what a second sample is
+        if numbers[0]:  # steps cost most here, and a second sample costs as many again
             inputs = tuple(replace(given, values=given.values[:1]) for given in inputs)
         groups.setdefault((program.arithmetic, program.period), []).append((program, inputs))
     for cases in groups.values():
@@ -63,7 +58,7 @@ def _wrapped_on_the_way(program: Program) -> set[str]:
 
 def test_the_random_networks_cover_every_stock_process() -> None:
     used: Counter[Neuron | Connection] = Counter()
-    most = 150
+    most = min(NETWORKS, 300)
     for number in range(most):
         with unchecked():
             plan = make_plan(random_case(number)[0])
