@@ -30,6 +30,14 @@ def size() -> Callable[[np.ndarray], int]:
     return function
 
 
+def refuses(size: Callable[[np.ndarray], int]) -> bool:
+    try:
+        size(BAD)
+    except TypeCheckError:
+        return True
+    return False
+
+
 def test_a_wrong_shape_is_refused_in_the_first_calls(size: Callable[[np.ndarray], int]) -> None:
     for _ in range(FIRST):
         with pytest.raises(TypeCheckError):
@@ -38,15 +46,9 @@ def test_a_wrong_shape_is_refused_in_the_first_calls(size: Callable[[np.ndarray]
 
 
 def test_one_call_in_many_is_checked_behind_them(size: Callable[[np.ndarray], int]) -> None:
-    refused = 0
     for _ in range(10 * EACH - FIRST):
         size(GOOD)
-    for _ in range(10 * EACH):
-        try:
-            size(BAD)
-        except TypeCheckError:
-            refused += 1
-    assert refused == 10
+    assert sum(refuses(size) for _ in range(10 * EACH)) == 10
 
 
 def test_each_test_starts_again(size: Callable[[np.ndarray], int]) -> None:
@@ -58,14 +60,11 @@ def test_each_test_starts_again(size: Callable[[np.ndarray], int]) -> None:
 
 
 def test_nothing_is_checked_in_most_tests(size: Callable[[np.ndarray], int]) -> None:
-    checked = 0
-    for number in range(8 * TESTS):
+    def checked(number: int) -> bool:
         start_again(f"tests/test_some.py::test_{number}")
-        try:
-            size(BAD)
-        except TypeCheckError:
-            checked += 1
-    assert 1 <= checked < 16
+        return refuses(size)
+
+    assert 1 <= sum(checked(number) for number in range(8 * TESTS)) < 16
 
 
 def test_the_fields_of_a_dataclass_are_checked() -> None:

@@ -47,14 +47,13 @@ class Chooser:
     def tests(self, mutant: Mutant, budget: float) -> tuple[list[str], list[str], int]:
         """Return the first tests, the others within `budget` [s], and how many run the line."""
         found = self._running(mutant)
-        ordered = sorted(
-            found, key=lambda name: (self._apart(mutant.file, name), self.seconds[name], name)
-        )
+        apart = {own: self._apart(mutant.file, own) for own in {_file(name) for name in found}}
+        ordered = sorted(found, key=lambda name: (apart[_file(name)], self.seconds[name], name))
         first: list[str] = []
         files: set[str] = set()
         spent = 0.0
         for name in ordered:
-            file = name.split("::")[0]
+            file = _file(name)
             if spent + self.seconds[name] > FIRST_SECONDS and first:
                 break
             if file in files or len(files) < FIRST_FILES:
@@ -88,20 +87,21 @@ class Chooser:
                 for line, text in enumerate((self.root / other).read_text().splitlines(), 1):
                     if word.search(text):
                         found |= theirs.get(line, set())
-            found |= {test for test in self.seconds if word.search(self._text(test))}
+            files = {_file(name) for name in self.seconds}
+            naming = {own for own in files if word.search(self._text(own))}
+            found |= {name for name in self.seconds if _file(name) in naming}
         return found or set().union(*ran.values())
 
-    def _apart(self, file: str, test: str) -> int:
-        """Return how far a test is from a file: 0 imports it, 1 is in its folder, 2 neither."""
+    def _apart(self, file: str, own: str) -> int:
+        """Return how far tests are from a file: 0 import it, 1 are in its folder, 2 neither."""
         package, module = file.removesuffix(".py").replace("/", ".").rsplit(".", 1)
-        text = self._text(test)
+        text = self._text(own)
         if re.search(rf"from {package}(\.{module} import|\simport .*\b{module}\b)", text):
             return 0
-        return 1 if test.startswith(f"tests/{Path(file).parts[1]}/") else 2
+        return 1 if own.startswith(f"tests/{Path(file).parts[1]}/") else 2
 
-    def _text(self, test: str) -> str:
-        """Return the text of a test's file."""
-        own = test.split("::", maxsplit=1)[0]
+    def _text(self, own: str) -> str:
+        """Return the text of a file of tests."""
         if own not in self._texts:
             self._texts[own] = (self.root / own).read_text()
         return self._texts[own]
@@ -120,6 +120,10 @@ class Chooser:
                             spans[inside] = range(node.lineno, max(last, node.lineno) + 1)
             self._statements[file] = spans
         return self._statements[file].get(line, range(line, line + 1))
+
+
+def _file(test: str) -> str:
+    return test.split("::", maxsplit=1)[0]
 
 
 def _moved(before: str, after: str) -> dict[int, int]:
