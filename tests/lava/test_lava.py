@@ -456,6 +456,18 @@ def test_the_runner_needs_its_own_folder_only(lava_python: Path, artifact: Path)
     assert "readout" in run_lava(lava_python, elsewhere, "--steps", "5")[0]
 
 
+def test_the_runner_compiles_its_modules_itself(lava_python: Path, artifact: Path) -> None:
+    (other := artifact / "other.py").write_text("raise SystemExit('of somebody else')")
+    planted = f"{artifact}/snn_lava/__pycache__/step.cpython-310.pyc"
+    code = "from py_compile import *; import sys; mode = PycInvalidationMode.UNCHECKED_HASH;"
+    code += "compile(*sys.argv[1:], invalidation_mode=mode)"
+    subprocess.run([lava_python, "-c", code, other, planted], check=True)
+    assert "readout" in run_lava(lava_python, artifact, "--steps", "5")[0]
+    assert [file.name for file in (artifact / "snn_lava" / "__pycache__").iterdir()] == [
+        Path(planted).name
+    ]
+
+
 # -- Lava as it comes -------------------------------------------------------------------------
 
 UNTOUCHED = """

@@ -15,12 +15,33 @@ import multiprocessing
 import os
 import sys
 import traceback
+from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 
 sys.dont_write_bytecode = True  # a run leaves the artifact's folder as it was
-sys.pycache_prefix = os.devnull  # and reads no code there that the manifest does not list
+
+
+class Source(SourceFileLoader):
+    """Compiles a module each time that it is imported."""
+
+    def get_code(self, fullname):
+        """Return the module's code, from the file that the manifest lists and no other."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def sources_only(path):
+    """Return what finds the modules beside this file; compiled ones may be of anybody."""
+    found = Path(path).resolve()
+    if found != FOLDER and FOLDER / "snn_lava" not in (found, *found.parents):
+        raise ImportError(f"{path} is not ours")
+    return FileFinder(path, (Source, [".py"]))
+
+
+sys.path_hooks.insert(0, sources_only)
+sys.path_importer_cache.clear()  # Python has looked at this folder to find what it runs
 
 
 def arguments():
