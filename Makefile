@@ -50,7 +50,8 @@ test: environments
 
 # side by side: none waits for another
 environments: $(VENV)/.product
-	@( $(BIN)/python -m snn_deploy lava setup || echo "the Lava tests will be skipped" ) & \
+	@$(BIN)/python tests/compile_kernels.py & \
+	( $(BIN)/python -m snn_deploy lava setup || echo "the Lava tests will be skipped" ) & \
 	( $(MAKE) --no-print-directory lava-dl || echo "the tests against lava-dl's netx will be skipped" ) & \
 	( $(MAKE) --no-print-directory oracles || echo "the tests against other emulators will be skipped" ) & \
 	$(MAKE) --no-print-directory $(VENV)/.dev; made=$$?; wait; exit $$made

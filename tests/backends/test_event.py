@@ -10,6 +10,8 @@ from strategies import ANYTHING, Sizes, random_program, unchecked
 from wild_programs import wild_inputs, wild_program
 
 from snn_deploy.backends.event import EventBackend, sources
+from snn_deploy.backends.event.layers.kernels.advance import KERNELS
+from snn_deploy.backends.event.stepwise.kernels.loop import advance_steps
 from snn_deploy.backends.event.stepwise.kinds import code_of
 from snn_deploy.backends.event.stepwise.plan import make_plan
 from snn_deploy.backends.protocol import find_backend
@@ -305,6 +307,18 @@ def test_kernels_of_other_sources_are_not_taken_from_the_cache(monkeypatch):
     assert first == sources.SOURCES
     monkeypatch.setattr(sources, "CURRENTS", ())
     assert sources.digest() != first
+
+
+def test_no_program_and_no_recording_compile_the_kernels_anew():
+    """Neither arrays with gaps nor numbers of another width; weights alone have two."""
+    with unchecked():
+        for seed in range(8):
+            program, inputs = random_program(np.random.default_rng(seed), ANYTHING)
+            EventBackend().run(program, inputs, EVERYTHING)
+    assert len(KERNELS.initialize.signatures) == len(KERNELS.advance.signatures) == 1
+    forms = [[str(part) for part in form[1:]] for form in advance_steps.signatures]
+    assert forms
+    assert all(form == forms[0] for form in forms)
 
 
 def test_no_samples_and_no_steps_are_a_run_too():

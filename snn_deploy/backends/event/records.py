@@ -38,14 +38,14 @@ class Records(NamedTuple):
     count_block: Int64[np.ndarray, " population"]
     """Where the counts [sample, neuron] of a population begin."""
 
-    overflows: Int64[np.ndarray, "sample population"]
+    overflows: Int64[np.ndarray, "population sample"]
 
     def of(self, rows: slice) -> "Records":
-        """Return the part of some populations."""
+        """Return the part of some populations; kernels are compiled anew for arrays with gaps."""
         return self._replace(
             blocks=self.blocks[rows],
             count_block=self.count_block[rows],
-            overflows=self.overflows[:, rows],
+            overflows=self.overflows[rows],
         )
 
 
@@ -74,7 +74,7 @@ class Room:
             events=np.zeros(counts[-1], np.int64),
             spikes=np.zeros(counts[-1], np.int64),
             count_block=counts[:-1].astype(np.int64),
-            overflows=np.zeros((samples, len(order)), np.int64),
+            overflows=np.zeros((len(order), samples), np.int64),
         )
 
     def trace(self, name: str) -> PopulationTrace:
@@ -92,7 +92,7 @@ class Room:
                 for state in State
                 if (kept := self._state(row, population, state)) is not None
             },
-            overflows=int(self.records.overflows[:, row].sum()),
+            overflows=int(self.records.overflows[row].sum()),
         )
 
     def _state(self, row: int, population: Population, state: State) -> np.ndarray | None:

@@ -25,9 +25,7 @@ def check(python: Path) -> None:
         LavaFailedError: Lava does not run, or computes something else.
         LavaTimeoutError: it hangs.
     """
-    program = _one_neuron()
-    spikes = np.asarray([[1, 0, 1, 1, 1, 0, 1, 1]]).reshape(1, 8, 1)
-    inputs = (Values(name="input", values=spikes),)
+    program, inputs = one_neuron()
     backend = LavaBackend(python=python, time_limit=CHECK_LIMIT)
     found = backend.run(program, inputs, EVERYTHING)["neuron"].membrane
     wanted = ReferenceBackend().run(program, inputs, EVERYTHING)["neuron"].membrane
@@ -39,7 +37,8 @@ def check(python: Path) -> None:
         )
 
 
-def _one_neuron() -> Program:
+def one_neuron() -> tuple[Program, tuple[Values, ...]]:
+    """Return a program of one neuron that every simulator runs, and 8 steps of input."""
     chip = find_target("loihi2")
     neuron = Population(
         name="neuron",
@@ -57,7 +56,7 @@ def _one_neuron() -> Program:
         shift=chip.weights.shift.value,
         delay=np.asarray(1, np.int32),
     )
-    return Program(
+    program = Program(
         name="selftest",
         target=chip.name,
         arithmetic=chip.arithmetic,
@@ -66,3 +65,5 @@ def _one_neuron() -> Program:
         projections=(weight,),
         outputs=(Output(name="output", population="neuron", decode=Decode.COUNT),),
     )
+    spikes = np.asarray([1, 0, 1, 1, 1, 0, 1, 1]).reshape(1, 8, 1)
+    return program, (Values(name="input", values=spikes),)

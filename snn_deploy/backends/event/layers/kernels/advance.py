@@ -152,7 +152,7 @@ def _step(
                 plan, layer, block, first, size, cells, marks, bias, room.desk
             )
             cells[layer.quiet + block] = not alive
-            records.overflows[sample, layer.row] += overflows
+            records.overflows[layer.row, sample] += overflows
             count = _send(streams, lane, layer, node, first, size, count)
         _count(
             plan, streams, lane, layer, node, streams.begins[lane, begin], count, sample, records

@@ -62,7 +62,7 @@ def _step(
                 count, overflows = advance_general(plan, cells, population, step)
             else:
                 count, overflows = advance_kind(plan, cells, population, step)
-            records.overflows[sample, index] += overflows
+            records.overflows[index, sample] += overflows
             _count(plan, cells, population, index, count, sample, sent, records)
         elif period > 1:
             _hush(cells, population)
