@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snn_deploy.ir.arithmetic import Arithmetic, Order, Register, Sums
-from snn_deploy.ir.neuron import During, FloorWhen, Reads, State, When
+from snn_deploy.ir.neuron import During, FloorWhen, Reads, ResetKind, State, When
 from snn_deploy.ir.program import Population
 from snn_deploy.quantize.bound_firing import Test, left_behind, pieces
 from snn_deploy.quantize.bound_parts import NO, NOTHING, Guard, Stepped, Written
@@ -106,7 +106,7 @@ class MembraneStep:
         late = population.reset.when is When.NEXT
         v = self._integrated(old, write)
         seen = NOTHING
-        if late:
+        if late and not self._leaves_alone:
             v, seen = self._reset_late(old, write.state(v), guard, write)
         v = self._lifted(v, FloorWhen.BEFORE_TEST)
 
@@ -132,6 +132,12 @@ class MembraneStep:
             guard=seen.joined(Guard(over, changes, spikes, down, again)),
             lost=write.state.lost if changed is None else write.state.lost | changed.lost,
         )
+
+    @property
+    def _leaves_alone(self) -> bool:
+        """Whether a spike changes nothing: a guard on spikes would only lift what they leave."""
+        population = self.numbers.population
+        return population.reset.kind is ResetKind.NONE and population.refractory is None
 
     def _lifted(self, v: Interval, when: FloorWhen) -> Interval:
         """Return the membranes above the floor, if it acts at this place of the step."""
@@ -214,6 +220,8 @@ class MembraneStep:
         self, v: Interval, test: Test, may: Guard, write: "_Membranes"
     ) -> tuple[Interval, Interval]:
         """Return the membranes that send nothing, and what those that do leave behind."""
+        if self._leaves_alone:
+            return v, v
         quiet = v if self.now.may_not else test.quiet(v).where(may.fires, v)
         sent: Interval | None = None
         late = self.numbers.population.reset.when is When.NEXT

@@ -45,6 +45,10 @@ def value(amount, when=When.NOW):
     return Reset(kind=ResetKind.VALUE, amount=whole(amount), when=when)
 
 
+def never(when=When.NOW):
+    return Reset(kind=ResetKind.NONE, when=when)
+
+
 def program_of(population, rules, weight=1):
     """Return a neuron that one source may raise by up to three weights, and one lower."""
     wires = [
@@ -153,6 +157,10 @@ EXACT = {
         ),
         TOGETHER,
     ),
+    "counts and keeps its membrane": (
+        small(threshold=whole(2), fires=Fires.COUNT, max_spikes=3, reset=never()),
+        TOGETHER,
+    ),
     "current": (small(fires=Fires.NEVER, current=Current(decay=whole(2048))), TOGETHER),
 }
 
@@ -197,6 +205,22 @@ def test_leaps_over_many_steps_find_what_is_tested_again(leaping_and_single, wei
     assert leaping[State.PAYLOAD] == single[State.PAYLOAD]
     high = single[State.MEMBRANE][1]
     assert high <= leaping[State.MEMBRANE][1] <= 1.01 * high
+
+
+@pytest.mark.parametrize("when", [When.NOW, When.NEXT])
+def test_leaps_of_a_membrane_that_no_spike_changes_end_where_single_steps_do(
+    leaping_and_single, when
+):
+    population = small(
+        decay=whole(4000),
+        threshold=whole(100),
+        fires=Fires.COUNT,
+        max_spikes=200,
+        reset=never(when),
+    )
+    leaping, single = leaping_and_single(program_of(population, WIDE, 30))
+    for state, (_, high) in single.items():
+        assert high <= leaping[state][1] <= 1.03 * high
 
 
 def test_a_membrane_that_grows_by_itself_is_followed_or_given_up():
