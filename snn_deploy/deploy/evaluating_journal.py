@@ -1,6 +1,5 @@
 """The journal of an evaluation: a line for each block that is done, so that none is done twice."""
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,9 +9,9 @@ import msgspec
 
 from snn_deploy.deploy.artifact import check_outside
 from snn_deploy.deploy.evaluating_block import Found
-from snn_deploy.deploy.locking import content_of, locked
+from snn_deploy.deploy.locking import check_locks, content_of, locked
 from snn_deploy.errors import CannotWriteError, DataError, OptionError
-from snn_deploy.ir.paths import is_folder, is_there
+from snn_deploy.ir.paths import is_there
 
 SCHEMA = "snn-deploy/evaluation-journal/1"
 
@@ -107,8 +106,11 @@ def finished(path: Path, heading: Callable[[], Heading]) -> int | None:
     if is_there(path):
         with _opened(path) as descriptor:
             return len(_whole(content_of(descriptor), path, heading())[1])
-    if not is_folder(path.parent):
-        raise _cannot_write(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)), path)
+    check_locks(path)
+    try:
+        os.scandir(path.parent).close()
+    except OSError as problem:
+        raise _cannot_write(problem, path) from problem
     return None
 
 

@@ -3,10 +3,25 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from snn_deploy.deploy.plain_files import opened_plain
 from snn_deploy.errors import CannotWriteError, OptionError
+
+
+def check_locks(path: Path) -> None:
+    """Refuse a file that others must be kept out of, where the system cannot do so.
+
+    Raises:
+        OptionError: this system has no such locks.
+    """
+    if find_spec("fcntl") is None:
+        raise OptionError(
+            "a journal needs POSIX file locks, which this system lacks",
+            where=str(path),
+            fix="run it on Linux or macOS",
+        )
 
 
 @contextmanager
@@ -27,14 +42,9 @@ def locked(
         OptionError: `busy`; or this system has no such locks.
         CannotWriteError: what `cannot_write` made, also for a link, a pipe or a device.
     """
-    try:
-        import fcntl  # noqa: PLC0415 - Windows has none
-    except ImportError as missing:
-        raise OptionError(
-            "a journal needs POSIX file locks, which this system lacks",
-            where=str(path),
-            fix="run it on Linux or macOS",
-        ) from missing
+    check_locks(path)
+    import fcntl  # noqa: PLC0415 - Windows has none
+
     try:
         descriptor = opened_plain(path)
     except OSError as problem:

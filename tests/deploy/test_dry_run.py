@@ -1,6 +1,7 @@
 """A dry run says what would be written and writes nothing, nor would what it says be refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,7 @@ def test_an_evaluation_that_was_begun_would_go_on(
         ("--workers 0", "0 workers"),
         ("--journal data.npz", "this is no journal of an evaluation"),
         ("--journal no/j", "the journal could not be written: No such file or directory"),
+        ("--journal data.npz/j", "the journal could not be written: Not a directory"),
         ("--journal ready/j", "the output lies inside the artifact"),
     ],
 )
@@ -163,6 +165,23 @@ def test_the_dry_run_of_an_evaluation_refuses_what_the_run_would_refuse(
     assert refused[0] == refused[1]
     assert said in refused[0][1]
     assert contents(here) == before
+
+
+@pytest.mark.parametrize(
+    "words", [f"{EVALUATION} --journal j", "tune model.nir --data data.npz --output j"]
+)
+def test_a_dry_run_refuses_a_journal_where_there_are_no_locks(
+    here: Path, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if words.startswith("tune"):
+        pytest.importorskip("optuna")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    refused = [
+        (run([*words.split(), *more]), capsys.readouterr().err) for more in ((), ("--dry-run",))
+    ]
+    assert refused[0] == refused[1]
+    assert "a journal needs POSIX file locks" in refused[0][1]
+    assert not (here / "j").exists()
 
 
 def test_the_dry_run_of_a_search_says_what_it_would_try(

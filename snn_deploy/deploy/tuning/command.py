@@ -15,6 +15,7 @@ from snn_deploy.deploy.artifact import check_outside, write_file
 from snn_deploy.deploy.data import Data, data_from
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.importing import CONVERSION_SAMPLES, imported, model_content
+from snn_deploy.deploy.locking import check_locks
 from snn_deploy.deploy.manifest import json_bytes
 from snn_deploy.deploy.net_files import is_net
 from snn_deploy.deploy.pools import Pool
@@ -84,6 +85,7 @@ def _ready(job: Job) -> _Ready:
     model, request, wanted, calibrate = job.model, job.request, job.wanted, job.calibrate
     _check(model, request)
     optuna_or_refuse()
+    check_locks(job.output / JOURNAL)
     content = model_content(model)
     found = imported(model, request, job.data if calibrate is None else calibrate, content=content)
     names = tuple(entry.name for entry in found.network.inputs)
