@@ -8,6 +8,7 @@ that reaches it, and multiplies where a layer reads values that are no spikes, s
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from math import fsum
 
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.operations import Operations, Way, ways_of_network, ways_of_program
@@ -136,7 +137,7 @@ def compare_with_ann(
     times = steps if has_loop((p.source, p.target) for p in program.projections) else 1
     layers = tuple(_layers(ways, done, samples, times))
     macs = sum(layer.ann_macs for layer in layers)
-    acs, multiplied = (sum(getattr(x, n) for x in layers) for n in ("snn_acs", "snn_macs"))
+    acs, multiplied = (fsum(getattr(x, n) for x in layers) for n in ("snn_acs", "snn_macs"))
     return AnnComparison(
         layers=layers,
         times=times,

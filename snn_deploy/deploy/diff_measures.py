@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 
 import numpy as np
 
@@ -155,7 +156,7 @@ def _answers(one: Deployment, other: Deployment, data: tuple[Data, Data]) -> Ite
     yield Measure(about=About.ANSWERS, what="same class", one=same, other=same, unit="%")
     steps = [float(run.steps) for run in runs]
     yield Measure(about=About.ANSWERS, what="steps", one=steps[0], other=steps[1])
-    spikes = [sum(layer.spikes for layer in run.activity) for run in runs]
+    spikes = [fsum(layer.spikes for layer in run.activity) for run in runs]
     yield Measure(about=About.ANSWERS, what="spikes a sample", one=spikes[0], other=spikes[1])
 
 
@@ -171,7 +172,7 @@ def _energy(found: Sequence[Estimate]) -> Iterator[Measure]:
         first, second = (MICRO * value for value in values)
         yield Measure(about=About.ENERGY, what=what, one=first, other=second, unit="uJ")
     for event in Event:
-        totals = [sum(layer.count.counts.get(event, 0.0) for layer in e.layers) for e in found]
+        totals = [fsum(layer.count.counts.get(event, 0.0) for layer in e.layers) for e in found]
         if any(totals):
             yield Measure(about=About.ENERGY, what=event.value, one=totals[0], other=totals[1])
 

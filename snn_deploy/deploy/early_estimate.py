@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import fsum
 from typing import ClassVar
 
 import numpy as np
@@ -108,7 +109,7 @@ class EarlyEstimate(ShownTable):
 
     def _mean(self, values: tuple[float, ...]) -> float:
         weighted = (one.samples * v for one, v in zip(self.left, values, strict=True))
-        return sum(weighted) / self.samples
+        return fsum(weighted) / self.samples
 
     def __str__(self) -> str:
         rows = [("left after", "samples", "energy a sample")]

@@ -7,6 +7,7 @@ a time; docs/neurobench.md lists what one must know to compare.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -273,10 +274,10 @@ class WatchedProgram:
     def counts(self, layers: Sequence[LayerCount], samples: int) -> IntegerCounts:
         """Return our own counts; `layers` are the events that energy is estimated from."""
         return IntegerCounts(
-            synaptic_stored=sum(layer.synaptic for layer in layers),
+            synaptic_stored=fsum(layer.synaptic for layer in layers),
             synaptic_nonzero=self.nonzero / samples,
-            updates=sum(layer.counts.get(Event.NEURON_UPDATE, 0.0) for layer in layers),
-            messages=sum(layer.counts.get(Event.MESSAGE, 0.0) for layer in layers),
+            updates=fsum(layer.counts.get(Event.NEURON_UPDATE, 0.0) for layer in layers),
+            messages=fsum(layer.counts.get(Event.MESSAGE, 0.0) for layer in layers),
         )
 
 

@@ -9,6 +9,7 @@ single layers are taken further down. Every point that counts is a program that 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 
 from snn_deploy.errors import OptionError
 
@@ -90,7 +91,7 @@ class Bench:
         """Return what the program with `bits` reaches."""
         key = tuple(bits[layer.name] for layer in self.layers)
         if key not in self._seen:
-            cost = sum(layer.cost * bits[layer.name] for layer in self.layers)
+            cost = fsum(layer.cost * bits[layer.name] for layer in self.layers)
             self._seen[key] = Tried(bits=dict(bits), accuracy=self._evaluate(bits), cost=cost)
         return self._seen[key]
 
@@ -192,7 +193,7 @@ def _with_optuna(bench: Bench, runs: int) -> None:
             fix="pip install snn-deploy[search], or --search greedy",
         ) from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    all_bits = sum(layer.cost * max(layer.errors) for layer in bench.layers)
+    all_bits = fsum(layer.cost * max(layer.errors) for layer in bench.layers)
 
     def objective(trial: "optuna.Trial") -> float:
         bits = {

@@ -23,6 +23,7 @@ Costs of the whole chip, in no layer:
 
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 
 
 class Event(Enum):
@@ -95,4 +96,4 @@ class LayerCount:
     @property
     def synaptic(self) -> float:
         """Synaptic operations of all kinds."""
-        return sum(self.counts.get(event, 0.0) for event in SYNAPTIC)
+        return fsum(self.counts.get(event, 0.0) for event in SYNAPTIC)

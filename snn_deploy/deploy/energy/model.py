@@ -84,7 +84,7 @@ class Estimate:
     @property
     def dynamic(self) -> float:
         """Energy of events alone, without static power [J]."""
-        return sum((layer.value for layer in self.layers), start=0.0)
+        return math.fsum(layer.value for layer in self.layers)
 
 
 def estimate(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from math import fsum
 from typing import Any
 
 import msgspec
@@ -252,7 +253,7 @@ class CoreMap:
     @property
     def messages(self) -> float:
         """Expected messages to cores in a step."""
-        return sum(core.load.messages_in for core in self.cores)
+        return fsum(core.load.messages_in for core in self.cores)
 
     def json(self) -> bytes:
         """Return the map as JSON, one line per core: same map, same bytes."""

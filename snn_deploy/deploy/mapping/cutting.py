@@ -57,7 +57,7 @@ class Cut:
     @property
     def messages(self) -> float:
         """Messages to cores in a step."""
-        return sum(core.usage.load.messages_in for core in self.cores)
+        return math.fsum(core.usage.load.messages_in for core in self.cores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import fsum
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -182,8 +183,8 @@ class Layer:
         needs = [wiring.need(part) for wiring in self.wirings]
         rates = self.rates[index]
         spikes, sent = float(rates.sum()), float(rates @ self.cores_reached[index])
-        messages = sum((need.messages for need in needs), start=0.0)
-        operations = sum((need.operations for need in needs), start=0.0)
+        messages = fsum(need.messages for need in needs)
+        operations = fsum(need.operations for need in needs)
         neurons = part.neurons * costs.access.value
         neurons += int(self._updated[index].sum()) * costs.update.value
         made = neurons + spikes * costs.spike.value + sent * costs.message_out.value
@@ -219,7 +220,7 @@ def together(usages: Sequence[Usage]) -> Usage:
     counts[Resource.THRESHOLDS] = len(thresholds)
     counts[Resource.SYNAPSE_FORMATS] = len(formats)
     loads = {
-        f.name: round(sum(getattr(u.load, f.name) for u in usages), DIGITS) for f in fields(Load)
+        f.name: round(fsum(getattr(u.load, f.name) for u in usages), DIGITS) for f in fields(Load)
     }
     return Usage(
         counts=counts,

@@ -66,8 +66,8 @@ def within(cutter: Cutter, first: Cut, cores: int) -> Cut:
 
 def _least(first: Cut, cores: int) -> float:
     """Return a time that no cut into so many cores can go below."""
-    generation = sum(core.usage.load.generation for core in first.cores)
-    operations = sum(core.usage.load.processing for core in first.cores)
+    generation = math.fsum(core.usage.load.generation for core in first.cores)
+    operations = math.fsum(core.usage.load.processing for core in first.cores)
     # cutting further adds messages to both, and takes nothing away; merging could, so half of it
     return max(max(generation, operations) / (2 * cores), first.time * 1e-6)
 

@@ -246,7 +246,7 @@ def kinds_of(cost: Cost) -> dict[str, float]:
     if len(kinds) <= len(SERIES):
         return dict(kinds)
     most = dict(kinds[: len(SERIES) - 1])
-    return most | {OTHER: sum(cost.kinds.values()) - sum(most.values())}
+    return most | {OTHER: math.fsum(cost.kinds.values()) - math.fsum(most.values())}
 
 
 def _energy(cost: Cost) -> Iterator[Picture]:
@@ -261,13 +261,13 @@ def _energy(cost: Cost) -> Iterator[Picture]:
     coloured = kinds_of(cost)
     for kind, ink in zip(coloured, SERIES, strict=False):
         kept = [kind] if kind != OTHER else [k for k in cost.kinds if k not in coloured]
-        part = [sum(kinds.get(k, 0.0) for k in kept) for _, kinds in rows]
+        part = [math.fsum(kinds.get(k, 0.0) for k in kept) for _, kinds in rows]
         axes.barh(range(len(rows)), part, 0.62, left, color=ink.value)
         left = [a + b for a, b in zip(left, part, strict=True)]
     _rows(canvas, [plain(name, 15) for name, _ in rows])
     axes.set_xlim(0, max(left) * 1.05 or 1)
     _ticks(axes, lambda value: si(value, "J", 2))
-    most, name = max((sum(kinds.values()), plain(name)) for name, kinds in rows)
+    most, name = max((math.fsum(kinds.values()), plain(name)) for name, kinds in rows)
     yield Picture(
         svg=embedded(
             canvas.svg(),
