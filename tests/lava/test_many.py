@@ -24,7 +24,7 @@ NETWORKS = int(os.environ.get("SNN_DEPLOY_LAVA_NETWORKS", "300"))
 """How many networks run in Lava."""
 
 AT_ONCE = 25
-"""Networks of one child: its start costs as much as three of them."""
+"""Networks of one child: its start costs as much as one or two of them."""
 
 BATCHES = [range(first, min(first + AT_ONCE, NETWORKS)) for first in range(0, NETWORKS, AT_ONCE)]
 
