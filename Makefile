@@ -44,7 +44,7 @@ demo: $(VENV)/.product
 	@BIN=$(BIN) sh examples/mnist/demo.sh
 
 # the tests start the program hundreds of times: what one of them has compiled serves the next
-test: export PYTHONDONTWRITEBYTECODE =
+test coverage nightly: export PYTHONDONTWRITEBYTECODE =
 test: environments
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
