@@ -55,7 +55,7 @@ def simulate(network: Network, inputs: Sequence[Values], record: Recording = PAY
             history.send(entry.name, step, values.astype(dtype))
         for population in order:
             state = neurons[population.name]
-            arrivals = _arrivals(network, population, history, step)
+            arrivals = arrivals_at(network, population, history, step)
             _advance(_Now(population, step, state, arrivals, dtype))
             history.send(population.name, step, state.values[State.PAYLOAD])
             recorder.keep(population.name, step, state.values)
@@ -111,10 +111,17 @@ class _Now:
         return None
 
 
-def _arrivals(
+def arrivals_at(
     network: Network, population: Population, history: History, step: int
 ) -> dict[State, Reals]:
-    """Return the sum of what arrives at each state that is driven, [sample, *shape]."""
+    """Return the sum of what arrives at each state that is driven, [sample, *shape].
+
+    Args:
+        network: With all that leads into the neurons.
+        population: The neurons.
+        history: What their sources have sent.
+        step: In which it arrives.
+    """
     sums: dict[State, Reals] = {}
     for projection in network.into(population.name):
         into = network.entry(projection)

@@ -127,6 +127,7 @@ class Layers:
             allow_overflow=options.allow_overflow,
             steps=self._steps(),
             seen=None if self.trials is None else self.trials.largest_states(name),
+            seen_sum=None if self.trials is None else self.trials.largest_sum(name),
         )
 
     def _steps(self) -> int | None:

@@ -76,6 +76,8 @@ class Limits:
         proven = PROOF_MARGIN * _proven(task)
         highest = target.highest_state / np.maximum(_needed(task, threshold), TINY)
         highest = np.maximum(highest, proven)
+        if target.arithmetic.accumulator is not None:
+            highest = np.minimum(highest, _sum_room(task))
         for bias, lowered in zip(population.biases, task.lowered, strict=True):
             size = np.maximum(np.abs(task.neurons(bias.value)), TINY)
             highest = np.minimum(highest, _bias_room(target, lowered) / size)
@@ -123,6 +125,25 @@ def _proven(task: Task) -> Float[np.ndarray, " neuron"]:
     )
 
 
+def _sum_room(task: Task) -> Float[np.ndarray, " neuron"]:
+    """Return the scale up to which the accumulators hold what is likely to arrive in one step.
+
+    That is what the calibration data brought, with the guard of a register that wraps, or some
+    standard deviations of the usual drive; never more than the most that can arrive.
+    """
+    target = task.target
+    if task.seen_sum is None:
+        likely = _usual_drive(task, np.ones(task.population.size))
+    else:
+        likely = task.seen_sum * (1.0 if task.allow_overflow else WRAP_GUARD)
+    for bias, lowered in zip(task.population.biases, task.lowered, strict=True):
+        if lowered:
+            likely = likely + np.abs(task.neurons(bias.value))
+    needed = np.minimum(likely, np.maximum(*_sums(task)))
+    room = PROOF_MARGIN * (target.highest_sum << target.weights.shift.value)
+    return np.asarray(room / np.maximum(needed, TINY))
+
+
 def _bias_room(target: Target, lowered: bool) -> float:
     if not lowered:
         return float(target.biases.mantissa.high << target.biases.exponent.high)
@@ -147,14 +168,7 @@ def _sums(task: Task) -> tuple[np.ndarray, np.ndarray]:
 def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
     """Return a large but usual state: some standard deviations of the drive, and biases."""
     memory = memory_of(task)
-    usual = np.zeros(task.population.size)
-    for drive in task.drives:
-        steps = drive.of_rows(memory)
-        deviation = np.sqrt(drive.per_row(drive.weight**2 * drive.power) * steps)
-        seen = DEVIATIONS * deviation + np.abs(drive.per_row(drive.weight * drive.mean)) * steps
-        rows = np.full(drive.rows, seen.max(initial=0.0))
-        rows[drive.sampled] = seen
-        usual += np.repeat(rows, task.population.size // drive.rows)
+    usual = _usual_drive(task, memory)
     for bias in task.population.biases:
         usual += np.abs(task.neurons(bias.value)) * memory
     usual = usual * np.maximum(_tabled(task, Tabled.GAIN), 1)
@@ -165,6 +179,19 @@ def usual_state(task: Task) -> Float[np.ndarray, " neuron"]:
                 task.neurons(synapse.decay)
             )
             usual = usual * np.maximum(taken, 1)
+    return usual
+
+
+def _usual_drive(task: Task, memory: Float[np.ndarray, " neuron"]) -> Float[np.ndarray, " neuron"]:
+    """Return a large but usual sum over `memory` steps of what arrives at each neuron."""
+    usual = np.zeros(task.population.size)
+    for drive in task.drives:
+        steps = drive.of_rows(memory)
+        deviation = np.sqrt(drive.per_row(drive.weight**2 * drive.power) * steps)
+        seen = DEVIATIONS * deviation + np.abs(drive.per_row(drive.weight * drive.mean)) * steps
+        rows = np.full(drive.rows, seen.max(initial=0.0))
+        rows[drive.sampled] = seen
+        usual += np.repeat(rows, task.population.size // drive.rows)
     return usual
 
 

@@ -39,6 +39,10 @@ class Task:
     seen: Mapping[State, Float[np.ndarray, " neuron"]] | None = None
     """Largest membrane and currents that the calibration data caused, by size, real units."""
 
+    seen_sum: Float[np.ndarray, " neuron"] | None = None
+    """Largest sum that arrived at a state in one step of that data, by size, real units; None also
+    where the target has no register of it."""
+
     def neurons(self, parameter: np.ndarray) -> Float[np.ndarray, " neuron"]:
         """Return a parameter at full length."""
         return np.broadcast_to(parameter, self.population.shape).ravel()

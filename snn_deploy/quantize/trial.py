@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from snn_deploy.errors import DataError
 from snn_deploy.ir import network as real
 from snn_deploy.ir import program as whole
 from snn_deploy.ir.arithmetic import Arithmetic
 from snn_deploy.ir.codecs import Encoding
+from snn_deploy.ir.delays import History
 from snn_deploy.ir.network import Network
 from snn_deploy.ir.neuron import CURRENTS, Decode, Fires, State
-from snn_deploy.ir.simulate import simulate
+from snn_deploy.ir.simulate import arrivals_at, simulate
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Recording, Trace, Values
 from snn_deploy.quantize.drive import Activity
 from snn_deploy.quantize.extras import real_current, real_extras
@@ -34,6 +35,9 @@ class Trials:
     """The calibration run: what each source sends, rounded as far as the work has come."""
 
     network: Network
+    given: dict[str, np.ndarray]
+    """What enters each input [sample, step, *shape], in real units."""
+
     wanted: Trace
     """The real-valued network on the same data."""
 
@@ -78,9 +82,11 @@ class Trials:
         for population in trace.populations:
             assert population.payload is not None
             sent[population.name] = population.payload.astype(np.float64)
-        given_units = {v.name: v.values / encoding.unit for v in wanted}
+        real_values = {v.name: v.values for v in wanted}
+        given_units = {name: v / encoding.unit for name, v in real_values.items()}
         return cls(
             network=network,
+            given=real_values,
             wanted=trace,
             sent=sent,
             wanted_sent={**sent, **given_units},
@@ -109,6 +115,31 @@ class Trials:
             if values is not None:
                 found[state] = np.abs(values).max(axis=(0, 1)).ravel().astype(np.float64)
         return found
+
+    def largest_sum(self, name: str) -> Float[np.ndarray, " neuron"] | None:
+        """Return the largest sum that arrives at a state of each neuron in one step of that run.
+
+        None: the target has no register of it.
+        """
+        if self.rules.accumulator is None:
+            return None
+        population, history = self.network.population(name), History.of(self.network)
+        sources = {p.source: self._wanted_payload(p.source) for p in self.network.into(name)}
+        largest = np.zeros(population.size)
+        for step in range(self.wanted.steps):
+            for source, values in sources.items():
+                history.send(source, step, values[:, step])
+            for sums in arrivals_at(self.network, population, history, step).values():
+                largest = np.maximum(largest, np.abs(sums).max(axis=0).ravel())
+        return largest
+
+    def _wanted_payload(self, source: str) -> Num[np.ndarray, "sample step ..."]:
+        """Return what a source sends in the real-valued network, real units."""
+        if source in self.given:
+            return self.given[source]
+        payload = self.wanted[source].payload
+        assert payload is not None
+        return payload
 
     def moment(self, projection: real.Projection, population: real.Population) -> Moment | None:
         """Return the second moment of what arrives at a row of `projection`."""

@@ -29,7 +29,7 @@ from snn_deploy.quantize import Objective, Options, Preset, compile_network
 from snn_deploy.quantize.trial import Trials
 from snn_deploy.targets import find_target
 
-LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
+LOIHI1, LOIHI2, CPU = find_target("loihi1"), find_target("loihi2"), find_target("cpu")
 STEPS = 8
 PIXELS = Encoding(high=31, unit=1 / 31, steps=STEPS)
 ONE = np.ones(())
@@ -112,6 +112,56 @@ def test_nothing_is_told_of_leave_to_overflow_that_is_not_used():
     )
     _, made = scale_of(weak, inputs, allow_overflow=True)
     assert not [f for f in made.findings if "--allow-overflow" in f.reason]
+
+
+def pooling(weight, threshold, **fields):
+    """Return neurons that keep nothing and fire where the sum of their inputs is large enough."""
+    post, pre = weight.shape
+    standard = {"decay": np.zeros(()), "threshold": np.asarray(threshold)}
+    reset = Reset(kind=ResetKind.VALUE)
+    population = Population(name="l", shape=(post,), **{**standard, "reset": reset, **fields})
+    return Network(
+        name="pooling",
+        inputs=(Input(name="in", shape=(pre,)),),
+        populations=(population,),
+        projections=(Projection(name="w", source="in", target="l", map=Dense(weight=weight)),),
+        outputs=(Output(name="out", population="l"),),
+    )
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("options", [{}, {"preset": Preset.PER_CHANNEL}, {"allow_overflow": True}])
+@pytest.mark.parametrize(
+    ("weight", "threshold"),
+    [
+        (np.kron(np.eye(6), np.ones(4)), 0.5),  # the maximum of each four
+        (np.random.default_rng(1).normal(0.03, 0.1, (12, 24)), 0.3),
+    ],
+)
+def test_what_arrives_in_a_step_stays_within_its_register(weight, threshold, options, calibrated):
+    network = pooling(weight, threshold)
+    spikes = np.random.default_rng(2).integers(0, 2, (8, 20, 24))
+    inputs = [Values(name="in", values=spikes)]
+    made = compile_network(
+        network,
+        LOIHI1,
+        encoding=Encoding(),
+        calibration=inputs if calibrated else None,
+        options=Options(**options),
+    )
+    assert LOIHI1.arithmetic.accumulator is not None
+    trace = ReferenceBackend().run(made.program, inputs, EVERYTHING)["l"]
+    assert trace.overflows == 0
+    wanted = simulate(network, inputs)["l"].payload
+    assert np.mean(trace.payload[:, 1:] != wanted) < 0.01
+
+
+def test_the_largest_sum_of_a_step_is_that_of_the_data():
+    network, inputs = counting()
+    found = Trials.start(network, inputs, PIXELS, LOIHI1).largest_sum("l")
+    sums = inputs[0].values @ network.projections[0].map.weight.T
+    assert found == pytest.approx(np.abs(sums).max(axis=(0, 1)))
+    assert Trials.start(network, inputs, PIXELS, LOIHI2).largest_sum("l") is None
 
 
 def test_a_table_of_biases_stays_within_the_registers():
