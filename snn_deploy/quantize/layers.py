@@ -11,7 +11,7 @@ from snn_deploy.errors import DoesNotFitError, UnsupportedError
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.maps import to_sparse
 from snn_deploy.ir.network import Input, Network, Population
-from snn_deploy.ir.neuron import Fires, State
+from snn_deploy.ir.neuron import Fires, State, When
 from snn_deploy.ir.program import Program, Projection
 from snn_deploy.ir.words import counted
 from snn_deploy.quantize.passes import Passed
@@ -68,8 +68,8 @@ class FitLayers:
         """Return `graph` with the spikes of the chip.
 
         Raises:
-            UnsupportedError: neurons drive others that they do not reach on the chip, or a bias
-                enters a current.
+            UnsupportedError: neurons drive others that they do not reach on the chip, a bias enters
+                a current, or neurons cannot send several spikes in a step.
             DoesNotFitError: there are more inputs or neurons than the chip has.
         """
         place = places(graph)
@@ -141,6 +141,8 @@ class FitLayers:
         sends = population.max_spikes if population.fires is Fires.COUNT else 1
         if sends == most or (sends < most and self.target.has(Basic.FEWER_SPIKES)):
             return population, ()
+        if most > 1:
+            self._check_several(population, most)
         made = replace(
             population,
             fires=Fires.COUNT if most > 1 else Fires.BINARY,
@@ -154,6 +156,28 @@ class FitLayers:
             reason=f"so do the {place.value} neurons of {self.target.name}",
         )
         return made, (finding,)
+
+    def _check_several(self, population: Population, most: int) -> None:
+        """Refuse neurons that cannot send several spikes in a step, as those of the chip do.
+
+        Raises:
+            UnsupportedError: their reset is tested again, or their threshold is not positive.
+        """
+        sends = f"{self.target.name} sends up to {counted(most, 'spike')} in a step"
+        if population.reset.when is When.RETESTED:
+            raise UnsupportedError(
+                f"{sends}, and does not have a reset that is tested again in the next step",
+                where=population.name,
+                fix="--reset subtract, if the network works with it, or --target cpu",
+            )
+        lowest = float(population.threshold.min())
+        if lowest <= 0:
+            raise UnsupportedError(
+                f"a threshold of {lowest:g}, but {sends}: as many as the threshold goes into the "
+                "membrane, which needs a positive one",
+                where=f"{population.name}.threshold",
+                fix="train with a threshold above 0, or --target cpu",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,17 +108,22 @@ def _too_low(
 ) -> DoesNotFitError:
     """Return the error for thresholds below `low`; a hard reset to 0 may be one that was moved."""
     first = tuple(int(i) for i in wrong[0])
-    value = np.broadcast_to(population.threshold, threshold.shape)[first]
+    value = float(np.broadcast_to(population.threshold, threshold.shape)[first])
     reset = population.reset
     what, least = f"a threshold of {value:.6g}", "0"
     if reset.kind is ResetKind.VALUE and not np.any(reset.amount):
-        what, least = f"a threshold {-value:.6g} below the reset value", "the reset value"
+        side = "below" if value < 0 else "above"
+        what, least = f"a threshold {abs(value):.6g} {side} the reset value", "the reset value"
+    if value > 0:
+        remedy = "train with weights and biases that are smaller beside the threshold"
+    else:
+        remedy = f"train with a threshold that is {'above' if low > 0 else 'not below'} {least}"
     place = f"{list(first)}, first of {len(wrong)}" if first else ""
     return DoesNotFitError(
         f"{what} becomes {threshold[first]:.0f} state units, but {target.name} stores "
         f"{low}..{target.highest_threshold}",
         where=f"{population.name}.threshold{place}",
-        fix=f"--target cpu, or train with a threshold that is not below {least}",
+        fix=f"--target cpu, or {remedy}",
     )
 
 

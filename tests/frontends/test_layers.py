@@ -527,6 +527,12 @@ REFUSED: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]], str]] = {
         PLANE,
         lambda: [nn.Linear(6, 4)],
         "error[SNN204]: a weight of shape (4, 6) reads 6 values, but is given (4, 6, 6)\n"
+        "  at: 2\n  fix: flatten before it, and train it with 144 inputs",
+    ),
+    "a matrix on a plane of as many values": (
+        PLANE,
+        lambda: [nn.Linear(144, 4)],
+        "error[SNN204]: a weight of shape (4, 144) reads 144 values, but is given (4, 6, 6)\n"
         "  at: 2\n  fix: flatten before it",
     ),
     "a bias that is parametrised": (

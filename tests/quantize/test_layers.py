@@ -22,7 +22,7 @@ from snn_deploy.ir.network import (
     Reset,
     Synapse,
 )
-from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, State
+from snn_deploy.ir.neuron import Compare, Decode, Fires, ResetKind, State, When
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.simulate import simulate
 from snn_deploy.ir.trace import EVERYTHING, Values
@@ -193,6 +193,28 @@ def test_more_synapses_between_hidden_neurons_than_there_are_is_told():
             ),
             "xylo does not have a reset that subtracts another amount than the threshold\n"
             "  at: h\n  fix: --target cpu",
+        ),
+        (
+            net(
+                neurons(
+                    "h",
+                    4,
+                    fires=Fires.BINARY,
+                    reset=Reset(
+                        kind=ResetKind.SUBTRACT, amount=np.asarray(1.0), when=When.RETESTED
+                    ),
+                ),
+                output(),
+            ),
+            "xylo sends up to 31 spikes in a step, and does not have a reset that is tested again "
+            "in the next step\n  at: h\n"
+            "  fix: --reset subtract, if the network works with it, or --target cpu",
+        ),
+        (
+            net(neurons("h", 4, fires=Fires.BINARY, threshold=np.asarray(0.0)), output()),
+            "a threshold of 0, but xylo sends up to 31 spikes in a step: as many as the threshold "
+            "goes into the membrane, which needs a positive one\n  at: h.threshold\n"
+            "  fix: train with a threshold above 0, or --target cpu",
         ),
         (
             net(neurons("h", 4, initial=np.asarray(0.5)), output()),

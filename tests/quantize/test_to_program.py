@@ -38,7 +38,7 @@ from snn_deploy.quantize.rounding import weight_range
 from snn_deploy.quantize.to_program import ToIntegers
 from snn_deploy.targets import find_target
 
-LOIHI2, CPU = find_target("loihi2"), find_target("cpu")
+LOIHI1, LOIHI2, CPU = find_target("loihi1"), find_target("loihi2"), find_target("cpu")
 TARGETS = pytest.mark.parametrize("target", [LOIHI2, CPU], ids=["loihi2", "cpu"])
 
 
@@ -575,6 +575,44 @@ def test_a_threshold_that_is_too_low_is_refused_and_runs_on_a_cpu(population, wh
     assert np.array_equal(payload, wanted.payload)
     assert payload.any()
     assert not payload.all()
+
+
+LOST = {
+    "beside the weights": (
+        leaky(threshold=real(1), reset=Reset(kind=ResetKind.SUBTRACT, amount=real(1))),
+        "a threshold of 1",
+        "weights and biases that are smaller beside the threshold",
+    ),
+    "beside the weights, above a reset": (
+        leaky(threshold=real(1)),
+        "a threshold 1 above the reset value",
+        "weights and biases that are smaller beside the threshold",
+    ),
+    "nothing": (
+        leaky(threshold=real(0), reset=Reset(kind=ResetKind.SUBTRACT, amount=real(0))),
+        "a threshold of 0",
+        "a threshold that is above 0",
+    ),
+    "at the reset": (
+        leaky(threshold=real(0)),
+        "a threshold 0 above the reset value",
+        "a threshold that is above the reset value",
+    ),
+}
+"""Neurons with thresholds that become 0, which Loihi 1 does not store."""
+
+
+@pytest.mark.parametrize(("population", "what", "remedy"), LOST.values(), ids=LOST)
+def test_a_threshold_that_is_lost_is_refused_with_what_helps(population, what, remedy):
+    with pytest.raises(DoesNotFitError) as caught:
+        compile_network(one_layer(population, 1e9), LOIHI1)
+    assert str(caught.value) == (
+        f"error[SNN302]: {what} becomes 0 state units, but loihi1 stores 64..8388544\n"
+        "  at: l.threshold\n"
+        f"  fix: --target cpu, or train with {remedy}"
+    )
+    larger = replace(population, threshold=real(1), reset=replace(population.reset, amount=real(0)))
+    assert compile_network(one_layer(larger, 1.0), LOIHI1).program
 
 
 @TARGETS

@@ -64,7 +64,7 @@ def _linear(name: str, layer: Linear, reads: Shape) -> Chain:
             f"a weight of shape {weight.shape} reads {weight.shape[1]} values, "
             f"but is given {reads}",
             where=name,
-            fix="flatten before it" if len(reads) > 1 else "",
+            fix=_flattened(weight.shape[1], reads),
         )
     made = (
         nir.Linear(weight=weight)
@@ -72,6 +72,14 @@ def _linear(name: str, layer: Linear, reads: Shape) -> Chain:
         else nir.Affine(weight=weight, bias=layer.bias)
     )
     return {name: made}, (int(weight.shape[0]),)
+
+
+def _flattened(values: int, reads: Shape) -> str:
+    """Return the way out for a Linear of so many values; none where it is given one axis."""
+    size = math.prod(reads)
+    if len(reads) == 1:
+        return ""
+    return "flatten before it" + ("" if size == values else f", and train it with {size} inputs")
 
 
 def _convolution(name: str, layer: Convolution, reads: Shape) -> Chain:
