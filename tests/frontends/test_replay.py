@@ -11,6 +11,7 @@ from snn_deploy.frontends import load
 from snn_deploy.frontends.capture import compare_with_module
 from snn_deploy.frontends.capture.comparison import replay
 from snn_deploy.frontends.capture.module import sample_of
+from snn_deploy.ir.findings import Kind
 from snn_deploy.ir.network import Network, Reset
 from snn_deploy.ir.neuron import Compare, ResetKind
 
@@ -146,3 +147,17 @@ def test_the_module_is_left_as_it_was_when_it_raises(module, sample):
         assert vars(part) == held
         assert not part._forward_hooks
     assert module.training
+
+
+def test_a_layer_that_fires_for_one_of_several_samples_was_compared(module, sample):
+    quiet = np.zeros_like(sample)
+    module[0].bias.data[:] = 0
+    module[2].bias.data[:] = 0
+
+    def told(*samples: np.ndarray) -> list[tuple[Kind, str]]:
+        imported = load(module, sample=np.stack(samples), sample_shape=(6,))
+        return [(finding.kind, finding.layer) for finding in imported.findings]
+
+    assert told(sample) == []
+    assert told(quiet, sample) == []
+    assert told(quiet, quiet) == [(Kind.UNPROVEN, "1"), (Kind.UNPROVEN, "3")]

@@ -8,8 +8,9 @@ import pytest
 from framework_networks import one_thread
 from framework_oracle import assert_same_spikes
 
-from snn_deploy.errors import DynamicsError, UnknownNodeError
+from snn_deploy.errors import DynamicsError, GraphError, UnknownNodeError
 from snn_deploy.frontends import load
+from snn_deploy.frontends.capture import compare_with_module
 from snn_deploy.frontends.layers import Cell, LayerGraph
 from snn_deploy.frontends.registry import read_layer
 from snn_deploy.ir.neuron import Decode, Fires
@@ -251,6 +252,56 @@ def test_a_stack_has_weights_between_its_modules():
         short(10), short(12), short(8), weight_init_func=lambda s: weights(rng, True, *s) / 2
     )
     same(stack, inputs=10, prefix="0.")
+
+
+def joined(how: str) -> Any:
+    """Return a network with a module that joins others, or such a module alone."""
+    rng = np.random.default_rng(5)
+
+    def dense(*shape: int) -> Any:
+        made = linear(rng, True, *shape)
+        made.weight.data /= 4
+        return made
+
+    inner = rc.Residual(dense(10, 12), short(12), dense(12, 10), short(10))
+    if how.startswith("stack"):
+        inner = rc.FFwdStack(
+            short(10), short(12), short(10), weight_init_func=lambda s: weights(rng, True, *s) / 4
+        )
+    return inner if how.endswith("alone") else rc.Sequential(dense(10, 10), inner, dense(10, 8))
+
+
+@pytest.mark.parametrize("how", ["residual", "residual alone", "stack", "stack alone"])
+def test_modules_that_join_others_are_compared_on_a_sample(how):
+    module = joined(how)
+    sample = 16.0 * (np.random.default_rng(1).random((24, 10)) < 0.3)
+    network = load(module, sample=sample).network
+    compared = compare_with_module(module, network, sample)
+    assert compared.agrees
+    spiking = {p.name for p in network.populations if p.fires.spiking}
+    assert {p.name for p in compared.populations} == spiking
+    assert not compared.silent
+
+
+def test_more_spikes_than_messages_hold_are_refused_with_what_helps():
+    def strong(most: float) -> Any:
+        return rc.Sequential(
+            rm.LinearTorch((2, 1), weight=torch.full((2, 1), 512.0)),
+            short(1, max_spikes_per_dt=most),
+        )
+
+    sample = np.ones((5, 2))
+    with pytest.raises(GraphError) as caught:
+        load(strong(1e6), sample=sample)
+    assert str(caught.value) == (
+        "error[SNN206]: the module's neuron sends 512 spikes in a step, and ours at most 255: a "
+        "chip's messages need a bound\n"
+        "  at: 1_LIFTorch[0], step 0\n"
+        "  fix: give the module that bound too, such as max_spikes_per_dt=255 or MaxSpike(255), or "
+        "a weaker sample="
+    )
+    assert load(strong(255), sample=sample).network
+    assert load(strong(1e6), sample=sample / 8).network
 
 
 def test_layers_of_torch_between_rockpool_s_are_read():

@@ -15,10 +15,11 @@ from snn_deploy.errors import GraphError
 from snn_deploy.frontends.capture.axes import Layout, Over
 from snn_deploy.frontends.capture.called import ROOT
 from snn_deploy.frontends.capture.formulas import Formulas
-from snn_deploy.frontends.capture.leaves import Probe, leaves, probe
+from snn_deploy.frontends.capture.leaves import JOINING, Probe, leaves, probe
 from snn_deploy.frontends.capture.module import attempt, checked_sample
 from snn_deploy.frontends.capture.outputs import Given
 from snn_deploy.frontends.capture.run import Tracing
+from snn_deploy.frontends.registry import short_name
 from snn_deploy.ir.findings import Finding, Kind
 from snn_deploy.ir.network import Input, Network, Output, Population
 from snn_deploy.ir.neuron import Decode, State
@@ -151,9 +152,19 @@ def replay(
     for population in compared.populations:
         if not population.agrees and population.first is not None:
             first = population.first
+            where = f"{first.population}{list(first.neuron)}, step {first.step}"
+            most = network.population(first.population).max_spikes
+            if first.ours == most < first.theirs and most > 1:
+                raise GraphError(
+                    f"the module's neuron sends {first.theirs:g} spikes in a step, and ours at "
+                    f"most {most}: a chip's messages need a bound",
+                    where=where,
+                    fix=f"give the module that bound too, such as max_spikes_per_dt={most} or "
+                    f"MaxSpike({most}), or a weaker sample=",
+                )
             raise GraphError(
                 f"the network that was read does not compute what the module computes: {first}",
-                where=f"{first.population}{list(first.neuron)}, step {first.step}",
+                where=where,
                 fix="this layer, or what feeds it, has a part that was not read: please report "
                 "it, and write the network as NIR meanwhile",
             )
@@ -258,8 +269,9 @@ def _records(module: Any, network: Network, seen: Tracing) -> dict[str, np.ndarr
     found = {}
     known = {population.name: population for population in network.populations}
     layers = {path or ROOT: layer for path, layer in leaves(module)}
+    outer = f"{ROOT}." if short_name(module) in JOINING else ""  # as `read_module` calls it
     for path, sent in seen.sent.items():
-        read: Probe = probe(layers[path], path)
+        read: Probe = probe(layers[path], outer + path)
         cell = read.cell
         if cell is None or cell[0] not in known or len(sent) != seen.steps:
             continue

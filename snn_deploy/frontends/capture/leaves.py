@@ -42,6 +42,9 @@ class Takes(Enum):
 VIEWS = frozenset({"Flatten", "Unflatten", "FlattenTime", "UnflattenTime"})
 """Layers that only move axes: which ones, their forward says."""
 
+JOINING = frozenset({"TorchResidual", "TorchFFwdStack"})
+"""rockpool's classes that join others by code of their own, past the hooks of their own call."""
+
 PROBE = "x"
 
 
@@ -122,7 +125,7 @@ def probe(module: Any, name: str) -> Probe:
 def is_leaf(module: Any) -> bool:
     """Return whether a module is one layer, in whose forward nothing is followed."""
     found, name = frontend_of(module), short_name(module)
-    if found is None or is_container(module) or name in VIEWS:
+    if found is None or is_container(module) or name in VIEWS | JOINING:
         return False
     if name in found.layers or name in found.wrong:
         return True

@@ -51,10 +51,11 @@ class Live:
             ModelError: the module raises, or what it does cannot be followed.
         """
         if not self.made:
-            return tuple(
-                finding
-                for sample in self.samples
-                for finding in replay(self.module, network, sample, layout=self.layout)
+            return _of_all(
+                [
+                    replay(self.module, network, sample, layout=self.layout)
+                    for sample in self.samples
+                ]
             )
         findings: tuple[Finding, ...] = ()
         for strength in STRENGTHS:
@@ -63,6 +64,18 @@ class Live:
             if not any(finding.kind is Kind.UNPROVEN for finding in findings):
                 break
         return findings
+
+
+def _of_all(found: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """Return the findings of all samples, each once.
+
+    A layer that sent nothing was not compared with the module; if it sent something for another
+    sample, it was.
+    """
+    every = tuple(dict.fromkeys(finding for findings in found for finding in findings))
+    silent = [{f.layer for f in findings if f.kind is Kind.UNPROVEN} for findings in found]
+    never = set.intersection(*silent) if silent else set()
+    return tuple(f for f in every if f.kind is not Kind.UNPROVEN or f.layer in never)
 
 
 def read_live(

@@ -17,9 +17,10 @@ from snn_deploy.frontends.capture.called import LayerCalls, times_in_words
 from snn_deploy.frontends.capture.calls import WAY_OUT
 from snn_deploy.frontends.capture.formulas import Formula, Formulas
 from snn_deploy.frontends.capture.keep import unchanged
-from snn_deploy.frontends.capture.leaves import packages_of, reset
+from snn_deploy.frontends.capture.leaves import JOINING, packages_of, reset
 from snn_deploy.frontends.capture.outputs import Given, Outputs
 from snn_deploy.frontends.capture.trail import Trail, is_ours
+from snn_deploy.frontends.registry import short_name
 from snn_deploy.ir.maps import Shape
 from snn_deploy.ir.words import counted
 
@@ -143,6 +144,8 @@ class _Run:
         # rockpool's own call gives states and records beside the output.
         rockpool = "rockpool" in packages_of(type(self.trail.module))
         with self.trail.module_runs():
+            if rockpool and short_name(self.trail.module) in JOINING:  # these have no forward
+                return self.trail.module(entry, **states)[0]
             if rockpool:
                 return nn.Module.__call__(self.trail.module, entry, **states)
             return self.trail.module(entry, **states)
