@@ -21,6 +21,7 @@ from snn_deploy.deploy.net_files import check_net, is_net, net_program
 from snn_deploy.deploy.progress import waiting
 from snn_deploy.deploy.quantizing import Wishes, search_bits
 from snn_deploy.deploy.request import Request, choose
+from snn_deploy.deploy.runs import check_sample_shapes
 from snn_deploy.deploy.thresholds import parse_thresholds, with_thresholds
 from snn_deploy.errors import OptionError
 from snn_deploy.frontends import Imported
@@ -239,9 +240,11 @@ def _calibration(found: Imported, given: Any) -> tuple[Data, tuple[Values, ...],
     """Return the data, the calibration inputs of it, and what the manifest says of them.
 
     Raises:
+        DataError: samples that an encoder makes steps of have another shape than a step.
         InputRangeError: a value lies outside the declared range.
     """
     data = data_from(given, tuple(entry.name for entry in found.network.inputs))
+    check_sample_shapes(data, found.encoding.how, found.network.inputs)
     steps = encode(data.spread(CALIBRATION_SAMPLES), found.encoding)
     for entry in steps.whole:
         check_range(entry.values, entry.name, found.encoding.low, found.encoding.high)

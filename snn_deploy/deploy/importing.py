@@ -77,7 +77,7 @@ def imported(
         sample_shape=request.sample_shape,
         arch=request.arch,
         factory=request.module,
-        calibration=_ann_samples(calibrate) if layers and calibrate is not None else None,
+        calibration=_ann_samples(calibrate, request) if layers and calibrate is not None else None,
         conversion=_conversion(request) if layers else None,
         sample=None if sample is None else np.asarray(sample),
         content=content,
@@ -87,6 +87,12 @@ def imported(
             "recorded data has its own number of steps",
             where="--steps",
             fix="--encode current or --encode rate, or leave --steps out",
+        )
+    if request.seed is not None and found.encoding.how is not Encode.RATE:
+        raise OptionError(
+            "a seed says something about the rate encoder only",
+            where="--seed",
+            fix="--encode rate, or leave --seed out",
         )
     if request.name is not None:
         if not request.name:
@@ -102,10 +108,21 @@ def _is_nir(model: Any, content: bytes | None) -> bool:
     return kind_of(content, Path(model).name) is FileKind.NIR
 
 
-def _ann_samples(calibrate: Any) -> Callable[[tuple[str, ...]], Mapping[str, np.ndarray]]:
-    """Return a function that gives samples to convert an ANN with, for the names of its inputs."""
+def _ann_samples(
+    calibrate: Any, request: Request
+) -> Callable[[tuple[str, ...]], Mapping[str, np.ndarray]]:
+    """Return a function that gives samples to convert an ANN with, for the names of its inputs.
+
+    It is called for ANNs only, and raises an OptionError where none can be shown its values so.
+    """
 
     def samples(names: tuple[str, ...]) -> Mapping[str, np.ndarray]:
+        if request.encode == Encode.LATENCY.value:
+            raise OptionError(
+                "an ANN becomes a network of currents or rates, not one of first spikes",
+                where="--encode",
+                fix="--encode current or --encode rate",
+            )
         data = data_from(calibrate, names).spread(CONVERSION_SAMPLES)
         return {values.name: values.values for values in data.arrays}
 
@@ -116,7 +133,7 @@ def _conversion(request: Request) -> Conversion:
     """Return how an ANN becomes a spiking network: what the encoder's options say of it."""
     plain = Conversion()
     coding = plain.coding
-    if request.encode is not None and request.encode != Encode.RECORDED.value:
+    if request.encode in (Encode.CURRENT.value, Encode.RATE.value):
         coding = choose(Coding, request.encode, "--encode")
     return replace(
         plain,

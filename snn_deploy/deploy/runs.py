@@ -14,9 +14,10 @@ from snn_deploy.errors import DataError
 from snn_deploy.ir.codecs import Encode, decode, needs
 from snn_deploy.ir.limits import check_room
 from snn_deploy.ir.network import Between, Boundary, Network, Output
+from snn_deploy.ir.network import Input as Entry
 from snn_deploy.ir.neuron import State
 from snn_deploy.ir.presentation import dilated, present, windows
-from snn_deploy.ir.program import Program
+from snn_deploy.ir.program import Input, Program
 from snn_deploy.ir.telling import Advance
 from snn_deploy.ir.trace import EVERYTHING, PopulationTrace, Trace, Values
 
@@ -52,7 +53,7 @@ def blocks(
         DataError: a value cannot be encoded, a sample has another shape than the program reads, or
             there is no memory for the states of one.
     """
-    check_shapes(data, deployment)
+    check_sample_shapes(data, deployment.encoding.how, deployment.program.inputs)
     boundary = deployment.program.boundary
     size = data.samples
     if boundary.between is Between.FRESH:
@@ -69,16 +70,20 @@ def blocks(
         yield Block(inputs=inputs, number=part.number, steps=encoded.steps)
 
 
-def check_shapes(data: Data, deployment: Deployment) -> None:
+def check_sample_shapes(data: Data, how: Encode, inputs: Sequence[Input | Entry]) -> None:
     """Refuse data that has steps already where the encoder is to make them, and other shapes.
 
+    Args:
+        data: Not encoded yet.
+        how: The encoder.
+        inputs: Of the program, or of the network.
+
     Raises:
-        DataError: a sample to be encoded has not the shape of one step of the program.
+        DataError: a sample to be encoded has not the shape of one step.
     """
-    how = deployment.encoding.how
     if how is Encode.RECORDED:
         return  # whoever runs it checks the shape of each step
-    shapes = {entry.name: entry.shape for entry in deployment.program.inputs}
+    shapes = {entry.name: entry.shape for entry in inputs}
     for array in data.arrays:
         found, wanted = array.values.shape[1:], shapes[array.name]
         if found != wanted:

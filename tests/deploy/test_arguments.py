@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import snn_deploy
-from snn_deploy.errors import OptionError
+from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import load
 from snn_deploy.frontends.capture import Layout
 from snn_deploy.frontends.convert import Conversion
@@ -176,3 +176,71 @@ def test_the_digest_is_of_the_bytes_that_were_read(
     found = snn_deploy.export(demo_network, dry_run=True)
     assert seen.count(demo_network) == 1
     assert found.model_bytes == demo_network.stat().st_size
+
+
+def spiking() -> Any:
+    snntorch = pytest.importorskip("snntorch")
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Linear(4, 3), snntorch.Leaky(beta=0.9, threshold=0.1, init_hidden=True)
+    )
+
+
+def test_the_latency_encoder_shows_values_to_a_module() -> None:
+    images = np.random.default_rng(0).random((5, 4))
+    options = {"sample_shape": (4,), "encode": "latency", "steps": 6}
+    made = snn_deploy.export(spiking(), **options, calibrate=images, dry_run=True)
+    found = snn_deploy.simulate(made, input=images)
+    assert found.samples == 5
+    assert snn_deploy.verify(made, input=images).equal
+    again = snn_deploy.verify(made, input=images, against="model", model=spiking())
+    assert again.same == 5
+
+
+def test_an_ann_is_not_shown_first_spikes() -> None:
+    ann = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2))
+    images = np.random.default_rng(0).random((5, 4))
+
+    def made(encode: str) -> Any:
+        return snn_deploy.export(
+            ann, sample_shape=(4,), encode=encode, steps=6, calibrate=images, dry_run=True
+        )
+
+    assert complaint(lambda: made("latency")) == (
+        "error[SNN102]: an ANN becomes a network of currents or rates, not one of first spikes\n"
+        "  at: --encode\n"
+        "  fix: --encode current or --encode rate"
+    )
+    assert made("rate").program
+    assert made("current").program
+
+
+def test_a_seed_without_a_generator_is_refused() -> None:
+    def made(**options: Any) -> Any:
+        return snn_deploy.export(spiking(), sample_shape=(4,), seed=3, dry_run=True, **options)
+
+    assert complaint(made) == (
+        "error[SNN102]: a seed says something about the rate encoder only\n"
+        "  at: --seed\n"
+        "  fix: --encode rate, or leave --seed out"
+    )
+    assert made(encode="rate", steps=5).program
+
+
+def test_calibration_data_with_steps_where_an_encoder_makes_them_is_refused() -> None:
+    steps = np.random.default_rng(0).integers(0, 2, (5, 6, 4))
+
+    def made(**options: Any) -> Any:
+        return snn_deploy.export(
+            spiking(), sample_shape=(4,), calibrate=steps, dry_run=True, **options
+        )
+
+    with pytest.raises(DataError) as caught:
+        made(encode="rate", steps=6)
+    assert str(caught.value) == (
+        "error[SNN208]: each sample of the data has shape (6, 4), but the rate encoder makes steps "
+        "of shape (4,) from samples of that shape\n"
+        "  at: input\n"
+        "  fix: export again with --encode recorded: this data has steps already"
+    )
+    assert made(encode="recorded").program
