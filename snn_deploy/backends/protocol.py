@@ -8,7 +8,7 @@ import numpy as np
 
 from snn_deploy.errors import DataError, InputRangeError, UnknownNameError
 from snn_deploy.ir.findings import Finding
-from snn_deploy.ir.limits import check_room
+from snn_deploy.ir.limits import WORD_HIGH, WORD_LOW, check_room
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.trace import Recording, Trace, Values
 from snn_deploy.ir.words import nearest
@@ -146,9 +146,13 @@ def check_range(array: np.ndarray, name: str, low: int, high: int) -> None:
     if array.size and (array.min() < low or array.max() > high):
         outside = np.argwhere((array < low) | (array > high))
         first = tuple(int(i) for i in outside[0])
+        least, most = min(low, int(array.min())), max(high, int(array.max()))
+        fits = least >= WORD_LOW and most <= WORD_HIGH
         raise InputRangeError(
             f"the input value {int(array[first])} lies outside the declared {low}..{high}",
             where=f"{name}{list(first)}, first of {len(outside)}",
-            fix=f"export again with --input-range {min(low, int(array.min()))}"
-            f":{max(high, int(array.max()))}",
+            fix=f"export again with --input-range {least}:{most}"
+            if fits
+            else "export again with --input-unit U and --input-range LOW:HIGH in 32 bits: "
+            "the program reads rint(value / U)",
         )

@@ -58,7 +58,7 @@ def check_output(output: Path, *, force: bool) -> None:
         raise OutputExistsError(
             "the output is already there, and nothing is overwritten",
             where=str(output),
-            fix="--force replaces it, --output FOLDER writes elsewhere",
+            fix=_ways_out(output),
         )
     for attempt in range(ATTEMPTS):  # another run may put its own there while this one looks
         seen = _identity(output)
@@ -70,6 +70,15 @@ def check_output(output: Path, *, force: bool) -> None:
         except DeployError:
             if seen == _identity(output) or attempt == ATTEMPTS - 1:
                 raise
+
+
+def _ways_out(output: Path) -> str:
+    """Return what to do about a folder that is there: `--force` where that would replace it."""
+    try:
+        _check_replaceable(output)
+    except DeployError:
+        return "--output FOLDER writes elsewhere"
+    return "--force replaces it, --output FOLDER writes elsewhere"
 
 
 def _identity(output: Path) -> tuple[int, int, int] | None:
@@ -114,25 +123,22 @@ def check_file(output: Path, *, force: bool, reads: Iterable[Any] = ()) -> None:
     check_outside(output, "FILE")
     if not is_there(output):
         return
+    paths = [Path(given) for given in reads if isinstance(given, str | Path)]
+    what = ""
+    if output.is_symlink() or not output.is_file():
+        what = "is there but is no plain file"
+    elif any(is_file(path) and path.samefile(output) for path in paths):
+        what = "is a file that this command reads"
     elsewhere = "--output FILE writes elsewhere"
+    if what:
+        raise OutputExistsError(
+            f"the output {what}, so --force does not replace it", where=str(output), fix=elsewhere
+        )
     if not force:
         raise OutputExistsError(
             "the output is already there, and nothing is overwritten",
             where=str(output),
             fix=f"--force replaces it, {elsewhere}",
-        )
-    if output.is_symlink() or not output.is_file():
-        raise OutputExistsError(
-            "the output is there but is no plain file, so --force does not replace it",
-            where=str(output),
-            fix=elsewhere,
-        )
-    paths = [Path(given) for given in reads if isinstance(given, str | Path)]
-    if any(is_file(path) and path.samefile(output) for path in paths):
-        raise OutputExistsError(
-            "the output is a file that this command reads, so --force does not replace it",
-            where=str(output),
-            fix=elsewhere,
         )
 
 

@@ -14,6 +14,7 @@ from snn_deploy.deploy.defaults import (
     ENVIRONMENT,
     Defaults,
     Known,
+    check_whole,
     options_of,
     state,
     variable,
@@ -74,7 +75,7 @@ def build() -> App:
         help_format="plaintext",
         version=_version,
         default_parameter=Parameter(negative=(), show_default=_shown_default),
-        config=defaults,
+        config=(defaults, check_whole),
     )
     for place, (words, function) in enumerate(FUNCTIONS.items()):
         group, _, name = words.rpartition(" ")

@@ -152,6 +152,28 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
         raise DataError("the inputs have different numbers of samples", where=where)
 
 
+def part_of(there: int, first: int, samples: int | None) -> int:
+    """Return the number of samples from `first` on, of those there are: all of them or so many.
+
+    Raises:
+        OptionError: there are not so many.
+    """
+    if not 0 <= first < there:
+        raise OptionError(
+            f"no sample {first} of a data set with {there}, which begins with sample 0",
+            where="--first",
+            fix=f"--first N, a number of 0 to {there - 1}",
+        )
+    left = there - first
+    if samples is not None and not 0 < samples <= left:
+        raise OptionError(
+            f"{samples} samples from sample {first} on, of a data set with {there}",
+            where="--samples",
+            fix=f"--samples N, a number of 1 to {left}; by default all",
+        )
+    return left if samples is None else samples
+
+
 def check_label(dtype: np.dtype[Any], shape: tuple[int, ...], samples: int, where: str) -> None:
     """Refuse labels that are no whole numbers, one for each sample.
 
@@ -185,14 +207,14 @@ def _at(where: str, name: str) -> str:
 def read_events(
     path: Path, bin_width: float, shape: tuple[int, int] = (34, 34)
 ) -> Num[np.ndarray, "step polarity y x"]:
-    """Return the events of an N-MNIST recording, counted per bin of `bin_width` seconds.
+    """Return the events of a recording, counted per bin of `bin_width` seconds.
 
     Raises:
         FileMissingError: there is no such file.
         OptionError: the bin width is no time, or so short that the bins take too much memory.
         DataError: the file is no such recording, or an event lies outside `shape`.
     """
-    from snn_deploy.deploy.datasets import binning, nmnist  # noqa: PLC0415 - they import this
+    from snn_deploy.deploy.datasets import binning, recordings  # noqa: PLC0415 - they import this
 
     if not is_file(path):
         fix = meant_beside(path, "give the path of a file")
@@ -200,8 +222,14 @@ def read_events(
     if not (math.isfinite(bin_width) and bin_width > 0):
         raise OptionError(f"bins of {bin_width:g} s", where="--bin-width", fix="--bin-width 0.001")
     step = bin_width * 1e6
-    how = binning.Binning(step=step, sensor=shape)
-    events = nmnist.read(path)
+    if path.suffix not in recordings.READERS:
+        raise DataError(
+            f"this is no recording of events: those end in {', '.join(recordings.READERS)}",
+            where=str(path),
+            fix="leave --bin-width out, if it holds steps",
+        )
+    events = recordings.READERS[path.suffix](path)
+    how = binning.Binning(step=step, sensor=events.sensor or shape)
     try:
         steps = binning.steps_of(events, step, how)
     except OptionError:
@@ -210,7 +238,13 @@ def read_events(
             where="--bin-width",
             fix="--bin-width 0.001",
         ) from None
-    counts, _ = binning.bin_events(events, how, step=step, steps=steps, shape=None, where=str(path))
+    try:
+        counts, _ = binning.bin_events(
+            events, how, step=step, steps=steps, shape=None, where=str(path)
+        )
+    except DataError as problem:
+        fix = "snn-deploy evaluate reads it, with --sensor ROWSxCOLUMNS and --downscale N"
+        raise DataError(problem.message, where=problem.where, fix=fix) from None
     return counts
 
 
@@ -237,13 +271,24 @@ def encode(data: Data, encoding: Encoding) -> Steps:
 SPIKING = (Encode.RATE, Encode.LATENCY)
 """Encoders that make spikes: payloads of 1."""
 
+BEYOND = 2.0**63
+"""No payload is as large, and no 64-bit integer."""
+
 NEARLY_WHOLE = 1e-3
 """A recorded value this near to a multiple of the unit is that multiple: 0.3 is 3 units of 0.1."""
 
 
 def _whole(values: np.ndarray, encoding: Encoding, name: str) -> np.ndarray:
     """Return rint(values / unit); recorded values, and currents without a unit, must be whole."""
-    counts = np.rint(values / encoding.unit).astype(np.int64)
+    scaled = np.rint(values / encoding.unit)
+    most = float(np.abs(scaled).max(initial=0))
+    if most >= BEYOND:
+        raise DataError(
+            f"a value of {most:g} times {encoding.unit:g} is too large for a payload",
+            where=name,
+            fix="export again with a larger --input-unit U: the program reads rint(value / U)",
+        )
+    counts = scaled.astype(np.int64)
     rounds = encoding.how is Encode.CURRENT and encoding.unit != 1
     if not rounds and np.any(np.abs(values / encoding.unit - counts) > NEARLY_WHOLE):
         raise DataError(
@@ -261,7 +306,9 @@ def _steps(values: np.ndarray, encoding: Encoding, number: np.ndarray, stream: i
         return values
     if encoding.steps is None:
         raise DataError(
-            f"the {encoding.how.value} encoder needs a number of steps", fix="--steps T"
+            f"the {encoding.how.value} encoder needs a number of steps",
+            where="--encode",
+            fix=f"export again with --encode {encoding.how.value} --steps T",
         )
     if encoding.how is Encode.CURRENT:
         return encode_current(values, encoding.steps)

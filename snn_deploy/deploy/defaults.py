@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from cyclopts import Token
+from cyclopts import CoercionError, Token
 
 from snn_deploy.deploy.configuration import Configuration, found, read_configuration
 from snn_deploy.errors import ConfigurationError
@@ -64,6 +64,27 @@ class Defaults:
         if path is None:
             return None
         return read_configuration(path, self._known(), named=named is not None)
+
+
+def check_whole(_app: Any, _commands: tuple[str, ...], arguments: Any) -> None:
+    """Refuse fractions where a whole number is wanted, which cyclopts would round.
+
+    Raises:
+        CoercionError: one is given.
+    """
+    for argument in arguments:
+        if int not in (argument.hint, *get_args(argument.hint)):
+            continue
+        for token in argument.tokens:
+            if _is_fraction(token.value):
+                raise CoercionError(token=token, argument=argument, target_type=int)
+
+
+def _is_fraction(text: str) -> bool:
+    try:
+        return "." in text and not float(text).is_integer()
+    except ValueError:
+        return False
 
 
 def state(file: Configuration | None, command: str, options: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from snn_deploy.deploy.shown import ShownTable
 from snn_deploy.deploy.table import aligned
 from snn_deploy.errors import ArtifactDamagedError, OptionError
 from snn_deploy.ir.findings import Finding
-from snn_deploy.ir.paths import is_file
+from snn_deploy.ir.paths import is_file, is_folder
 from snn_deploy.ir.program import Program
 from snn_deploy.ir.store import ProgramFiles, load_program
 
@@ -123,7 +123,9 @@ def _read_program(path: Path) -> Program:
         files = [read_plain(path, name) for name in ("program.json", "program.npz")]
     except OSError as problem:
         raise ArtifactDamagedError(
-            "this folder has neither a manifest.json nor the two files of a program",
+            "this folder has neither a manifest.json nor the two files of a program"
+            if is_folder(path)
+            else "there is no such folder",
             where=str(path),
             fix="give artifact folders, or folders with program.json and program.npz",
         ) from problem

@@ -1,10 +1,11 @@
 """The words of `evaluate` as values: how events are counted, which data are meant."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from snn_deploy.deploy.datasets.binning import Binning, Polarity, Sensor
-from snn_deploy.deploy.datasets.opening import open_source
+from snn_deploy.deploy.datasets.opening import holds_steps, open_source
 from snn_deploy.deploy.datasets.recordings import READERS
 from snn_deploy.deploy.datasets.source import Entry, Request, Source
 from snn_deploy.deploy.deployment import Deployment
@@ -76,7 +77,8 @@ def requested(
     """Return the data that are meant, opened.
 
     Raises:
-        OptionError: they are events, and the program encodes values itself; or an option lacks.
+        OptionError: they are events, and the program encodes values itself; or an option lacks,
+            or says nothing of such data.
         FileMissingError: there is no such file.
         DataError: they cannot be used.
     """
@@ -97,4 +99,24 @@ def requested(
         binning=how,
         dt=float(program.dt) if recorded_steps and program.dt is not None else None,
     )
-    return open_source(given, request)
+    source = open_source(given, request)
+    if isinstance(given, str | Path) and holds_steps(Path(given)):
+        _check_unused(replace(how, steps=None if how.steps == encoding.steps else how.steps))
+    return source
+
+
+def _check_unused(how: Binning) -> None:
+    """Refuse options that say something of events, where the data are none.
+
+    Raises:
+        OptionError: one is stated; the length of a step is not one of them.
+    """
+    plain = Binning(step=how.step)
+    for said in fields(how):
+        if getattr(how, said.name) != getattr(plain, said.name):
+            option = f"--{said.name.replace('_', '-')}"
+            raise OptionError(
+                f"{option} says how events become steps, and these data are no events",
+                where=option,
+                fix=f"leave {option} out",
+            )

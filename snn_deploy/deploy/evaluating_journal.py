@@ -1,5 +1,6 @@
 """The journal of an evaluation: a line for each block that is done, so that none is done twice."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -181,10 +182,20 @@ def _of(heading: Heading, key: str) -> str | int:
     return found
 
 
+NO_PLACE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EROFS}
+"""What the system says where no file can be, however much space there is."""
+
+
 def _cannot_write(problem: OSError, path: Path) -> CannotWriteError:
+    if problem.errno in NO_PLACE:
+        fix = "--journal FILE, in a folder that is there and may be written"
+    else:
+        fix = (
+            "free some space and run the same command again, or --journal FILE on another disk "
+            "with a copy of this one"
+        )
     return CannotWriteError(
         f"the journal could not be written: {problem.strerror or problem}; the blocks in it stay",
         where=str(path),
-        fix="free some space and run the same command again, or --journal FILE on another disk "
-        "with a copy of this one",
+        fix=fix,
     )

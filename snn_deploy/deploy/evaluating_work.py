@@ -4,13 +4,13 @@ import hashlib
 from dataclasses import dataclass
 
 from snn_deploy.deploy.analysis import backend_named
-from snn_deploy.deploy.data import encode
+from snn_deploy.deploy.data import encode, part_of
 from snn_deploy.deploy.datasets.source import Source
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.evaluating_block import Question, block_size
 from snn_deploy.deploy.evaluating_journal import SCHEMA, Heading
 from snn_deploy.deploy.version import version
-from snn_deploy.errors import DataError, OptionError, UnknownNameError
+from snn_deploy.errors import DataError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +70,7 @@ def within(source: Source, first: int, samples: int | None) -> int:
     Raises:
         OptionError: the data have not so many.
     """
-    stop = source.samples if samples is None else first + samples
-    if not 0 <= first < stop <= source.samples:
-        raise OptionError(
-            f"samples {first} to {stop - 1} of a data set with {source.samples}",
-            fix=f"--first 0 --samples {source.samples}",
-        )
-    return stop - first
+    return part_of(source.samples, first, samples)
 
 
 def work_of(

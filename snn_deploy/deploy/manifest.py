@@ -18,7 +18,7 @@ from snn_deploy.deploy.plain_files import (
 )
 from snn_deploy.deploy.seal import is_marked, is_sealed, sealed
 from snn_deploy.errors import ArtifactDamagedError
-from snn_deploy.ir.paths import is_there, meant_beside
+from snn_deploy.ir.paths import is_file, is_there, meant_beside
 from snn_deploy.ir.schemas import Record, Schema
 
 MANIFEST = "manifest.json"
@@ -163,6 +163,12 @@ def _beside(folder: Path, known: Mapping[str, Any]) -> list[str]:
 
 
 def _manifest(folder: Path) -> Manifest:
+    if is_file(folder):
+        raise ArtifactDamagedError(
+            "an artifact is a folder, and this is a file",
+            where=str(folder),
+            fix="give the folder that snn-deploy export MODEL writes",
+        )
     try:
         content = read_plain(folder, MANIFEST, LARGEST_MANIFEST)
         record = SCHEMA.upgraded(msgspec.json.decode(content), str(folder / MANIFEST))

@@ -67,9 +67,17 @@ def test_an_existing_folder_is_not_overwritten(tmp_path: Path, files: dict[str, 
     assert str(problem.value) == (
         "error[SNN601]: the output is already there, and nothing is overwritten\n"
         f"  at: {out}\n"
-        "  fix: --force replaces it, --output FOLDER writes elsewhere"
+        "  fix: --output FOLDER writes elsewhere"
     )
     assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+def test_force_is_a_way_out_where_an_artifact_is(tmp_path: Path, files: dict[str, bytes]) -> None:
+    out = tmp_path / "out"
+    artifact.write_folder(files, out)
+    with pytest.raises(OutputExistsError) as problem:
+        artifact.write_folder(files, out)
+    assert problem.value.fix == "--force replaces it, --output FOLDER writes elsewhere"
 
 
 def test_force_replaces_an_artifact(tmp_path: Path, files: dict[str, bytes]) -> None:

@@ -686,6 +686,16 @@ def test_evt3_and_aedat4_are_read_as_they_were_written(tmp_path: Path, name: str
     assert found.sensor == (34, 34)
 
 
+@pytest.mark.parametrize("name", ["r.raw", "r.aedat4"])
+def test_bins_of_a_cameras_recording_hold_its_events(tmp_path: Path, name: str) -> None:
+    by_faery(tmp_path / name, random_events())
+    request = asked(inputs=(Entry(name="in", shape=(2, 34, 34)),), binning=Binning(step=1000.0))
+    data = open_source(tmp_path / name, request).read(0, 1)
+    counts = samples_of.read_events(tmp_path / name, 1e-3)
+    assert np.array_equal(counts, data.arrays[0].values[0])
+    assert counts.sum() == 500
+
+
 def test_a_raw_file_that_says_no_sensor_has_none(tmp_path: Path) -> None:
     pytest.importorskip("faery")
     (tmp_path / "r.raw").write_bytes(evt2(random_events(), "% evt 2.0\n% end\n"))

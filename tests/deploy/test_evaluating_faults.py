@@ -142,7 +142,7 @@ def test_a_journal_that_was_cut_off_anywhere_is_gone_on_with(
         ({"samples": 39}, "samples was 40, not 39"),
         ({"real": True}, "the network differs, real was False, not True"),
         ({"block": 3}, "the number of blocks differs"),
-        ({"steps": 4}, "options was Binning"),
+        ({"step_us": 4.0}, "options was Binning"),
         ({"output": "output", "backend": "event"}, "backend was reference, not event"),
     ],
 )

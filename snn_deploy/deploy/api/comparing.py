@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from snn_deploy.deploy.api.given import data_for
+from snn_deploy.deploy.api.given import check_no_part, data_for
 
 if TYPE_CHECKING:
     from snn_deploy.deploy.data import Data
@@ -60,5 +60,7 @@ def diff(
     def reads(deployment: Deployment) -> Data:
         return data_for(deployment, data, None, first, samples)
 
+    if data is None:
+        check_no_part("--data", first=first, samples=samples)
     sides = programs.side(one), programs.side(other)
     return programs.diff(*sides, None if data is None else reads, profile)

@@ -69,7 +69,7 @@ def export(
     $ snn-deploy export cnn_sinabs.nir --dialect sinabs --output cnn
 
     Args:
-        model: A model file: NIR, torch (.pt: a pickled module or a state dict), safetensors,
+        model: A model file: NIR, torch (.pt: a pickled module or a state dict), safetensors, ONNX,
             lava-dl's .net. From Python also a torch module, a `nir.NIRGraph`, or a `LayerGraph`.
         target: Chip to compile for, or a TOML file that describes one.
         dialect: Framework that wrote the NIR file, where the file does not say.

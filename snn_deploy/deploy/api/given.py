@@ -55,6 +55,26 @@ def deployment_of(artifact: Any) -> Deployment:
     return artifact if isinstance(artifact, Deployment) else load(artifact)
 
 
+def check_no_part(option: str, **part: Any) -> None:
+    """Refuse a part of data where no data are given.
+
+    Args:
+        option: That which gives them.
+        part: What says which part, by argument; None or 0: it is left out.
+
+    Raises:
+        OptionError: one is stated.
+    """
+    for name, stated in part.items():
+        if stated:
+            said = f"--{name.replace('_', '-')}"
+            raise OptionError(
+                f"{said} says something of data, and none are given",
+                where=said,
+                fix=f"{option} FILE, or leave {said} out",
+            )
+
+
 def data_for(
     deployment: Deployment, given: Any, bin_width: float | None, first: int, samples: int | None
 ) -> Data:
@@ -71,7 +91,7 @@ def data_for(
         OptionError: there are no such samples, or a recording is not what is encoded.
         DataError: the data cannot be read, or is not the network's.
     """
-    from snn_deploy.deploy.data import Data, data_from, read_events  # noqa: PLC0415
+    from snn_deploy.deploy.data import Data, data_from, part_of, read_events  # noqa: PLC0415
     from snn_deploy.ir.codecs import Encode  # noqa: PLC0415
     from snn_deploy.ir.trace import Values  # noqa: PLC0415
 
@@ -85,13 +105,13 @@ def data_for(
                 where="--bin-width",
                 fix="export again with --encode recorded",
             )
+        if not isinstance(given, str | Path):
+            raise OptionError(
+                "arrays have steps already",
+                where="bin_width",
+                fix="leave bin_width out, or give the path of a recording",
+            )
         shape = inputs[0].shape[-2:] if len(inputs[0].shape) == 3 else (34, 34)
         events = read_events(Path(given), bin_width, (shape[0], shape[1]))
         data = Data.of((Values(name=inputs[0].name, values=events[None]),))
-    stop = data.samples if samples is None else first + samples
-    if not 0 <= first < stop <= data.samples:
-        raise OptionError(
-            f"samples {first} to {stop - 1} of a data set with {data.samples}",
-            fix=f"--first 0 --samples {data.samples}",
-        )
-    return data.part(first, stop)
+    return data.part(first, first + part_of(data.samples, first, samples))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from snn_deploy.deploy.api.given import data_for, deployment_of
+from snn_deploy.deploy.api.given import check_no_part, data_for, deployment_of
 from snn_deploy.errors import OptionError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def report(
         All that the page shows; --json prints it.
 
     Raises:
-        OptionError: no such samples (SNN102).
+        OptionError: no such samples, or samples of no data (SNN102).
         MissingLibraryError: a page is wanted, and what draws it is not installed (SNN103).
         FileMissingError: no such data file (SNN201).
         DataError: the data are not the network's (SNN208).
@@ -62,6 +62,8 @@ def report(
 
     if output is not None and not str(output):
         raise OptionError("an output file needs a name", where="--output", fix="--output FILE")
+    if input is None:
+        check_no_part("--input", bin_width=bin_width, first=first, samples=samples)
     page = None if output is None else Path(output)
     if page is not None:
         report_command.check(page, force=force, reads=[input])

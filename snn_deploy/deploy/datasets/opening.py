@@ -129,6 +129,18 @@ def _reader(request: Request, verify: bool) -> Source:
     return source
 
 
+def holds_steps(path: Path) -> bool:
+    """Return whether a file that was opened holds samples as arrays, and no events."""
+    if is_folder(path) or path.suffix in recordings.READERS:
+        return False
+    with path.open("rb") as file:
+        if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
+            return True
+    from snn_deploy.deploy.datasets import hdf5  # noqa: PLC0415 - loads h5py
+
+    return not hdf5.is_nir_data(path)
+
+
 def _hdf5(request: Request) -> Source:
     from snn_deploy.deploy.datasets import hdf5  # noqa: PLC0415 - loads h5py
 
@@ -145,8 +157,15 @@ def _check_dt(dt: float | None, request: Request) -> None:
     """Refuse data whose steps have another length than the program's.
 
     Raises:
+        DataError: they say no length.
         OptionError: they have.
     """
+    if dt is not None and not (math.isfinite(dt) and dt > 0):
+        raise DataError(
+            f"a step of the data lasts {dt:g} s, but it takes a positive, finite time",
+            where=f"{request.path}: dt",
+            fix="write the seconds of a step, such as dt=1e-3, or no dt",
+        )
     step = request.binning.step
     expected = request.dt if step is None else step * 1e-6
     if dt is None or expected is None or math.isclose(dt, expected, rel_tol=1e-6):

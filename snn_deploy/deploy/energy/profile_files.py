@@ -52,9 +52,10 @@ def find_profile(name: str) -> Profile:
     if name.endswith(ENDING):
         return _own(Path(name))
     names = [profile.name for profile in profiles()]
+    longer = next((known for known in names if known.startswith(f"{name}-")), "")
     raise UnknownNameError(
         f"no energy profile is called {name!r}; there are {', '.join(names)}",
-        fix=f"--profile {nearest(name, names) or names[0]}",
+        fix=f"--profile {longer or nearest(name, names) or names[0]}",
     )
 
 
