@@ -187,6 +187,23 @@ def check_label(dtype: np.dtype[Any], shape: tuple[int, ...], samples: int, wher
         )
 
 
+def check_classes(data: Data, classes: int, output: str, fix: str) -> None:
+    """Refuse labels, where there are any, that no answer of an output can be equal to.
+
+    Raises:
+        DataError: the first such label.
+    """
+    if data.label is None:
+        return
+    wrong = np.flatnonzero((data.label < 0) | (data.label >= classes))
+    if wrong.size:
+        raise DataError(
+            f"sample {data.number[wrong[0]]} has label {data.label[wrong[0]]}, "
+            f"but output {output!r} has {classes} classes, 0 to {classes - 1}",
+            fix=fix,
+        )
+
+
 def checked(array: np.ndarray, name: str, where: str) -> np.ndarray:
     """Return the values of an input if they are finite numbers.
 

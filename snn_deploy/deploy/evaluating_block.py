@@ -12,11 +12,11 @@ import numpy as np
 from snn_deploy.backends.event import EventBackend
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.analysis import backend_named
-from snn_deploy.deploy.data import Data, encode
+from snn_deploy.deploy.data import Data, check_classes, encode
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.early_exit import answered
 from snn_deploy.deploy.windows import has_signs, own_steps, spikes_in
-from snn_deploy.errors import DataError, OptionError
+from snn_deploy.errors import OptionError
 from snn_deploy.ir.codecs import needs, predict
 from snn_deploy.ir.network import Between, Boundary, Output
 from snn_deploy.ir.neuron import State
@@ -137,7 +137,9 @@ def run_block(deployment: Deployment, question: Question, block: int, data: Data
     assert data.label is not None
     program = deployment.program
     output = _output(program, question)
-    _check_labels(data, program.population(output.population).size, output.name)
+    classes = program.population(output.population).size
+    fix = "give labels from 0 on; --output NAME judges another output"
+    check_classes(data, classes, output.name, fix)
     encoded = encode(data, deployment.encoding)
     inputs = dilated(present(program.boundary, encoded.whole), program.period)
     made = runs.Block(inputs=inputs, number=data.number, steps=encoded.steps)
@@ -161,18 +163,6 @@ def run_block(deployment: Deployment, question: Question, block: int, data: Data
 
 def _output(program: Program, question: Question) -> Output:
     return next(output for output in program.outputs if output.name == question.output)
-
-
-def _check_labels(data: Data, classes: int, output: str) -> None:
-    label = data.label
-    assert label is not None
-    wrong = np.flatnonzero((label < 0) | (label >= classes))
-    if wrong.size:
-        raise DataError(
-            f"sample {data.number[wrong[0]]} has label {label[wrong[0]]}, "
-            f"but output {output!r} has {classes} classes, 0 to {classes - 1}",
-            fix="give labels from 0 on; --output NAME judges another output",
-        )
 
 
 def _recording(program: Program, output: Output) -> Recording:

@@ -30,7 +30,9 @@ def is_there(path: Path) -> bool:
 
 
 def meant_beside(path: Path, otherwise: str) -> str:
-    """Return the way out for a path where nothing is: what lies there with a name like it."""
+    """Return the way out for a path without file or folder: what lies there with a like name."""
+    if is_there(path):  # a pipe, a device, a link that leads nowhere
+        return "give a plain file: pipes and devices are not read"
     folder = path.parent
     try:
         names = sorted(entry.name for entry in islice(folder.iterdir(), MOST_NAMES))

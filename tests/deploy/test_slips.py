@@ -1,5 +1,7 @@
 """What a user mistypes or overlooks is refused, and the way out that is told is one."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,12 @@ def complaint(words: str, capsys: pytest.CaptureFixture[str]) -> str:
             "  fix: snn-deploy simulate --help\n",
         ),
         (
+            "inspect ready --dt 3",
+            "error[SNN102]: --dt says how a model file is read, and this is an artifact\n"
+            "  at: --dt\n"
+            "  fix: leave --dt out\n",
+        ),
+        (
             "nir model.nir --output model.nir",
             "error[SNN601]: the output is a file that this command reads, "
             "so --force does not replace it\n"
@@ -198,3 +206,36 @@ def test_an_event_outside_is_told_the_command_that_has_the_options(
         "  at: far.bin\n"
         "  fix: snn-deploy evaluate reads it, with --sensor ROWSxCOLUMNS and --downscale N\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command", ["simulate ready --input", "verify ready --against network --max-drop 0 --input"]
+)
+def test_a_label_that_no_answer_can_be_is_refused(
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    np.savez("labels.npz", input=np.zeros((2, 5, 4), np.uint8), label=np.array([0, 3]))
+    assert complaint(f"{command} labels.npz", capsys) == (
+        "error[SNN208]: sample 1 has label 3, but output 'output' has 3 classes, 0 to 2\n"
+        "  fix: give labels from 0 on, or none\n"
+    )
+
+
+def test_a_pipe_is_not_told_to_be_meant_for_itself(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("pipe.npz")
+    assert complaint("simulate ready --input pipe.npz", capsys) == (
+        "error[SNN201]: there is no such data file\n"
+        "  at: pipe.npz\n"
+        "  fix: give a plain file: pipes and devices are not read\n"
+    )
+
+
+def test_each_choice_of_cores_is_faster_than_the_one_before(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", "ready", "--front", "--json"]) == 0
+    choices = json.loads(capsys.readouterr().out)["choices"]["points"]
+    times = [point["time"] for point in choices]
+    assert times == sorted(set(times), reverse=True)

@@ -66,7 +66,18 @@ def inspect(
     from snn_deploy.deploy import inspecting  # noqa: PLC0415
 
     path = Path(path)
+    how = {
+        "dialect": dialect,
+        "dt": dt,
+        "reset": reset,
+        "compare": compare,
+        "floor": floor,
+        "arch": arch,
+        "module": module,
+        "sample_shape": sample_shape,
+    }
     if is_folder(path):
+        _check_unstated(how)
         return inspecting.of_artifact(path, load(path), simulate, front=front)
     if front:
         raise OptionError(
@@ -74,14 +85,20 @@ def inspect(
             where="--front",
             fix="snn-deploy export, then snn-deploy inspect ARTIFACT --front",
         )
-    request = request_from(
-        dialect=dialect,
-        dt=dt,
-        reset=reset,
-        compare=compare,
-        floor=floor,
-        arch=arch,
-        module=module,
-        sample_shape=sample_shape,
-    )
-    return inspecting.of_model(path, request, simulate)
+    return inspecting.of_model(path, request_from(**how), simulate)
+
+
+def _check_unstated(how: dict[str, Any]) -> None:
+    """Refuse options of reading a model, by argument, where none is read.
+
+    Raises:
+        OptionError: one is stated.
+    """
+    for name, stated in how.items():
+        if stated is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(
+                f"{option} says how a model file is read, and this is an artifact",
+                where=option,
+                fix=f"leave {option} out",
+            )

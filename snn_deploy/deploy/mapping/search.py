@@ -91,7 +91,8 @@ def front(cutter: Cutter, first: Cut, rules: CoreRules, cores: int, chips: int) 
         if found.time > bound:  # a part that cannot be made smaller takes longer
             bound_reached = found.time < points[-1].time
             return [*points, _point(found, bound, rules, chips)] if bound_reached else points
-        points.append(_point(found, bound, rules, chips))
+        if found.time < points[-1].time:  # a bound may give the slices of the one before
+            points.append(_point(found, bound, rules, chips))
 
 
 def _point(cut: Cut, bound: float, rules: CoreRules, chips: int) -> Point:
