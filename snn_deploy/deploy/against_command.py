@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from snn_deploy.deploy.against import compare, of_network
 from snn_deploy.deploy.against_model import Origin, of_model
-from snn_deploy.deploy.data import Data
+from snn_deploy.deploy.data import Data, check_classes
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.real_verification import Limits, RealVerification
 from snn_deploy.errors import OptionError
@@ -69,6 +69,7 @@ def verify(
         OptionError: the network was trained as integers; a limit of the loss of accuracy
             without labels; a model that cannot be run, or is another.
         ModelError: the model cannot be read, or what it does cannot be followed.
+        DataError: a label is no class of the output.
     """
     if deployment.nir is None:
         raise OptionError(
@@ -82,6 +83,9 @@ def verify(
             where="--max-drop",
             fix="np.savez(FILE, input=array, label=whole numbers), or leave --max-drop out",
         )
+    judged = deployment.program.outputs[0]
+    classes = deployment.program.population(judged.population).size
+    check_classes(data, classes, judged.name, "give labels from 0 on, or none")
     reference = of_network(deployment.network)
     if against == MODEL:
         reference = of_model(deployment, origin)
