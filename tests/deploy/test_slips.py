@@ -212,7 +212,7 @@ def test_a_label_that_no_answer_can_be_is_refused_where_answers_are_judged(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez("labels.npz", input=np.zeros((2, 5, 4), np.uint8), label=np.array([0, 3]))
-    assert run("simulate ready --input labels.npz".split()) == 0
+    assert run(["simulate", "ready", "--input", "labels.npz"]) == 0
     capsys.readouterr()
     assert complaint("verify ready --against network --input labels.npz", capsys) == (
         "error[SNN208]: sample 1 has label 3, but output 'output' has 3 classes, 0 to 2\n"
