@@ -88,6 +88,8 @@ def imported(
             where="--steps",
             fix="--encode current or --encode rate, or leave --steps out",
         )
+    if request.encode is not None and found.encoding.how is not Encode.RECORDED:
+        _check_steps(found.encoding)
     if request.seed is not None and found.encoding.how is not Encode.RATE:
         raise OptionError(
             "a seed says something about the rate encoder only",
@@ -99,6 +101,20 @@ def imported(
             raise OptionError("a network needs a name", where="--name", fix="--name net")
         found = replace(found, network=replace(found.network, name=request.name))
     return found
+
+
+def _check_steps(encoding: Encoding) -> None:
+    """Refuse an encoder of values that does not know how many steps to make of them.
+
+    Raises:
+        OptionError: it does not.
+    """
+    if encoding.steps is None:
+        raise OptionError(
+            f"the {encoding.how.value} encoder needs a number of steps",
+            where="--encode",
+            fix=f"--encode {encoding.how.value} --steps T",
+        )
 
 
 def _is_nir(model: Any, content: bytes | None) -> bool:

@@ -9,7 +9,10 @@ import pytest
 
 import snn_deploy
 from snn_deploy.deploy.cli import run
+from snn_deploy.deploy.data import Data, encode
 from snn_deploy.errors import DataError, OptionError
+from snn_deploy.ir.codecs import Encode, Encoding
+from snn_deploy.ir.trace import Values
 
 
 @pytest.fixture
@@ -173,15 +176,26 @@ def test_a_huge_value_is_refused_with_a_way_out_that_export_takes(
     assert complaint("simulate ready --input huge.npz", capsys) == text
 
 
-def test_an_encoder_without_steps_names_the_options_of_an_export(
-    here: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("encoder", ["rate", "current", "latency"])
+def test_an_encoder_of_values_is_not_exported_without_steps(
+    here: Path, capsys: pytest.CaptureFixture[str], encoder: str
 ) -> None:
-    snn_deploy.export("model.nir", encode="rate", output="rate")
-    np.savez("still.npz", input=np.ones((2, 4)))
-    assert complaint("simulate rate --input still.npz", capsys) == (
+    assert complaint(f"export model.nir --encode {encoder} --output made", capsys) == (
+        f"error[SNN102]: the {encoder} encoder needs a number of steps\n"
+        "  at: --encode\n"
+        f"  fix: --encode {encoder} --steps T\n"
+    )
+    assert not (here / "made").exists()
+
+
+def test_an_encoder_without_steps_names_the_options_of_an_export(here: Path) -> None:
+    data = Data.of((Values(name="input", values=np.ones((2, 4))),))
+    with pytest.raises(DataError) as caught:
+        encode(data, Encoding(how=Encode.RATE))
+    assert str(caught.value) == (
         "error[SNN208]: the rate encoder needs a number of steps\n"
         "  at: --encode\n"
-        "  fix: export again with --encode rate --steps T\n"
+        "  fix: export again with --encode rate --steps T"
     )
 
 
