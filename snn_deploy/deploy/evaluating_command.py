@@ -9,6 +9,7 @@ from snn_deploy.deploy.datasets.opening import holds_steps, open_source
 from snn_deploy.deploy.datasets.recordings import READERS
 from snn_deploy.deploy.datasets.source import Entry, Request, Source
 from snn_deploy.deploy.deployment import Deployment
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import OptionError, UnknownNameError
 from snn_deploy.ir.codecs import Encode
 from snn_deploy.ir.paths import is_folder
@@ -114,9 +115,5 @@ def _check_unused(how: Binning) -> None:
     plain = Binning(step=how.step)
     for said in fields(how):
         if getattr(how, said.name) != getattr(plain, said.name):
-            option = f"--{said.name.replace('_', '-')}"
-            raise OptionError(
-                f"{option} says how events become steps, and these data are no events",
-                where=option,
-                fix=f"leave {option} out",
-            )
+            says = "says how events become steps, and these data are no events"
+            raise unheard(said.name, says)

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from snn_deploy.deploy.analysis import backend_named
-from snn_deploy.deploy.data import encode, part_of
+from snn_deploy.deploy.data import encode
 from snn_deploy.deploy.datasets.source import Source
 from snn_deploy.deploy.deployment import Deployment
 from snn_deploy.deploy.evaluating_block import Question, block_size
@@ -62,15 +62,6 @@ def output_named(deployment: Deployment, name: str | None) -> str:
             fix=f"--output {names[0]}",
         )
     return name or names[0]
-
-
-def within(source: Source, first: int, samples: int | None) -> int:
-    """Return the number of samples from `first` on, all of them or so many.
-
-    Raises:
-        OptionError: the data have not so many.
-    """
-    return part_of(source.samples, first, samples)
 
 
 def work_of(

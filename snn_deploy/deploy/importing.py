@@ -11,6 +11,7 @@ import numpy as np
 from snn_deploy.deploy.data import data_from
 from snn_deploy.deploy.net_files import ONLY_NET
 from snn_deploy.deploy.request import Request, choose, range_of
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported, Overrides, ResetRule, load
 from snn_deploy.frontends.convert import Coding, Conversion
@@ -63,12 +64,7 @@ def imported(
         encoding=_changes(request),
     )
     for name in request.chosen.keys() & set(ONLY_NET):
-        option = f"--{name.replace('_', '-')}"
-        raise OptionError(
-            f"{option} says something about .net files only",
-            where=option,
-            fix=f"leave {option} out",
-        )
+        raise unheard(name, "says something about .net files only")
     layers = not _is_nir(model, content)
     found = load(
         model,

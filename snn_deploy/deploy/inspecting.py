@@ -16,6 +16,7 @@ from snn_deploy.deploy.net_files import check_net, is_net, net_program
 from snn_deploy.deploy.ranges import ranges_of
 from snn_deploy.deploy.request import Request
 from snn_deploy.deploy.table import aligned
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.frontends.arch import draft
@@ -198,12 +199,9 @@ def _check_draft(request: Request, given: Any) -> None:
     """
     wrong = sorted(request.chosen.keys() - {"target"}) + ["simulate"] * (given is not None)
     if wrong:
-        option = wrong[0].replace("_", "-")
-        raise OptionError(
-            f"--{option} says nothing about weights alone: their layers are not known",
-            where=f"--{option}",
-            fix=f"leave --{option} out to draft their architecture, then give that as --arch",
-        )
+        says = "says nothing about weights alone: their layers are not known"
+        then = " to draft their architecture, then give that as --arch"
+        raise unheard(wrong[0], says, then=then)
 
 
 def _draft(path: Path, content: bytes) -> results.Inspection | None:

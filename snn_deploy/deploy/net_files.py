@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from snn_deploy.deploy.request import Request, choose, range_of
-from snn_deploy.errors import OptionError
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.frontends.lava_dl import NetProgram, read_net
 from snn_deploy.ir.neuron import Decode
 from snn_deploy.targets import Target
@@ -35,12 +35,7 @@ def check_net(request: Request, *, calibrate: Any = None, sample: Any = None) ->
     wrong = sorted(request.chosen.keys() - NET_OPTIONS)
     wrong += [name for name, value in given.items() if value is not None]
     if wrong:
-        option = wrong[0].replace("_", "-")
-        raise OptionError(
-            f"--{option} says nothing about a .net file: it holds integers already",
-            where=f"--{option}",
-            fix=f"leave --{option} out",
-        )
+        raise unheard(wrong[0], "says nothing about a .net file: it holds integers already")
 
 
 def net_program(where: str, content: bytes, request: Request, target: Target) -> NetProgram:

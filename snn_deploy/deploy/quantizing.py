@@ -9,6 +9,7 @@ import numpy as np
 from snn_deploy.backends.protocol import find_backend
 from snn_deploy.deploy import runs
 from snn_deploy.deploy.data import Data, encode
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import DataError, OptionError
 from snn_deploy.frontends import Imported
 from snn_deploy.ir.codecs import needs, predict
@@ -71,15 +72,12 @@ class Wishes:
         Raises:
             OptionError: a word that means nothing, or options that contradict each other.
         """
-        alone = {"--max-drop": self.max_drop, "--least": self.least}
-        alone |= {"--search": None if isinstance(self.search, bool) else self.search}
-        for option, value in alone.items():
+        alone = {"max_drop": self.max_drop, "least": self.least}
+        alone |= {"search": None if isinstance(self.search, bool) else self.search}
+        for name, value in alone.items():
             if value is not None and not self.automatic:
-                raise OptionError(
-                    f"{option} says how bits are searched, and they are not",
-                    where=option,
-                    fix=f"--bits auto, or leave {option} out",
-                )
+                says = "says how bits are searched, and they are not"
+                raise unheard(name, says, instead="--bits auto, or ")
         preset = choose(Preset, self.preset, "--preset")
         return Options(
             weight_bits=None if self.automatic else parse_bits(self.bits),

@@ -96,10 +96,11 @@ def evaluate(
         ArtifactDamagedError: the folder is no artifact, or a file was changed (SNN603).
     """
     from snn_deploy.deploy import evaluating, pools  # noqa: PLC0415
+    from snn_deploy.deploy.data import part_of  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_block import Question  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_command import binning, requested  # noqa: PLC0415
     from snn_deploy.deploy.evaluating_plan import planned  # noqa: PLC0415
-    from snn_deploy.deploy.evaluating_work import output_named, within, work_of  # noqa: PLC0415
+    from snn_deploy.deploy.evaluating_work import output_named, work_of  # noqa: PLC0415
 
     pools.check_place(workers, dask, executor)
     deployment = deployment_of(artifact)
@@ -121,7 +122,7 @@ def evaluate(
         backend=backend,
         real=real,
         first=first,
-        samples=within(source, first, samples),
+        samples=part_of(source.samples, first, samples),
         threads=pools.threads_of(workers, elsewhere=elsewhere),
         time_limit=time_limit,
     )

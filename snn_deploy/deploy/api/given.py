@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import OptionError
 
 if TYPE_CHECKING:
@@ -67,12 +68,8 @@ def check_no_part(option: str, **part: Any) -> None:
     """
     for name, stated in part.items():
         if stated:
-            said = f"--{name.replace('_', '-')}"
-            raise OptionError(
-                f"{said} says something of data, and none are given",
-                where=said,
-                fix=f"{option} FILE, or leave {said} out",
-            )
+            says = "says something of data, and none are given"
+            raise unheard(name, says, instead=f"{option} FILE, or ")
 
 
 def data_for(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from snn_deploy.deploy.api.given import load, request_from
+from snn_deploy.deploy.unheard import unheard
 from snn_deploy.errors import OptionError
 from snn_deploy.ir.paths import is_folder
 
@@ -96,9 +97,4 @@ def _check_unstated(how: dict[str, Any]) -> None:
     """
     for name, stated in how.items():
         if stated is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise OptionError(
-                f"{option} says how a model file is read, and this is an artifact",
-                where=option,
-                fix=f"leave {option} out",
-            )
+            raise unheard(name, "says how a model file is read, and this is an artifact")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -108,20 +109,14 @@ def opened(request: Request, *, verify: bool) -> Source:
 
 def _reader(request: Request, verify: bool) -> Source:
     path = request.path
-    if is_folder(path):
-        return recordings.Recordings(asked=request)
-    if not is_file(path):
+    if not is_folder(path) and not is_file(path):
         fix = meant_beside(path, "give the path of a file")
         raise FileMissingError("there is no such data file", where=str(path), fix=fix)
-    if path.suffix in recordings.READERS:
+    holds = _held(path)
+    if holds is _Holds.RECORDINGS:
         return recordings.Recordings(asked=request)
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(HDF5_SIGNATURE))
-    except OSError as problem:
-        raise unreadable(problem, path) from problem
-    if start == HDF5_SIGNATURE:
-        return _hdf5(request)
+    if holds is not _Holds.NPZ:
+        return _hdf5(request, holds)
     source = NpzSource(asked=request)
     if verify:
         source.verify()
@@ -131,20 +126,42 @@ def _reader(request: Request, verify: bool) -> Source:
 
 def holds_steps(path: Path) -> bool:
     """Return whether a file that was opened holds samples as arrays, and no events."""
+    return _held(path) in (_Holds.NPZ, _Holds.HDF5)
+
+
+class _Holds(Enum):
+    """What lies in a file or folder."""
+
+    RECORDINGS = "recordings of events"
+    NIR_DATA = "NIRData"
+    HDF5 = "arrays in HDF5"
+    NPZ = "arrays in NPZ"
+
+
+def _held(path: Path) -> _Holds:
+    """Return what a file or folder holds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     if is_folder(path) or path.suffix in recordings.READERS:
-        return False
-    with path.open("rb") as file:
-        if file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE:
-            return True
+        return _Holds.RECORDINGS
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(HDF5_SIGNATURE))
+    except OSError as problem:
+        raise unreadable(problem, path) from problem
+    if start != HDF5_SIGNATURE:
+        return _Holds.NPZ
     from snn_deploy.deploy.datasets import hdf5  # noqa: PLC0415 - loads h5py
 
-    return not hdf5.is_nir_data(path)
+    return _Holds.NIR_DATA if hdf5.is_nir_data(path) else _Holds.HDF5
 
 
-def _hdf5(request: Request) -> Source:
+def _hdf5(request: Request, holds: _Holds) -> Source:
     from snn_deploy.deploy.datasets import hdf5  # noqa: PLC0415 - loads h5py
 
-    if hdf5.is_nir_data(request.path):
+    if holds is _Holds.NIR_DATA:
         data = hdf5.NirDataSource(asked=request)
         _check_dt(data.dt, request)
         return data
